@@ -1,0 +1,136 @@
+//! Where the running kernel keeps the fields the programs read.
+//!
+//! rustc emits no CO-RE relocations, so the agent resolves these from the kernel's BTF before loading and
+//! writes them to `.rodata`; to the verifier they are constants. [`ABSENT`] means that this kernel has no
+//! such field: the feature that needs it is off, the rest works.
+
+/// Marks a field that the running kernel does not have.
+pub const ABSENT: u32 = u32::MAX;
+
+/// Byte offsets within the kernel's structures, one `u32` each, named `structure_field`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct Offsets {
+    /// `struct sock_common.skc_family` (u16), from the start of `struct sock`.
+    pub sock_family: u32,
+    /// `skc_state` (u8).
+    pub sock_state: u32,
+    /// `skc_dport` (be16).
+    pub sock_dport: u32,
+    /// `skc_num` (u16, host order): the local port.
+    pub sock_num: u32,
+    /// `skc_daddr` (be32).
+    pub sock_daddr: u32,
+    /// `skc_rcv_saddr` (be32).
+    pub sock_saddr: u32,
+    /// `skc_v6_daddr`.
+    pub sock_v6_daddr: u32,
+    /// `skc_v6_rcv_saddr`.
+    pub sock_v6_saddr: u32,
+    /// `skc_net.net` (pointer to `struct net`).
+    pub sock_net: u32,
+    /// `skc_cookie` (u64).
+    pub sock_cookie: u32,
+    /// `struct sock.sk_type` (u16).
+    pub sock_type: u32,
+    /// `struct sock.sk_protocol` (u16; u8 bit field before 5.6).
+    pub sock_protocol: u32,
+    /// `struct net.ns.inum` (u32).
+    pub net_inum: u32,
+    /// `struct tcp_sock.bytes_acked` (u64), from the start of `struct sock`.
+    pub tcp_bytes_acked: u32,
+    /// `struct tcp_sock.bytes_received` (u64).
+    pub tcp_bytes_received: u32,
+    /// `struct tcp_sock.copied_seq` (u32).
+    pub tcp_copied_seq: u32,
+    /// `struct tcp_sock.rcv_nxt` (u32).
+    pub tcp_rcv_nxt: u32,
+    /// `struct tcp_sock.write_seq` (u32).
+    pub tcp_write_seq: u32,
+    /// `struct tcp_sock.snd_una` (u32).
+    pub tcp_snd_una: u32,
+    /// `struct unix_sock.addr` (pointer to `struct unix_address`).
+    pub unix_addr: u32,
+    /// `struct unix_sock.peer` (pointer to `struct sock`).
+    pub unix_peer: u32,
+    /// `struct unix_address.len` (int).
+    pub unix_address_len: u32,
+    /// `struct unix_address.name` (`struct sockaddr_un[]`).
+    pub unix_address_name: u32,
+    /// `struct socket.sk` (pointer to `struct sock`).
+    pub socket_sk: u32,
+    /// `struct task_struct.flags` (u32).
+    pub task_flags: u32,
+    /// `struct task_struct.thread_info.status` on x86_64, `.flags` on aarch64: tells a 32-bit task.
+    pub task_thread_status: u32,
+    /// `struct task_struct.stack` (pointer), for kernels without `bpf_task_pt_regs`.
+    pub task_stack: u32,
+    /// `struct task_struct.start_boottime` (u64, ns).
+    pub task_start_boottime: u32,
+    /// `struct task_struct.group_leader` (pointer to `struct task_struct`).
+    pub task_group_leader: u32,
+}
+
+impl Offsets {
+    /// Every field absent.
+    pub const NONE: Self = Self {
+        sock_family: ABSENT,
+        sock_state: ABSENT,
+        sock_dport: ABSENT,
+        sock_num: ABSENT,
+        sock_daddr: ABSENT,
+        sock_saddr: ABSENT,
+        sock_v6_daddr: ABSENT,
+        sock_v6_saddr: ABSENT,
+        sock_net: ABSENT,
+        sock_cookie: ABSENT,
+        sock_type: ABSENT,
+        sock_protocol: ABSENT,
+        net_inum: ABSENT,
+        tcp_bytes_acked: ABSENT,
+        tcp_bytes_received: ABSENT,
+        tcp_copied_seq: ABSENT,
+        tcp_rcv_nxt: ABSENT,
+        tcp_write_seq: ABSENT,
+        tcp_snd_una: ABSENT,
+        unix_addr: ABSENT,
+        unix_peer: ABSENT,
+        unix_address_len: ABSENT,
+        unix_address_name: ABSENT,
+        socket_sk: ABSENT,
+        task_flags: ABSENT,
+        task_thread_status: ABSENT,
+        task_stack: ABSENT,
+        task_start_boottime: ABSENT,
+        task_group_leader: ABSENT,
+    };
+}
+
+const _: () = assert!(size_of::<Offsets>() == 29 * 4);
+
+/// What the agent tells the programs before they are loaded. Constants to the verifier, so that code for
+/// absent features is pruned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct Settings {
+    /// Bytes copied per message and direction.
+    pub budget_bytes: u32,
+    /// The agent's own process: its sockets are never looked at.
+    pub own_tgid: u32,
+    /// Rings in use: 1, 2 or 4.
+    pub rings: u32,
+    /// Bytes in a ring at which the reader is woken at once.
+    pub wakeup_bytes: u32,
+    /// Nanoseconds between two wake-ups of a ring that is filling slowly.
+    pub wakeup_interval_ns: u64,
+    /// Non-zero where `bpf_task_pt_regs` exists (5.15 and later).
+    pub has_task_pt_regs: u32,
+    /// Non-zero where `bpf_loop` exists (5.17 and later).
+    pub has_loop: u32,
+    /// Non-zero where tracing programs may use socket storage (5.11 and later).
+    pub has_sk_storage: u32,
+    /// Bytes of kernel stack per task, for kernels without `bpf_task_pt_regs`.
+    pub thread_size: u32,
+}
+
+const _: () = assert!(size_of::<Settings>() == 40);

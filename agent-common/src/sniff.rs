@@ -1,0 +1,418 @@
+//! Which protocol a socket speaks, from the first bytes of one direction.
+//!
+//! Runs in the kernel on every new socket and on every operation beyond its budget, so it compares whole
+//! words and has no loop over bytes. It looks at [`PREFIX_BYTES`] at the most, never decides on a guess
+//! ([`Verdict::More`] until the bytes suffice), and does not parse: a request line that starts right and is
+//! malformed later is the parser's business.
+//!
+//! Sources: RFC 9110 §9 and the IANA method registry; RFC 9113 §3.4 (preface); RFC 8446 §5.1 (record
+//! header); the PROXY protocol document of HAProxy, §2.
+
+use crate::limits::PREFIX_BYTES;
+
+/// Protocol class of a socket. The number travels in [`crate::event::Header::class`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Class {
+    /// Not decided yet.
+    Unknown = 0,
+    /// HTTP/1.0 or HTTP/1.1.
+    Http1 = 1,
+    /// HTTP/2 in clear text.
+    Http2 = 2,
+    /// TLS records: ciphertext.
+    Tls = 3,
+}
+
+impl Class {
+    /// The class with this number, `Unknown` for any other.
+    #[inline(always)]
+    pub const fn from_number(number: u8) -> Self {
+        match number {
+            1 => Class::Http1,
+            2 => Class::Http2,
+            3 => Class::Tls,
+            _ => Class::Unknown,
+        }
+    }
+}
+
+/// What the first bytes say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Too few bytes, and what is there fits a known protocol.
+    More,
+    /// A PROXY protocol header: another protocol follows it.
+    Preamble,
+    /// An HTTP/1 request line.
+    Http1Request,
+    /// An HTTP/1 status line.
+    Http1Response,
+    /// The client's HTTP/2 preface.
+    Http2,
+    /// A TLS handshake record.
+    Tls,
+    /// None of these.
+    Other,
+}
+
+impl Verdict {
+    /// The class this verdict settles, if it does.
+    #[inline(always)]
+    pub const fn class(self) -> Option<Class> {
+        match self {
+            Verdict::Http1Request | Verdict::Http1Response => Some(Class::Http1),
+            Verdict::Http2 => Some(Class::Http2),
+            Verdict::Tls => Some(Class::Tls),
+            Verdict::More | Verdict::Preamble | Verdict::Other => None,
+        }
+    }
+}
+
+/// Up to 16 bytes as two little-endian words, with the masks that select them.
+#[derive(Clone, Copy)]
+struct Pattern {
+    low: u64,
+    high: u64,
+    len: u32,
+}
+
+const fn pattern(text: &[u8]) -> Pattern {
+    let (mut low, mut high, mut i) = (0_u64, 0_u64, 0);
+    while i < text.len() && i < 16 {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "evaluated at compile time, bounded by the loop"
+        )]
+        let byte = text[i] as u64;
+        if i < 8 {
+            low |= byte << (8 * i);
+        } else {
+            high |= byte << (8 * (i - 8));
+        }
+        i += 1;
+    }
+    Pattern {
+        low,
+        high,
+        len: text.len() as u32,
+    }
+}
+
+#[inline(always)]
+const fn mask(bytes: u32) -> u64 {
+    if bytes >= 8 {
+        u64::MAX
+    } else {
+        (1_u64 << (8 * bytes)) - 1
+    }
+}
+
+/// The compared bytes and how many of them are real.
+#[derive(Clone, Copy)]
+struct Start {
+    low: u64,
+    high: u64,
+    len: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Match {
+    No,
+    Partial,
+    Full,
+}
+
+impl Start {
+    #[inline(always)]
+    fn compare(self, pattern: Pattern) -> Match {
+        let bytes = if self.len < pattern.len {
+            self.len
+        } else {
+            pattern.len
+        };
+        let high = if bytes > 8 { mask(bytes - 8) } else { 0 };
+        if (self.low ^ pattern.low) & mask(bytes) != 0 || (self.high ^ pattern.high) & high != 0 {
+            Match::No
+        } else if self.len < pattern.len {
+            Match::Partial
+        } else {
+            Match::Full
+        }
+    }
+
+    /// The byte at `index` (below 16).
+    #[inline(always)]
+    fn byte(self, index: u32) -> u8 {
+        if index < 8 {
+            (self.low >> (8 * index)) as u8
+        } else {
+            (self.high >> (8 * (index - 8))) as u8
+        }
+    }
+}
+
+/// Method names with the space behind them: RFC 9110, PATCH (RFC 5789), QUERY, WebDAV (RFC 4918, 3253, 3648,
+/// 3744, 5323), UPnP and the cache methods in common use.
+const METHODS: [Pattern; 38] = [
+    pattern(b"GET "),
+    pattern(b"POST "),
+    pattern(b"PUT "),
+    pattern(b"HEAD "),
+    pattern(b"DELETE "),
+    pattern(b"OPTIONS "),
+    pattern(b"PATCH "),
+    pattern(b"TRACE "),
+    pattern(b"CONNECT "),
+    pattern(b"QUERY "),
+    pattern(b"PROPFIND "),
+    pattern(b"PROPPATCH "),
+    pattern(b"MKCOL "),
+    pattern(b"COPY "),
+    pattern(b"MOVE "),
+    pattern(b"LOCK "),
+    pattern(b"UNLOCK "),
+    pattern(b"SEARCH "),
+    pattern(b"REPORT "),
+    pattern(b"MERGE "),
+    pattern(b"CHECKOUT "),
+    pattern(b"CHECKIN "),
+    pattern(b"MKACTIVITY "),
+    pattern(b"MKCALENDAR "),
+    pattern(b"MKWORKSPACE "),
+    pattern(b"ACL "),
+    pattern(b"BIND "),
+    pattern(b"UNBIND "),
+    pattern(b"REBIND "),
+    pattern(b"LINK "),
+    pattern(b"UNLINK "),
+    pattern(b"LABEL "),
+    pattern(b"PURGE "),
+    pattern(b"BAN "),
+    pattern(b"SUBSCRIBE "),
+    pattern(b"UNSUBSCRIBE "),
+    pattern(b"NOTIFY "),
+    pattern(b"M-SEARCH "),
+];
+
+const HTTP1: Pattern = pattern(b"HTTP/1.");
+const HTTP2: Pattern = pattern(b"PRI * HTTP/2.0\r\n");
+const PROXY1: Pattern = pattern(b"PROXY ");
+const PROXY2: Pattern = pattern(b"\r\n\r\n\0\r\nQUIT\n");
+const CONNECT: u64 = pattern(b"CONNECT ").low;
+
+/// Looks at the first `len` bytes of a direction (bytes beyond `len` are ignored).
+#[inline(always)]
+pub fn sniff(prefix: &[u8; PREFIX_BYTES], len: usize) -> Verdict {
+    let words: [u64; 4] = words(prefix);
+    let [first, second, third, _] = words;
+    let len = if len > PREFIX_BYTES {
+        PREFIX_BYTES as u32
+    } else {
+        len as u32
+    };
+    let start = Start {
+        low: first,
+        high: second,
+        len,
+    };
+    if len == 0 {
+        return Verdict::More;
+    }
+    match start.compare(PROXY2) {
+        Match::Full => return Verdict::Preamble,
+        Match::Partial => return Verdict::More,
+        Match::No => {}
+    }
+    // RFC 9112 §2.2: an empty line before the request line is ignored.
+    if first & 0xffff == 0x0a0d && len >= 2 {
+        return lines(Start {
+            low: (first >> 16) | (second << 48),
+            high: (second >> 16) | (third << 48),
+            len: len - 2,
+        });
+    }
+    lines(start)
+}
+
+#[inline(always)]
+fn words(prefix: &[u8; PREFIX_BYTES]) -> [u64; 4] {
+    let (chunks, _) = prefix.as_chunks::<8>();
+    let mut out = [0; 4];
+    let mut i = 0;
+    while i < 4 {
+        if let (Some(slot), Some(chunk)) = (out.get_mut(i), chunks.get(i)) {
+            *slot = u64::from_le_bytes(*chunk);
+        }
+        i += 1;
+    }
+    out
+}
+
+#[inline(always)]
+fn lines(start: Start) -> Verdict {
+    if start.len == 0 {
+        return Verdict::More;
+    }
+    let first = start.byte(0);
+    if first == 0x16 {
+        return tls(start);
+    }
+    match start.compare(HTTP1) {
+        Match::Full => return Verdict::Http1Response,
+        Match::Partial => return Verdict::More,
+        Match::No => {}
+    }
+    // Every other known start is a capital letter: most binary protocols leave here.
+    if !first.is_ascii_uppercase() {
+        return Verdict::Other;
+    }
+    match start.compare(HTTP2) {
+        Match::Full => return Verdict::Http2,
+        Match::Partial => return Verdict::More,
+        Match::No => {}
+    }
+    match start.compare(PROXY1) {
+        Match::Full => return Verdict::Preamble,
+        Match::Partial => return Verdict::More,
+        Match::No => {}
+    }
+    request(start)
+}
+
+#[inline(always)]
+fn request(start: Start) -> Verdict {
+    let mut partial = false;
+    for method in METHODS {
+        match start.compare(method) {
+            Match::No => {}
+            Match::Partial => partial = true,
+            Match::Full if start.len == method.len => return Verdict::More,
+            Match::Full => return target(start.byte(method.len), method.low),
+        }
+    }
+    if partial { Verdict::More } else { Verdict::Other }
+}
+
+/// RFC 9112 §3.2: a target starts with a slash, `*`, a scheme, or for CONNECT a host. Keeps out protocols
+/// whose commands look like methods: Redis inline commands, RTSP, SIP, FTP.
+#[inline(always)]
+fn target(first: u8, method: u64) -> Verdict {
+    match first {
+        b'/' | b'*' | b'h' | b'H' => Verdict::Http1Request,
+        _ if method == CONNECT => Verdict::Http1Request,
+        _ => Verdict::Other,
+    }
+}
+
+/// RFC 8446 §5.1: handshake (22), legacy version 3.x, 3.0 to 3.4.
+#[inline(always)]
+fn tls(start: Start) -> Verdict {
+    match start.len {
+        1 => Verdict::More,
+        _ if start.byte(1) != 3 => Verdict::Other,
+        2 => Verdict::More,
+        _ if start.byte(2) > 4 => Verdict::Other,
+        _ => Verdict::Tls,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &[u8]) -> Verdict {
+        let mut prefix = [0xee; PREFIX_BYTES];
+        let len = text.len().min(PREFIX_BYTES);
+        prefix[..len].copy_from_slice(&text[..len]);
+        sniff(&prefix, len)
+    }
+
+    #[test]
+    fn known_starts() {
+        let cases: [(&[u8], Verdict); 14] = [
+            (b"GET / HTTP/1.1\r\n", Verdict::Http1Request),
+            (b"MKWORKSPACE /x HTTP/1.1\r\n", Verdict::Http1Request),
+            (b"UNSUBSCRIBE /x HTTP/1.1", Verdict::Http1Request),
+            (b"CONNECT example.test:443 HTTP/1.1", Verdict::Http1Request),
+            (b"OPTIONS * HTTP/1.1", Verdict::Http1Request),
+            (b"GET http://a/ HTTP/1.1", Verdict::Http1Request),
+            (b"\r\nPOST /a HTTP/1.1", Verdict::Http1Request),
+            (b"HTTP/1.1 200 OK", Verdict::Http1Response),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Verdict::Http2),
+            (b"\x16\x03\x01\x02\x00", Verdict::Tls),
+            (b"PROXY TCP4 10.0.0.1", Verdict::Preamble),
+            (b"\r\n\r\n\0\r\nQUIT\n\x21\x11", Verdict::Preamble),
+            (b"\r\n\r\nGET / HTTP/1.1", Verdict::Other),
+            (b"HTTP/2 200", Verdict::Other),
+        ];
+        for (text, verdict) in cases {
+            assert_eq!(check(text), verdict, "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn other_protocols_are_other() {
+        let cases: [&[u8]; 12] = [
+            b"*1\r\n$4\r\nPING\r\n",
+            b"GET key\r\n",
+            b"OPTIONS rtsp://h/ RTSP/1.0",
+            b"OPTIONS sip:a@b SIP/2.0",
+            b"SSH-2.0-OpenSSH_9.2",
+            b"\0\0\0\x08\x04\xd2\x16\x2f",
+            b"EHLO mail.example.test",
+            b"220 ready",
+            b"\x16\x04\x01",
+            b"get / HTTP/1.1",
+            b"GETX / HTTP/1.1",
+            b"{\"a\":1}",
+        ];
+        for text in cases {
+            assert_eq!(check(text), Verdict::Other, "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_prefix_of_a_known_start_asks_for_more_and_never_decides_otherwise() {
+        let starts: [&[u8]; 7] = [
+            b"DELETE /a",
+            b"PROPPATCH /a",
+            b"HTTP/1.",
+            b"PRI * HTTP/2.0\r\n",
+            b"\x16\x03\x01",
+            b"\r\n\r\n\0\r\nQUIT\n",
+            b"PROXY ",
+        ];
+        for text in starts {
+            let whole = check(text);
+            assert!(
+                whole != Verdict::More && whole != Verdict::Other,
+                "{}",
+                text.escape_ascii()
+            );
+            for cut in 0..text.len() {
+                let verdict = check(&text[..cut]);
+                assert!(
+                    verdict == Verdict::More || verdict == whole,
+                    "{} cut at {cut}",
+                    text.escape_ascii()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_give_a_verdict() {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        for _ in 0..20_000 {
+            let mut prefix = [0; PREFIX_BYTES];
+            for byte in &mut prefix {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                *byte = (state >> 33) as u8;
+            }
+            let len = (state >> 20) as usize % 40;
+            let first = sniff(&prefix, len);
+            assert_eq!(first, sniff(&prefix, len));
+        }
+    }
+}

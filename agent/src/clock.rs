@@ -1,0 +1,99 @@
+//! The only place that asks the system for the time.
+//!
+//! Out: [`Timestamp`], wall-clock time in nanoseconds since the Unix epoch, the one time type of the project.
+//! Kernel events carry `CLOCK_MONOTONIC`; [`Clock`] maps them with an offset taken at start, so that a clock
+//! step afterwards neither reorders nor stretches anything. Refuses to be called from sans-IO code: there, time
+//! is an argument.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Wall-clock time: nanoseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// From seconds since the epoch; negative and non-finite values become the epoch.
+    pub fn from_secs_f64(seconds: f64) -> Self {
+        // A cast from f64 saturates and maps NaN to 0.
+        Self((seconds * 1e9) as u64)
+    }
+
+    /// Seconds since the epoch, with microsecond precision for present dates.
+    pub fn as_secs_f64(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+
+    /// Time since `earlier`; zero if that is in the future.
+    pub fn since(self, earlier: Timestamp) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// This time plus `span`, saturating.
+    #[must_use]
+    pub fn after(self, span: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)),
+        )
+    }
+}
+
+/// Maps the kernel's monotonic time to wall-clock time.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    wall_minus_monotonic_ns: u64,
+}
+
+impl Clock {
+    /// Reads both clocks once.
+    pub fn start() -> Self {
+        Self {
+            wall_minus_monotonic_ns: now().0.saturating_sub(monotonic_ns()),
+        }
+    }
+
+    /// A fixed mapping, for recordings and tests.
+    pub const fn fixed(wall_minus_monotonic_ns: u64) -> Self {
+        Self {
+            wall_minus_monotonic_ns,
+        }
+    }
+
+    /// Wall-clock time of a `CLOCK_MONOTONIC` reading in nanoseconds.
+    pub fn wall(&self, monotonic_ns: u64) -> Timestamp {
+        Timestamp(monotonic_ns.saturating_add(self.wall_minus_monotonic_ns))
+    }
+}
+
+/// The present wall-clock time. For the edges only.
+#[expect(clippy::disallowed_methods, reason = "the one place")]
+pub fn now() -> Timestamp {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// `CLOCK_MONOTONIC` in nanoseconds, the clock of `bpf_ktime_get_ns`. For the edges only.
+pub fn monotonic_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+    seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_round_trip() {
+        let time = Timestamp::from_secs_f64(1_700_000_000.25);
+        assert_eq!(time.as_secs_f64(), 1_700_000_000.25);
+        assert_eq!(Timestamp::from_secs_f64(f64::NAN), Timestamp(0));
+        assert_eq!(Timestamp::from_secs_f64(-1.0), Timestamp(0));
+    }
+}

@@ -1,0 +1,239 @@
+//! One request with its response: the second of the two plain types that carry everything.
+//!
+//! Made by [`crate::protocol`] (and by sources that start here: HAR, exchanges files), consumed by the
+//! inventory, baselines and detectors. Credentials are masked before an exchange leaves the protocol layer:
+//! [`Head`] keeps the scheme and a keyed hash, never the secret. Bodies are bounded samples that live as long as
+//! the exchange and are never stored.
+
+use std::{ops::Range, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use crate::{
+    clock::Timestamp,
+    event::{Address, ProcessRef, SocketId},
+};
+
+/// Body bytes kept of each message for the observers. Overflow policy: the sample is cut and says so.
+pub const BODY_SAMPLE_BYTES: usize = 64 * 1024;
+
+/// The connection an exchange went over, shared by all its exchanges.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// The socket the bytes were read on.
+    pub socket: SocketId,
+    /// Which end was observed.
+    pub side: Side,
+    /// Where the request was sent to.
+    pub server: Address,
+    /// Where it came from.
+    pub client: Address,
+    /// Network namespace; 0 when unknown.
+    pub netns: u32,
+    /// The process at the observed end.
+    pub process: ProcessRef,
+    /// The process at the other end, when it is on this host.
+    pub peer_process: Option<ProcessRef>,
+    /// Seen from the middle on.
+    pub joined_late: bool,
+    /// Plaintext of a TLS connection.
+    pub tls: bool,
+}
+
+/// Which end of a connection was observed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The observed process answers requests.
+    Server,
+    /// The observed process sends requests.
+    Client,
+}
+
+/// Protocol that carried the exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// HTTP/1.0.
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+    /// HTTP/2.
+    Http2,
+}
+
+/// The request line and fields of a request, or the fields of a response, in one buffer.
+///
+/// Field values of credentials are masked with `*` in place; see [`Credential`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Head {
+    /// The bytes all ranges point into.
+    pub buffer: Bytes,
+    /// Name and value of each field, in order of arrival.
+    pub fields: SmallVec<[(Range<u32>, Range<u32>); 16]>,
+    /// Fields were left out: the head was longer than its bound, or partly lost.
+    pub cut: bool,
+}
+
+impl Head {
+    /// The bytes of a range; empty if it lies outside the buffer.
+    pub fn slice(&self, range: &Range<u32>) -> &[u8] {
+        self.buffer
+            .get(range.start as usize..range.end as usize)
+            .unwrap_or_default()
+    }
+
+    /// All fields, name and value.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.fields
+            .iter()
+            .map(|(name, value)| (self.slice(name), self.slice(value)))
+    }
+
+    /// Values of the fields with this name, compared without case (RFC 9110 §5.1).
+    pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> + 'a {
+        self.iter()
+            .filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| value)
+    }
+
+    /// The first value of a field.
+    pub fn first<'a>(&'a self, name: &'a str) -> Option<&'a [u8]> {
+        self.values(name).next()
+    }
+}
+
+/// A body as far as it was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Body {
+    /// The first bytes, after removal of the transfer coding, at most [`BODY_SAMPLE_BYTES`].
+    pub sample: Bytes,
+    /// Length of the whole body without transfer coding; `None` if it is not known (lost framing).
+    pub length: Option<u64>,
+    /// Bytes are missing inside the sample's range or behind it.
+    pub cut: bool,
+}
+
+/// How a request authenticates: the scheme and a keyed hash of the secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// Where it was: `authorization`, `cookie`, `x-api-key`, …
+    pub location: CredentialLocation,
+    /// `basic`, `bearer`, `bearer_jwt`, `api_key`, `session_cookie`, `digest`, `negotiate`, `aws_sigv4`, …
+    pub scheme: &'static str,
+    /// SipHash of the secret with the host's key: tells "the same credential", nothing else.
+    pub fingerprint: u64,
+}
+
+/// Where a credential was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CredentialLocation {
+    /// In the field with this lower-case name.
+    Header(Box<str>),
+    /// In the cookie with this name.
+    Cookie(Box<str>),
+    /// In the query parameter with this name.
+    Query(Box<str>),
+}
+
+/// A request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Method as sent.
+    pub method: Box<str>,
+    /// Request target as sent (path and query, or another form of RFC 9112 §3.2), lossy UTF-8. Query values
+    /// known as credentials are masked.
+    pub target: Box<str>,
+    /// Fields.
+    pub head: Head,
+    /// Body.
+    pub body: Body,
+    /// Credentials seen.
+    pub credentials: SmallVec<[Credential; 1]>,
+}
+
+/// A response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// Final status code, 200 to 999 (or 101).
+    pub status: u16,
+    /// Fields.
+    pub head: Head,
+    /// Body.
+    pub body: Body,
+}
+
+/// How much of an exchange was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Completeness {
+    /// Every byte was captured, or is known to have passed beyond the budget.
+    Complete,
+    /// The request was seen, its response was not (yet the connection went on or ended).
+    NoResponse,
+    /// Bytes were lost, or framing was, inside the exchange.
+    Lost,
+    /// The connection ended before the message did.
+    Truncated,
+}
+
+/// Facts about the framing that detectors judge: kept, not judged here. A set of bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Facts(pub u32);
+
+impl Facts {
+    /// Both `Content-Length` and `Transfer-Encoding` (RFC 9112 §6.1).
+    pub const LENGTH_AND_CHUNKED: Self = Self(1);
+    /// Several differing `Content-Length` values (RFC 9112 §6.3).
+    pub const DIFFERING_LENGTHS: Self = Self(1 << 1);
+    /// A `Content-Length` that is no number.
+    pub const MALFORMED_LENGTH: Self = Self(1 << 2);
+    /// A line folded over several (RFC 9112 §5.2).
+    pub const OBSOLETE_FOLD: Self = Self(1 << 3);
+    /// Lines that end in LF alone.
+    pub const BARE_LF: Self = Self(1 << 4);
+    /// `Transfer-Encoding` other than a final `chunked`.
+    pub const ODD_TRANSFER_CODING: Self = Self(1 << 5);
+    /// White space between field name and colon (RFC 9112 §5.1).
+    pub const SPACE_BEFORE_COLON: Self = Self(1 << 6);
+    /// Chunk framing that does not parse.
+    pub const MALFORMED_CHUNK: Self = Self(1 << 7);
+    /// The request upgraded or tunnelled the connection, which ends HTTP/1 on it.
+    pub const UPGRADED: Self = Self(1 << 8);
+    /// The target was in absolute form.
+    pub const ABSOLUTE_FORM: Self = Self(1 << 9);
+
+    /// Both sets.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether all of `other` is in this set.
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// One request with its response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// The connection it went over.
+    pub connection: Arc<Connection>,
+    /// Number of the exchange on its connection, from 0.
+    pub number: u64,
+    /// Protocol.
+    pub protocol: Protocol,
+    /// When the first byte of the request was seen.
+    pub started: Timestamp,
+    /// From the last byte of the request to the first byte of the response.
+    pub latency: Option<Duration>,
+    /// From the first byte of the request to the last known byte of the response.
+    pub duration: Option<Duration>,
+    /// The request; `None` only if it was lost and a response was seen.
+    pub request: Option<Request>,
+    /// The response, if it was seen.
+    pub response: Option<Response>,
+    /// How much was seen.
+    pub completeness: Completeness,
+    /// Framing facts.
+    pub facts: Facts,
+}

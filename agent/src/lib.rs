@@ -1,0 +1,21 @@
+//! Apiarist: an inventory, baselines, risks and alerts for every API of a Linux host, read inside the kernel.
+//!
+//! Data flows one way:
+//! [`capture`] → [`event::SocketEvent`] → [`flow`] → [`protocol`] → [`exchange::Exchange`] → [`inventory`] and
+//! its neighbours → [`store`], [`control`] and the [`cli`]. Everything between the two plain types is
+//! sans-IO: no clock, socket, file, thread or randomness inside; time is an argument.
+
+pub mod capture;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod control;
+pub mod event;
+pub mod exchange;
+pub mod flow;
+pub mod inventory;
+pub mod pipeline;
+pub mod protocol;
+pub mod status;
+pub mod store;
+pub mod workload;

@@ -1,0 +1,3 @@
+//! The `apiarist` command.
+
+fn main() {}
