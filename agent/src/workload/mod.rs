@@ -1,11 +1,24 @@
 //! Who is it: from a process to the workload that an operator knows by name.
 //!
 //! In: a [`crate::event::ProcessRef`] and what /proc says about it. Out: a shared [`Workload`].
+//! [`identify()`] is the pure rule over [`ProcessFacts`]; [`Directory`] is the impure edge that reads the facts,
+//! remembers the answers and hands out one `Arc` for equal workloads. Refuses to ask a container runtime or an
+//! API server: what /proc does not tell stays unknown here.
+
+pub mod cgroup;
+mod directory;
+mod identify;
+mod proc;
+mod script;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+pub use directory::{DIRECTORY_ENTRIES, Directory, DirectoryStats};
+pub use identify::{ProcessFacts, identify};
 
 /// What kind of thing a workload is, from the most specific that is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkloadKind {
     /// A Kubernetes pod's controller.
@@ -18,6 +31,19 @@ pub enum WorkloadKind {
     Process,
     /// Not a process of this host: an address, or a name given by a capture.
     Unknown,
+}
+
+impl WorkloadKind {
+    /// The name used in JSON and tables.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            WorkloadKind::Pod => "pod",
+            WorkloadKind::Container => "container",
+            WorkloadKind::Systemd => "systemd",
+            WorkloadKind::Process => "process",
+            WorkloadKind::Unknown => "unknown",
+        }
+    }
 }
 
 /// A workload: what endpoints, baselines and alerts are filed under.
@@ -39,4 +65,58 @@ pub struct Workload {
     pub container: Option<String>,
     /// Path of the control group (v2, or the deepest v1 path that names a unit or container).
     pub cgroup: Option<String>,
+}
+
+impl Workload {
+    /// A workload of which only kind and name are known.
+    pub fn named(kind: WorkloadKind, name: &str) -> Self {
+        Self {
+            id: stable_id(kind, name, ""),
+            name: name.to_owned(),
+            kind,
+            executable: None,
+            script: None,
+            unit: None,
+            container: None,
+            cgroup: None,
+        }
+    }
+}
+
+/// 12 hex digits of SHA-256 over kind, name and `detail`: what else tells two workloads of one name apart
+/// without changing at a restart.
+fn stable_id(kind: WorkloadKind, name: &str, detail: &str) -> String {
+    let mut hash = Sha256::new();
+    for part in [kind.as_str(), name, detail] {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    hex_prefix(&hash.finalize(), 6)
+}
+
+/// The first `bytes` bytes as lower-case hex digits.
+fn hex_prefix(digest: &[u8], bytes: usize) -> String {
+    use std::fmt::Write as _;
+    digest.iter().take(bytes).fold(String::new(), |mut text, byte| {
+        // Writing to a `String` cannot fail.
+        write!(text, "{byte:02x}").ok();
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_short_stable_and_distinct() {
+        let web = Workload::named(WorkloadKind::Systemd, "web");
+        assert_eq!(web.id.len(), 12);
+        assert_eq!(web.id, Workload::named(WorkloadKind::Systemd, "web").id);
+        assert_ne!(web.id, Workload::named(WorkloadKind::Process, "web").id);
+        assert_ne!(
+            stable_id(WorkloadKind::Process, "a", "b"),
+            stable_id(WorkloadKind::Process, "ab", "")
+        );
+    }
 }

@@ -1,0 +1,294 @@
+//! Remembers who each process is, so that /proc is read once per process.
+//!
+//! In: [`ProcessRef`]s as events carry them, and addresses of callers off the host. Out: one shared `Arc` per
+//! distinct workload. A process that is gone, or whose pid belongs to another one by now, is named by its task
+//! name; that answer is remembered too.
+
+use std::{
+    collections::HashSet,
+    net::IpAddr,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use lru::LruCache;
+
+use super::{
+    Workload, WorkloadKind, identify,
+    proc::{self, StartTicks},
+};
+use crate::event::ProcessRef;
+
+/// Processes, and as many addresses, that are remembered. Overflow policy: the one not asked for the longest is
+/// forgotten and read again when needed; [`DirectoryStats::evicted`] counts.
+pub const DIRECTORY_ENTRIES: usize = 8192;
+
+/// What a [`Directory`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DirectoryStats {
+    /// Processes read from /proc.
+    pub read: u64,
+    /// Of these, gone or replaced by another process: named by the task name.
+    pub gone: u64,
+    /// Entries forgotten because the directory was full.
+    pub evicted: u64,
+}
+
+/// Workloads by process and by address.
+#[derive(Debug)]
+pub struct Directory {
+    proc_root: PathBuf,
+    processes: LruCache<(u32, u64), Entry>,
+    addresses: LruCache<IpAddr, Arc<Workload>>,
+    interned: HashSet<Arc<Workload>>,
+    stats: DirectoryStats,
+}
+
+#[derive(Debug)]
+struct Entry {
+    comm: String,
+    workload: Arc<Workload>,
+}
+
+impl Directory {
+    /// A directory over the proc file system at `proc_root` (`/proc`, or where the host's is mounted).
+    pub fn new(proc_root: &Path) -> Self {
+        Self::with_capacity(proc_root, DIRECTORY_ENTRIES)
+    }
+
+    /// As [`Directory::new`], remembering `entries` (at least one) processes and addresses.
+    pub fn with_capacity(proc_root: &Path, entries: usize) -> Self {
+        let entries = NonZeroUsize::new(entries).unwrap_or(NonZeroUsize::MIN);
+        Self {
+            proc_root: proc_root.to_owned(),
+            processes: LruCache::new(entries),
+            addresses: LruCache::new(entries),
+            interned: HashSet::new(),
+            stats: DirectoryStats::default(),
+        }
+    }
+
+    /// The workload of a process. Reads /proc on first sight, and again when the task was renamed (`exec`).
+    pub fn resolve(&mut self, process: &ProcessRef) -> Arc<Workload> {
+        let key = (process.pid, process.start_ns);
+        if let Some(entry) = self.processes.get(&key)
+            && entry.comm == process.comm
+        {
+            return Arc::clone(&entry.workload);
+        }
+        let workload = self.look_up(process);
+        let workload = self.intern(workload);
+        let entry = Entry {
+            comm: process.comm.clone(),
+            workload: Arc::clone(&workload),
+        };
+        if self
+            .processes
+            .push(key, entry)
+            .is_some_and(|(forgotten, _)| forgotten != key)
+        {
+            self.stats.evicted += 1;
+        }
+        workload
+    }
+
+    /// The workload that stands for a caller or server which is no process of this host: its address.
+    pub fn resolve_address(&mut self, address: IpAddr) -> Arc<Workload> {
+        if let Some(workload) = self.addresses.get(&address) {
+            return Arc::clone(workload);
+        }
+        let workload = Arc::new(Workload::named(WorkloadKind::Unknown, &address.to_string()));
+        if self.addresses.push(address, Arc::clone(&workload)).is_some() {
+            self.stats.evicted += 1;
+        }
+        workload
+    }
+
+    /// What was done so far.
+    pub fn stats(&self) -> DirectoryStats {
+        self.stats
+    }
+
+    fn look_up(&mut self, process: &ProcessRef) -> Workload {
+        if process.pid == 0 {
+            let name = if process.comm.is_empty() {
+                "unknown"
+            } else {
+                &process.comm
+            };
+            return Workload::named(WorkloadKind::Unknown, name);
+        }
+        self.stats.read += 1;
+        match proc::read(&self.proc_root, process.pid) {
+            Some((facts, start))
+                if process.start_ns == 0 || start == StartTicks::from_ns(process.start_ns) =>
+            {
+                identify(&facts)
+            }
+            _ => {
+                self.stats.gone += 1;
+                let name = if process.comm.is_empty() {
+                    "unknown"
+                } else {
+                    &process.comm
+                };
+                Workload::named(WorkloadKind::Process, name)
+            }
+        }
+    }
+
+    fn intern(&mut self, workload: Workload) -> Arc<Workload> {
+        if let Some(known) = self.interned.get(&workload) {
+            return Arc::clone(known);
+        }
+        // Workloads that nobody holds any more go when the set has outgrown what the cache can hold.
+        if self.interned.len() >= self.processes.cap().get().saturating_mul(2) {
+            self.interned.retain(|known| Arc::strong_count(known) > 1);
+        }
+        let workload = Arc::new(workload);
+        self.interned.insert(Arc::clone(&workload));
+        workload
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// A proc file system in a directory of its own, removed at the end.
+    struct FakeProc(PathBuf);
+
+    impl FakeProc {
+        fn new(name: &str) -> Self {
+            let root = std::env::temp_dir().join(format!("apiarist-proc-{}-{name}", std::process::id()));
+            fs::create_dir_all(&root).expect("create");
+            Self(root)
+        }
+
+        fn process(&self, pid: u32, executable: &str, line: &str, cgroup: &str, ticks: u64) {
+            let directory = self.0.join(pid.to_string());
+            fs::create_dir_all(&directory).expect("create");
+            fs::remove_file(directory.join("exe")).ok();
+            std::os::unix::fs::symlink(executable, directory.join("exe")).expect("link");
+            fs::write(directory.join("cmdline"), line.replace(' ', "\0") + "\0").expect("write");
+            fs::write(directory.join("cgroup"), format!("0::{cgroup}\n")).expect("write");
+            let stat = format!("{pid} (task) S 1 1 1 0 -1 0 1 2 3 4 5 6 7 8 20 0 1 0 {ticks} 0 0\n");
+            fs::write(directory.join("stat"), stat).expect("write");
+        }
+    }
+
+    impl Drop for FakeProc {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.0).ok();
+        }
+    }
+
+    fn process(pid: u32, ticks: u64, comm: &str) -> ProcessRef {
+        ProcessRef {
+            pid,
+            start_ns: ticks * 10_000_000 + 1234,
+            cgroup: 0,
+            comm: comm.into(),
+        }
+    }
+
+    #[test]
+    fn workers_share_one_workload() {
+        let proc = FakeProc::new("share");
+        proc.process(
+            10,
+            "/usr/sbin/nginx",
+            "nginx: master",
+            "/system.slice/nginx.service",
+            100,
+        );
+        proc.process(
+            11,
+            "/usr/sbin/nginx",
+            "nginx: worker",
+            "/system.slice/nginx.service",
+            200,
+        );
+        let mut directory = Directory::new(&proc.0);
+        let master = directory.resolve(&process(10, 100, "nginx"));
+        let worker = directory.resolve(&process(11, 200, "nginx"));
+        assert_eq!(master.name, "nginx");
+        assert_eq!(master.kind, WorkloadKind::Systemd);
+        assert!(Arc::ptr_eq(&master, &worker));
+    }
+
+    #[test]
+    fn each_process_is_read_once() {
+        let proc = FakeProc::new("once");
+        proc.process(10, "/usr/bin/python3", "python3 app.py", "/", 100);
+        let mut directory = Directory::new(&proc.0);
+        for _ in 0..3 {
+            assert_eq!(directory.resolve(&process(10, 100, "python3")).name, "app.py");
+            assert_eq!(directory.resolve(&process(99, 1, "curl")).name, "curl");
+        }
+        assert_eq!(
+            directory.stats(),
+            DirectoryStats {
+                read: 2,
+                gone: 1,
+                evicted: 0
+            }
+        );
+    }
+
+    #[test]
+    fn a_reused_pid_is_not_mistaken() {
+        let proc = FakeProc::new("reuse");
+        proc.process(10, "/usr/bin/other", "other", "/", 500);
+        let mut directory = Directory::new(&proc.0);
+        let old = directory.resolve(&process(10, 100, "shop"));
+        assert_eq!((old.name.as_str(), old.kind), ("shop", WorkloadKind::Process));
+        assert_eq!(directory.resolve(&process(10, 500, "other")).name, "other");
+        let unknown_start = ProcessRef {
+            start_ns: 0,
+            ..process(10, 0, "other")
+        };
+        assert_eq!(directory.resolve(&unknown_start).name, "other");
+    }
+
+    #[test]
+    fn a_renamed_task_is_read_again() {
+        let proc = FakeProc::new("exec");
+        proc.process(10, "/bin/bash", "bash start.sh", "/", 100);
+        let mut directory = Directory::new(&proc.0);
+        assert_eq!(directory.resolve(&process(10, 100, "start.sh")).name, "start.sh");
+        proc.process(10, "/opt/server", "/opt/server", "/", 100);
+        assert_eq!(directory.resolve(&process(10, 100, "server")).name, "server");
+        assert_eq!(directory.stats().evicted, 0);
+    }
+
+    #[test]
+    fn bounded_and_counted() {
+        let mut directory = Directory::with_capacity(Path::new("/nonexistent"), 2);
+        for pid in 1..=5 {
+            directory.resolve(&process(pid, 1, &format!("p{pid}")));
+            directory.resolve_address(IpAddr::from([10, 0, 0, u8::try_from(pid).expect("small")]));
+        }
+        assert_eq!(directory.stats().evicted, 6);
+        assert!(directory.interned.len() <= 5);
+    }
+
+    #[test]
+    fn captures_and_addresses_have_no_process() {
+        let mut directory = Directory::new(Path::new("/nonexistent"));
+        let shop = directory.resolve(&ProcessRef {
+            start_ns: 0,
+            ..process(0, 0, "shop")
+        });
+        assert_eq!((shop.name.as_str(), shop.kind), ("shop", WorkloadKind::Unknown));
+        let caller = directory.resolve_address(IpAddr::from([192, 0, 2, 7]));
+        assert_eq!(caller.name, "192.0.2.7");
+        assert!(Arc::ptr_eq(
+            &caller,
+            &directory.resolve_address(IpAddr::from([192, 0, 2, 7]))
+        ));
+        assert_eq!(directory.stats().read, 0);
+    }
+}
