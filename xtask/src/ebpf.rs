@@ -54,6 +54,13 @@ impl Target {
     }
 }
 
+/// Finds or installs what [`main`] needs.
+pub(crate) fn prepare() -> Result<()> {
+    let manifest = Manifest::read(&workspace::root()?)?;
+    let committed = manifest.0.values().next();
+    Toolchain::prepare(None, committed.map(|object| &object.toolchain)).map(drop)
+}
+
 /// Builds, or checks, the objects.
 pub(crate) fn main(options: &Options) -> Result<()> {
     let root = workspace::root()?;

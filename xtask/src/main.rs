@@ -1,6 +1,7 @@
 //! Development tasks: `cargo xtask --help` lists them.
 
-use anyhow::Result;
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 mod ebpf;
@@ -8,8 +9,11 @@ mod ebpf_check;
 mod elf;
 mod manifest;
 mod packages;
+mod run;
+mod setup;
 mod shell;
 mod source_hash;
+mod test;
 mod toolchain;
 mod workspace;
 
@@ -23,12 +27,31 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Build the agent and start capture as root, with its store; prints what it sees
+    ///
+    /// Needs only Rust and a C toolchain. Uses sudo when not root.
+    Run(run::Options),
+    /// Run all tests; installs the servers and clients they drive
+    ///
+    /// Tests that load programs into the kernel need root. Without it they report themselves as skipped;
+    /// with CI=true in the environment they fail instead.
+    Test(test::Options),
     /// Build the kernel object for each architecture and record what it was made from
     Ebpf(ebpf::Options),
+    /// Install the system packages that a purpose needs
+    Setup(setup::Options),
 }
 
-fn main() -> Result<()> {
-    match Arguments::parse().task {
-        Task::Ebpf(options) => ebpf::main(&options),
-    }
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
+        Task::Run(options) => run::main(&options).map(|()| 0),
+        Task::Test(options) => test::main(&options),
+        Task::Ebpf(options) => ebpf::main(&options).map(|()| 0),
+        Task::Setup(options) => setup::main(&options).map(|()| 0),
+    };
+    let code = outcome.unwrap_or_else(|problem| {
+        shell::say(format!("error: {problem:#}"));
+        1
+    });
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
 }

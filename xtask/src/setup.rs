@@ -1,0 +1,119 @@
+//! `cargo xtask setup`: the system packages that a purpose needs, installed when missing.
+//!
+//! A program that is there already counts, wherever it came from. Nothing is started, upgraded or removed.
+
+use std::fs;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use crate::{
+    ebpf, packages,
+    shell::{as_root, find_program, run, say},
+};
+
+/// Options of `cargo xtask setup`.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// What the machine is to be ready for
+    #[arg(long = "for", value_enum, default_value_t = Purpose::Test)]
+    purpose: Purpose,
+}
+
+/// What a machine can be made ready for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Purpose {
+    /// `cargo xtask run`
+    Run,
+    /// `cargo xtask test`: the servers and clients that the tests drive
+    Test,
+    /// `cargo xtask ebpf`
+    Ebpf,
+    /// `cargo xtask vm`: QEMU
+    Vm,
+    /// Load generators and servers for measurements
+    Bench,
+}
+
+/// A program, and the Debian package that brings it.
+type Need = (&'static str, &'static str);
+
+/// The bundled SQLite is written in C.
+const RUN: &[Need] = &[("cc", "gcc")];
+const TEST: &[Need] = &[
+    ("cc", "gcc"),
+    ("nginx", "nginx-light"),
+    ("curl", "curl"),
+    ("python3", "python3"),
+    ("node", "nodejs"),
+    ("redis-server", "redis-server"),
+    ("postgres", "postgresql"),
+    ("wrk", "wrk"),
+    ("ip", "iproute2"),
+];
+const VM: &[Need] = &[
+    ("cc", "gcc"),
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("dpkg-deb", "dpkg"),
+];
+const BENCH: &[Need] = &[("cc", "gcc"), ("nginx", "nginx-light"), ("wrk", "wrk")];
+
+/// Packages whose daemon would start at boot, and the service that does it.
+const SERVICES: &[(&str, &str)] = &[
+    ("nginx-light", "nginx"),
+    ("redis-server", "redis-server"),
+    ("postgresql", "postgresql"),
+];
+
+/// Installs what is missing for the purpose asked for.
+pub(crate) fn main(options: &Options) -> Result<()> {
+    prepare(options.purpose)?;
+    say("everything needed is there");
+    Ok(())
+}
+
+/// Installs what is missing for `purpose`.
+pub(crate) fn prepare(purpose: Purpose) -> Result<()> {
+    match purpose {
+        Purpose::Run => install(RUN),
+        Purpose::Test => install(TEST),
+        Purpose::Vm => install(VM),
+        Purpose::Bench => install(BENCH),
+        Purpose::Ebpf => ebpf::prepare(),
+    }
+}
+
+fn install(needs: &[Need]) -> Result<()> {
+    let missing: Vec<&str> = needs
+        .iter()
+        .filter(|(program, _)| !is_there(program))
+        .map(|(_, package)| *package)
+        .collect();
+    packages::install(&missing)?;
+    // Installed for the tests, which start their own: not to run on this machine from now on.
+    for (_, service) in SERVICES.iter().filter(|(package, _)| missing.contains(package)) {
+        if find_program("systemctl").is_some() {
+            let mut disable = as_root("systemctl", "disabling a service")?;
+            if run(disable.args(["disable", "--quiet", service])).is_err() {
+                say(format!(
+                    "could not disable the service {service}: it may start at the next boot"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_there(program: &str) -> bool {
+    find_program(program).is_some() || (program == "postgres" && has_versioned_postgres())
+}
+
+/// Debian keeps each version of the server in a directory of its own, off `PATH`.
+fn has_versioned_postgres() -> bool {
+    let versions = fs::read_dir("/usr/lib/postgresql");
+    versions
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|version| version.path().join("bin/postgres").is_file())
+}
