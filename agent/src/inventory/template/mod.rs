@@ -1,0 +1,35 @@
+//! Path templates: the name of an endpoint's path with its parameters left out.
+//!
+//! In: a [`CanonicalPath`](super::path::CanonicalPath). Out: a [`Template`]. [`lexical`] decides by the shape of
+//! each segment alone, so the same path always gives the same template, whatever came before; what only
+//! statistics can tell stays literal here.
+
+pub mod lexical;
+mod name;
+mod random;
+pub mod segment;
+
+use std::sync::Arc;
+
+pub use segment::SegmentType;
+
+/// The template of everything beyond a workload's bound of templates.
+pub const OVERFLOW: &str = "/{*overflow}";
+
+/// A path template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    /// The path with `{name}` for each parameter. Literal braces do not occur in canonical paths.
+    pub text: Arc<str>,
+    /// The parameters, in order.
+    pub parameters: Vec<Parameter>,
+}
+
+/// A parameter of a path template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    /// Name, unique in its template.
+    pub name: String,
+    /// What its values look like.
+    pub kind: SegmentType,
+}
