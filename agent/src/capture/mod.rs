@@ -1,1 +1,3 @@
-//! Stub.
+//! Capture: where socket events come from.
+
+pub mod file;
