@@ -17,13 +17,16 @@ pub struct Timestamp(pub u64);
 impl Timestamp {
     /// From seconds since the epoch; negative and non-finite values become the epoch.
     pub fn from_secs_f64(seconds: f64) -> Self {
-        // A cast from f64 saturates and maps NaN to 0.
-        Self((seconds * 1e9) as u64)
+        // Casts from f64 saturate and map NaN to 0. Seconds and fraction apart keep what the number had.
+        let whole = seconds.max(0.0).trunc();
+        let ns = ((seconds - whole).max(0.0) * 1e9).round() as u64;
+        Self((whole as u64).saturating_mul(1_000_000_000).saturating_add(ns))
     }
 
     /// Seconds since the epoch, with microsecond precision for present dates.
     pub fn as_secs_f64(self) -> f64 {
-        self.0 as f64 / 1e9
+        let (seconds, ns) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
+        seconds as f64 + ns as f64 / 1e9
     }
 
     /// Time since `earlier`; zero if that is in the future.
@@ -92,7 +95,13 @@ mod tests {
     #[test]
     fn seconds_round_trip() {
         let time = Timestamp::from_secs_f64(1_700_000_000.25);
+        assert_eq!(time, Timestamp(1_700_000_000_250_000_000));
         assert_eq!(time.as_secs_f64(), 1_700_000_000.25);
+        for micros in 0..1_000 {
+            let seconds = 1_700_000_000.0 + f64::from(micros * 997) / 1e6;
+            assert_eq!(Timestamp::from_secs_f64(seconds).as_secs_f64(), seconds);
+        }
+        assert_eq!(Timestamp::from_secs_f64(f64::INFINITY), Timestamp(u64::MAX));
         assert_eq!(Timestamp::from_secs_f64(f64::NAN), Timestamp(0));
         assert_eq!(Timestamp::from_secs_f64(-1.0), Timestamp(0));
     }
