@@ -15,6 +15,7 @@ mod shell;
 mod source_hash;
 mod test;
 mod toolchain;
+mod vm;
 mod workspace;
 
 /// Development tasks of Apiarist. Each installs what it needs and says so.
@@ -40,6 +41,8 @@ enum Task {
     Ebpf(ebpf::Options),
     /// Install the system packages that a purpose needs
     Setup(setup::Options),
+    /// Run the kernel tests on other kernels, under QEMU
+    Vm(vm::Options),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::main(&options),
         Task::Ebpf(options) => ebpf::main(&options).map(|()| 0),
         Task::Setup(options) => setup::main(&options).map(|()| 0),
+        Task::Vm(options) => vm::main(&options).map(|()| 0),
     };
     let code = outcome.unwrap_or_else(|problem| {
         shell::say(format!("error: {problem:#}"));

@@ -1,0 +1,96 @@
+//! `cargo xtask vm`: the kernel tests on other kernels, each booted under QEMU.
+//!
+//! The test program is the whole user space of the guest: linked statically, packed alone into an initramfs,
+//! started as `/init`. It says on the console how many tests passed; this task believes only that line.
+//! Emulation, not virtualisation: it runs wherever QEMU does.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::{
+    setup::{self, Purpose},
+    shell::{cargo, run, say},
+    toolchain::without_flags,
+    workspace,
+};
+
+mod guest;
+mod initramfs;
+mod kernel;
+mod mirror;
+
+/// The guests are x86_64, whatever the host.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// Options of `cargo xtask vm`.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Debian suite (bullseye 5.10, bookworm 6.1, trixie 6.12, sid: the newest), Debian package, or bzImage
+    #[arg(value_name = "KERNEL", default_values = ["bullseye", "bookworm", "trixie", "sid"])]
+    kernels: Vec<String>,
+    /// Seconds a guest may take from power-on to its verdict
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    timeout: u64,
+    /// Arguments for the test program, after `--`
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+/// Boots every kernel in turn; fails when one of them did not report success.
+pub(crate) fn main(options: &Options) -> Result<()> {
+    setup::prepare(Purpose::Vm)?;
+    let root = workspace::root()?;
+    let init = build_init(&root)?;
+    let mut results = Vec::new();
+    for name in &options.kernels {
+        let outcome = kernel::resolve(name).and_then(|kernel| {
+            say(format!("booting {name}: {}", kernel.label));
+            let outcome = guest::boot(&guest::Boot {
+                image: &kernel.image,
+                initramfs: &initramfs::pack(&init, &kernel.modules)?,
+                arguments: &options.arguments,
+                timeout_seconds: options.timeout,
+            });
+            outcome.map(|report| (kernel.label, report))
+        });
+        let failed = !matches!(&outcome, Ok((_, report)) if report.verdict.is_success());
+        results.push((failed, line(name, outcome)));
+    }
+    results.iter().for_each(|(_, line)| say(line));
+    let failures = results.iter().filter(|(failed, _)| *failed).count();
+    if failures > 0 {
+        bail!("{failures} of {} kernels failed", results.len());
+    }
+    Ok(())
+}
+
+/// One row of the summary.
+fn line(name: &str, outcome: Result<(String, guest::Report)>) -> String {
+    match outcome {
+        Ok((label, report)) => format!(
+            "{name:<10} {label:<44} {} passed, {} failed, {:.1} s to init, {:.1} s in all",
+            report.verdict.passed, report.verdict.failed, report.init_seconds, report.total_seconds
+        ),
+        Err(problem) => format!("{name:<10} {problem:#}"),
+    }
+}
+
+/// The test program, without anything it would have to load in the guest.
+fn build_init(root: &Path) -> Result<PathBuf> {
+    say("building the test program for the guests");
+    let target_directory = workspace::target_directory(root).join("vm");
+    let mut command = cargo(root);
+    without_flags(&mut command)
+        .args(["build", "--quiet", "--release", "--package", "apiarist-tests", "--bin", "vm_init"])
+        .args(["--target", TARGET, "--target-dir"])
+        .arg(&target_directory)
+        .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static")
+        // Emulated memory is small and link-time optimisation buys a test nothing.
+        .env("CARGO_PROFILE_RELEASE_STRIP", "debuginfo")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+    run(&mut command)?;
+    Ok(target_directory.join(TARGET).join("release/vm_init"))
+}
