@@ -99,6 +99,7 @@ const fn pattern(text: &[u8]) -> Pattern {
     }
 }
 
+/// Selects the first `bytes` of a word.
 #[inline(always)]
 const fn mask(bytes: u32) -> u64 {
     if bytes >= 8 {
@@ -108,7 +109,7 @@ const fn mask(bytes: u32) -> u64 {
     }
 }
 
-/// The compared bytes and how many of them are real.
+/// The first 16 bytes; those beyond `len` are zero.
 #[derive(Clone, Copy)]
 struct Start {
     low: u64,
@@ -116,34 +117,46 @@ struct Start {
     len: u32,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Match {
-    No,
-    Partial,
-    Full,
-}
-
 impl Start {
     #[inline(always)]
-    fn compare(self, pattern: Pattern) -> Match {
-        let bytes = if self.len < pattern.len {
-            self.len
-        } else {
-            pattern.len
-        };
-        let high = if bytes > 8 { mask(bytes - 8) } else { 0 };
-        if (self.low ^ pattern.low) & mask(bytes) != 0 || (self.high ^ pattern.high) & high != 0 {
-            Match::No
-        } else if self.len < pattern.len {
-            Match::Partial
-        } else {
-            Match::Full
+    const fn new(low: u64, high: u64, len: u32) -> Self {
+        let high = if len > 8 { high & mask(len - 8) } else { 0 };
+        Self {
+            low: low & mask(len),
+            high,
+            len,
         }
     }
 
-    /// The byte at `index` (below 16).
+    /// Whether the bytes start with the whole pattern. No branch but the last: the kernel's verifier walks every
+    /// path, and a branch in each of forty comparisons would be too many of them.
     #[inline(always)]
-    fn byte(self, index: u32) -> u8 {
+    const fn is(self, pattern: Pattern) -> bool {
+        let low = (self.low & mask(pattern.len)) ^ pattern.low;
+        let high = if pattern.len > 8 {
+            (self.high & mask(pattern.len - 8)) ^ pattern.high
+        } else {
+            0
+        };
+        low | high == 0
+    }
+
+    /// Whether there are fewer bytes than the pattern has, and they fit it.
+    #[inline(always)]
+    const fn could_be(self, pattern: Pattern) -> bool {
+        let low = self.low ^ (pattern.low & mask(self.len));
+        let high = self.high
+            ^ if self.len > 8 {
+                pattern.high & mask(self.len - 8)
+            } else {
+                0
+            };
+        self.len < pattern.len && low | high == 0
+    }
+
+    /// The byte at `index` (below 16), zero beyond `len`.
+    #[inline(always)]
+    const fn byte(self, index: u32) -> u8 {
         if index < 8 {
             (self.low >> (8 * index)) as u8
         } else {
@@ -152,85 +165,38 @@ impl Start {
     }
 }
 
-/// Method names with the space behind them: RFC 9110, PATCH (RFC 5789), QUERY, WebDAV (RFC 4918, 3253, 3648,
-/// 3744, 5323), UPnP and the cache methods in common use.
-const METHODS: [Pattern; 38] = [
-    pattern(b"GET "),
-    pattern(b"POST "),
-    pattern(b"PUT "),
-    pattern(b"HEAD "),
-    pattern(b"DELETE "),
-    pattern(b"OPTIONS "),
-    pattern(b"PATCH "),
-    pattern(b"TRACE "),
-    pattern(b"CONNECT "),
-    pattern(b"QUERY "),
-    pattern(b"PROPFIND "),
-    pattern(b"PROPPATCH "),
-    pattern(b"MKCOL "),
-    pattern(b"COPY "),
-    pattern(b"MOVE "),
-    pattern(b"LOCK "),
-    pattern(b"UNLOCK "),
-    pattern(b"SEARCH "),
-    pattern(b"REPORT "),
-    pattern(b"MERGE "),
-    pattern(b"CHECKOUT "),
-    pattern(b"CHECKIN "),
-    pattern(b"MKACTIVITY "),
-    pattern(b"MKCALENDAR "),
-    pattern(b"MKWORKSPACE "),
-    pattern(b"ACL "),
-    pattern(b"BIND "),
-    pattern(b"UNBIND "),
-    pattern(b"REBIND "),
-    pattern(b"LINK "),
-    pattern(b"UNLINK "),
-    pattern(b"LABEL "),
-    pattern(b"PURGE "),
-    pattern(b"BAN "),
-    pattern(b"SUBSCRIBE "),
-    pattern(b"UNSUBSCRIBE "),
-    pattern(b"NOTIFY "),
-    pattern(b"M-SEARCH "),
-];
-
 const HTTP1: Pattern = pattern(b"HTTP/1.");
 const HTTP2: Pattern = pattern(b"PRI * HTTP/2.0\r\n");
 const PROXY1: Pattern = pattern(b"PROXY ");
 const PROXY2: Pattern = pattern(b"\r\n\r\n\0\r\nQUIT\n");
 const CONNECT: u64 = pattern(b"CONNECT ").low;
 
+/// Longest method name with its space.
+const LONGEST_METHOD: u32 = 12;
+
 /// Looks at the first `len` bytes of a direction (bytes beyond `len` are ignored).
 #[inline(always)]
 pub fn sniff(prefix: &[u8; PREFIX_BYTES], len: usize) -> Verdict {
-    let words: [u64; 4] = words(prefix);
-    let [first, second, third, _] = words;
+    let [first, second, third, _] = words(prefix);
     let len = if len > PREFIX_BYTES {
         PREFIX_BYTES as u32
     } else {
         len as u32
     };
-    let start = Start {
-        low: first,
-        high: second,
-        len,
-    };
-    if len == 0 {
+    let start = Start::new(first, second, len);
+    if start.is(PROXY2) {
+        return Verdict::Preamble;
+    }
+    if start.could_be(PROXY2) {
         return Verdict::More;
     }
-    match start.compare(PROXY2) {
-        Match::Full => return Verdict::Preamble,
-        Match::Partial => return Verdict::More,
-        Match::No => {}
-    }
     // RFC 9112 §2.2: an empty line before the request line is ignored.
-    if first & 0xffff == 0x0a0d && len >= 2 {
-        return lines(Start {
-            low: (first >> 16) | (second << 48),
-            high: (second >> 16) | (third << 48),
-            len: len - 2,
-        });
+    if start.low & 0xffff == 0x0a0d {
+        return lines(Start::new(
+            (first >> 16) | (second << 48),
+            (second >> 16) | (third << 48),
+            len - 2,
+        ));
     }
     lines(start)
 }
@@ -251,47 +217,81 @@ fn words(prefix: &[u8; PREFIX_BYTES]) -> [u64; 4] {
 
 #[inline(always)]
 fn lines(start: Start) -> Verdict {
-    if start.len == 0 {
-        return Verdict::More;
-    }
     let first = start.byte(0);
     if first == 0x16 {
         return tls(start);
     }
-    match start.compare(HTTP1) {
-        Match::Full => return Verdict::Http1Response,
-        Match::Partial => return Verdict::More,
-        Match::No => {}
+    if start.is(HTTP1) {
+        return Verdict::Http1Response;
     }
     // Every other known start is a capital letter: most binary protocols leave here.
-    if !first.is_ascii_uppercase() {
+    if start.len > 0 && !first.is_ascii_uppercase() {
         return Verdict::Other;
     }
-    match start.compare(HTTP2) {
-        Match::Full => return Verdict::Http2,
-        Match::Partial => return Verdict::More,
-        Match::No => {}
+    if start.is(HTTP2) {
+        return Verdict::Http2;
     }
-    match start.compare(PROXY1) {
-        Match::Full => return Verdict::Preamble,
-        Match::Partial => return Verdict::More,
-        Match::No => {}
+    if start.is(PROXY1) {
+        return Verdict::Preamble;
+    }
+    if start.could_be(HTTP2) {
+        return Verdict::More;
     }
     request(start)
 }
 
+/// Compares with each of several names. Written out as code by the macro: a table would have to be copied to the
+/// 512 bytes of stack that a kernel program has.
+macro_rules! match_any {
+    ($start:ident, $($name:literal),+ $(,)?) => {
+        $({
+            const NAME: Pattern = pattern($name);
+            if $start.is(NAME) {
+                return target($start.byte(NAME.len), NAME.low);
+            }
+        })+
+    };
+}
+
+/// Method names with the space behind them: RFC 9110, PATCH (RFC 5789), QUERY, WebDAV (RFC 4918, 3253, 3648,
+/// 3744, 5323), UPnP and the cache methods in common use.
 #[inline(always)]
 fn request(start: Start) -> Verdict {
-    let mut partial = false;
-    for method in METHODS {
-        match start.compare(method) {
-            Match::No => {}
-            Match::Partial => partial = true,
-            Match::Full if start.len == method.len => return Verdict::More,
-            Match::Full => return target(start.byte(method.len), method.low),
-        }
+    #[rustfmt::skip]
+    match_any!(
+        start,
+        b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"TRACE ",
+        b"CONNECT ", b"QUERY ", b"PROPFIND ", b"PROPPATCH ", b"MKCOL ", b"COPY ", b"MOVE ", b"LOCK ",
+        b"UNLOCK ", b"SEARCH ", b"REPORT ", b"MERGE ", b"CHECKOUT ", b"CHECKIN ", b"MKACTIVITY ",
+        b"MKCALENDAR ", b"MKWORKSPACE ", b"ACL ", b"BIND ", b"UNBIND ", b"REBIND ", b"LINK ",
+        b"UNLINK ", b"LABEL ", b"PURGE ", b"BAN ", b"SUBSCRIBE ", b"UNSUBSCRIBE ", b"NOTIFY ",
+        b"M-SEARCH ",
+    );
+    unfinished(start)
+}
+
+/// Fewer bytes than the longest method, all of which a method, a version or a preamble could have: wait for more.
+#[inline(always)]
+fn unfinished(start: Start) -> Verdict {
+    if start.len >= LONGEST_METHOD {
+        return Verdict::Other;
     }
-    if partial { Verdict::More } else { Verdict::Other }
+    let mut index = 0;
+    while index < LONGEST_METHOD {
+        let byte = start.byte(index);
+        if byte == 0 {
+            return if index == start.len {
+                Verdict::More
+            } else {
+                Verdict::Other
+            };
+        }
+        if !byte.is_ascii_uppercase() && byte != b'-' && byte != b'/' && byte != b'1' {
+            return Verdict::Other;
+        }
+        index += 1;
+    }
+    Verdict::Other
 }
 
 /// RFC 9112 §3.2: a target starts with a slash, `*`, a scheme, or for CONNECT a host. Keeps out protocols
@@ -299,6 +299,7 @@ fn request(start: Start) -> Verdict {
 #[inline(always)]
 fn target(first: u8, method: u64) -> Verdict {
     match first {
+        0 => Verdict::More,
         b'/' | b'*' | b'h' | b'H' => Verdict::Http1Request,
         _ if method == CONNECT => Verdict::Http1Request,
         _ => Verdict::Other,
@@ -398,6 +399,19 @@ mod tests {
                     text.escape_ascii()
                 );
             }
+        }
+    }
+
+    #[test]
+    fn short_words_of_other_protocols_are_other() {
+        for text in [
+            &b"PING\r\n"[..],
+            b"QUIT\n",
+            b"USER anonymous",
+            b"A1 LOGIN",
+            b"EHLO x",
+        ] {
+            assert_eq!(check(text), Verdict::Other, "{}", text.escape_ascii());
         }
     }
 

@@ -1,3 +1,16 @@
-//! Capture: where socket events come from.
+//! The impure edge: where [`crate::event::SocketEvent`]s come from.
+//!
+//! A kernel: `features` asks it what it can do; `btf` finds where it keeps its fields; `plan` decides, as a pure
+//! function of both, what to attach; `load` does it; `decode` turns ring records into events; `reader` waits for
+//! them. A file: recordings, packet captures, HAR and exchanges files, in [`file`].
+//!
+//! The only place that knows aya, and the only one with `unsafe`.
 
+pub mod btf;
+pub mod counters;
+pub mod decode;
+pub mod features;
 pub mod file;
+pub mod load;
+pub mod plan;
+pub mod reader;

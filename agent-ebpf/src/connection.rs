@@ -1,0 +1,156 @@
+//! State kept with each socket.
+
+use apiarist_common::{
+    limits::{MAX_UNKNOWN_MESSAGES, MAX_UNKNOWN_OPERATIONS, PREFIX_BYTES},
+    sniff::{Class, Verdict, sniff},
+};
+use aya_ebpf::{
+    bindings::BPF_SK_STORAGE_GET_F_CREATE,
+    helpers::generated::{bpf_get_socket_cookie, bpf_probe_read_kernel, bpf_sk_storage_get},
+};
+
+use crate::{
+    kernel::{Sock, opaque, succeeded},
+    maps::{CONNECTIONS, Scratch},
+};
+
+/// No direction was active yet.
+pub(crate) const NO_DIRECTION: u8 = 2;
+
+/// What is known of one socket. All zero when new, but for `initialised`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Connection {
+    pub(crate) cookie: u64,
+    /// Bytes that went through each direction since the connection was made.
+    pub(crate) position: [u64; 2],
+    /// Bytes of the present message that may still be copied.
+    pub(crate) budget: [u32; 2],
+    /// `*mmsg`: thread, array and next element.
+    pub(crate) vector_address: u64,
+    pub(crate) vector_thread: u32,
+    pub(crate) vector_index: u32,
+    /// [`Class`] as a number.
+    pub(crate) class: u8,
+    /// `STATE_` bits.
+    pub(crate) state: u8,
+    /// Direction of the last operation, or [`NO_DIRECTION`].
+    pub(crate) last_direction: u8,
+    pub(crate) unknown_messages: u8,
+    pub(crate) unknown_operations: u16,
+    /// Which ring this socket's events go to.
+    pub(crate) ring: u8,
+    pub(crate) reserved: u8,
+    /// Bytes in `prefix`, per direction.
+    pub(crate) prefix_len: [u8; 8],
+    /// First bytes of each direction while they do not suffice to tell the protocol. The second half is room for the
+    /// verifier.
+    pub(crate) prefix: [[u8; 2 * PREFIX_BYTES]; 2],
+}
+
+/// Set up.
+pub(crate) const STATE_INITIALISED: u8 = 1;
+/// Not looked at any more.
+pub(crate) const STATE_MUTED: u8 = 1 << 1;
+/// The agent was told about this socket.
+pub(crate) const STATE_ANNOUNCED: u8 = 1 << 2;
+/// Bytes had gone through before it was first seen.
+pub(crate) const STATE_JOINED_LATE: u8 = 1 << 3;
+
+/// The state of a socket that was seen before.
+#[inline(always)]
+pub(crate) fn existing(sock: Sock) -> Option<&'static mut Connection> {
+    // SAFETY: a socket from a program argument and our own map.
+    unsafe {
+        bpf_sk_storage_get(
+            (&raw const CONNECTIONS).cast_mut().cast(),
+            sock,
+            core::ptr::null_mut(),
+            0,
+        )
+        .cast::<Connection>()
+        .as_mut()
+    }
+}
+
+/// The state of a socket, made if needed. `None` when the kernel has no memory for it.
+#[inline(never)]
+pub(crate) fn create(sock: Sock) -> *mut Connection {
+    // SAFETY: as above; the kernel zeroes a new value.
+    unsafe {
+        bpf_sk_storage_get(
+            (&raw const CONNECTIONS).cast_mut().cast(),
+            sock,
+            core::ptr::null_mut(),
+            u64::from(BPF_SK_STORAGE_GET_F_CREATE),
+        )
+        .cast::<Connection>()
+    }
+}
+
+/// The socket's cookie.
+#[inline(always)]
+pub(crate) fn cookie(sock: Sock) -> u64 {
+    // SAFETY: a socket from a program argument.
+    unsafe { bpf_get_socket_cookie(sock) }
+}
+
+impl Connection {
+    #[inline(always)]
+    pub(crate) fn is(&self, state: u8) -> bool {
+        self.state & state != 0
+    }
+
+    /// Adds the first `len` gathered bytes to what is kept of a direction, and says what they are.
+    #[inline(never)]
+    pub(crate) fn classify(&mut self, direction: u8, scratch: &Scratch, len: u32) -> Verdict {
+        let direction = usize::from(direction & 1);
+        let kept = self.prefix_len[direction];
+        let offset = opaque(u64::from(kept)) as usize & (PREFIX_BYTES - 1);
+        let len = opaque(u64::from(len)) as u32;
+        let len = if len > PREFIX_BYTES as u32 {
+            PREFIX_BYTES as u32
+        } else {
+            len
+        };
+        // SAFETY: `offset` is below, `len` at most, half of the destination; the helper checks the source. (A loop over
+        // bytes would cost the verifier more than the helper costs us.)
+        let status = unsafe {
+            bpf_probe_read_kernel(
+                self.prefix[direction].as_mut_ptr().add(offset).cast(),
+                len,
+                scratch.data.as_ptr().cast(),
+            )
+        };
+        if !succeeded(status) {
+            return Verdict::Other;
+        }
+        let kept = (u32::from(kept) + len).min(PREFIX_BYTES as u32 - 1);
+        self.prefix_len[direction] = kept as u8;
+        match self.prefix[direction].first_chunk::<PREFIX_BYTES>() {
+            Some(prefix) => sniff(prefix, kept as usize),
+            None => Verdict::Other,
+        }
+    }
+
+    /// Starts a new message in a direction whose bytes so far did not tell the protocol.
+    #[inline(always)]
+    pub(crate) fn forget_prefix(&mut self, direction: u8) {
+        self.prefix_len[usize::from(direction & 1)] = 0;
+    }
+
+    /// Notes an operation that fits no known protocol; true when that was one too many.
+    #[inline(always)]
+    pub(crate) fn gave_up(&mut self, turn: bool) -> bool {
+        self.unknown_operations = self.unknown_operations.saturating_add(1);
+        if turn {
+            self.unknown_messages = self.unknown_messages.saturating_add(1);
+        }
+        self.unknown_messages >= MAX_UNKNOWN_MESSAGES || self.unknown_operations >= MAX_UNKNOWN_OPERATIONS
+    }
+
+    #[inline(always)]
+    pub(crate) fn class(&self) -> Class {
+        Class::from_number(self.class)
+    }
+}

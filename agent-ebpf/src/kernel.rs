@@ -1,0 +1,71 @@
+//! Reading kernel memory at offsets that the agent resolved from BTF.
+//!
+//! A field that this kernel does not have reads as `None`; the feature that wanted it does without.
+
+use core::{ffi::c_void, mem::MaybeUninit};
+
+use apiarist_common::offsets::ABSENT;
+use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel};
+
+/// A `struct sock *` from a program argument: the helpers take it as it is.
+pub(crate) type Sock = *mut c_void;
+
+/// Hides a value from the optimiser in a register, so that what is compared afterwards is what is used: the verifier
+/// follows registers, not what the compiler proved about them.
+#[inline(always)]
+pub(crate) fn opaque(mut value: u64) -> u64 {
+    // SAFETY: a register copied onto itself. (Without an instruction, the line information of two statements would
+    // name the same one, which the kernel refuses.)
+    unsafe { core::arch::asm!("{0} = {0}", inout(reg) value, options(nomem, nostack, preserves_flags)) };
+    value
+}
+
+/// Whether a helper succeeded. Kept apart from the value it delivers: kernels up to 6.7 may prune a branch on a mixed
+/// `Result` wrongly.
+#[inline(always)]
+pub(crate) fn succeeded(status: i64) -> bool {
+    opaque(status as u64) == 0
+}
+
+/// Reads a `T` at `base + offset`.
+#[inline(always)]
+pub(crate) fn read<T: Copy>(base: *const c_void, offset: u32) -> Option<T> {
+    if offset == ABSENT {
+        return None;
+    }
+    let mut value = MaybeUninit::<T>::uninit();
+    // SAFETY: the helper checks the source, and the destination is `T`-sized stack memory.
+    let status = unsafe {
+        bpf_probe_read_kernel(
+            value.as_mut_ptr().cast(),
+            size_of::<T>() as u32,
+            base.cast::<u8>().wrapping_add(offset as usize).cast(),
+        )
+    };
+    if !succeeded(status) {
+        return None;
+    }
+    // SAFETY: the helper filled it.
+    Some(unsafe { value.assume_init() })
+}
+
+/// Loads a `T` straight from a pointer that the verifier knows as a kernel structure: cheaper than [`read`],
+/// only within that structure.
+///
+/// # Safety
+/// `base` comes from a program argument or from a helper that returns a typed kernel pointer.
+#[inline(always)]
+pub(crate) unsafe fn load<T: Copy>(base: *const c_void, offset: u32) -> Option<T> {
+    if offset == ABSENT {
+        return None;
+    }
+    // SAFETY: the verifier checks offset and size against the structure's BTF; a fault reads as zero.
+    Some(unsafe { core::ptr::read_volatile(base.cast::<u8>().add(offset as usize).cast::<T>()) })
+}
+
+/// The task that runs now, as a typed kernel pointer.
+#[inline(always)]
+pub(crate) fn current_task() -> *const c_void {
+    // SAFETY: always allowed in tracing programs since 5.11.
+    unsafe { bpf_get_current_task_btf() }.cast_const().cast()
+}

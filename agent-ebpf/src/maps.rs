@@ -1,0 +1,115 @@
+//! Maps and load-time constants.
+
+use apiarist_common::{
+    counter::Counter,
+    event::Header,
+    limits::{CHUNK_BYTES, DEFAULT_BUDGET_BYTES},
+    offsets::{Offsets, Settings},
+};
+use aya_ebpf::{
+    btf_maps::SkStorage,
+    macros::{btf_map, map},
+    maps::{PerCpuArray, RingBuf},
+};
+
+use crate::{connection::Connection, gather::Walk, operation::Operation, syscall::Source};
+
+/// Size of a ring before the agent sets it: one page, the least the kernel takes.
+const RING_BYTES: u32 = 4096;
+
+#[map]
+pub(crate) static RING_0: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
+#[map]
+pub(crate) static RING_1: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
+#[map]
+pub(crate) static RING_2: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
+#[map]
+pub(crate) static RING_3: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
+
+/// State kept with each socket. Created on first use, freed by the kernel with the socket.
+#[btf_map]
+pub(crate) static CONNECTIONS: SkStorage<Connection> = SkStorage::new();
+
+#[map]
+static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::COUNT, 0);
+
+/// Where an event is put together. One slot per program, because a sleepable or preempted program on the same
+/// CPU may run between two instructions of another; the kernel never runs the same program twice at once on one
+/// CPU.
+#[map]
+static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(Slot::COUNT, 0);
+
+/// Which program is running.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub(crate) enum Slot {
+    Send = 0,
+    Receive,
+    State,
+    Destroy,
+}
+
+impl Slot {
+    const COUNT: u32 = 4;
+}
+
+/// An event under construction, and what would not fit the 512 bytes of stack. The second half of `data` is never sent: it gives the verifier room, which
+/// knows bounds of an offset and of a length, not of their sum.
+#[repr(C)]
+pub(crate) struct Scratch {
+    /// Last forced wake-up by this program on this CPU, nanoseconds.
+    pub(crate) woken_ns: u64,
+    /// The operation at hand.
+    pub(crate) operation: Operation,
+    /// Where its bytes are.
+    pub(crate) source: Source,
+    pub(crate) walk: Walk,
+    pub(crate) header: Header,
+    pub(crate) data: [u8; 2 * CHUNK_BYTES],
+}
+
+#[inline(always)]
+pub(crate) fn scratch(slot: Slot) -> Option<&'static mut Scratch> {
+    let pointer = SCRATCH.get_ptr_mut(slot as u32)?;
+    // SAFETY: the slot belongs to this program and CPU alone for the time it runs.
+    Some(unsafe { &mut *pointer })
+}
+
+#[inline(always)]
+pub(crate) fn count(counter: Counter, amount: u64) {
+    if let Some(value) = COUNTERS.get_ptr_mut(counter as u32) {
+        // SAFETY: a per-CPU slot.
+        unsafe { *value = (*value).wrapping_add(amount) };
+    }
+}
+
+// SAFETY: unique names, set by the loader by name.
+#[unsafe(no_mangle)]
+pub(crate) static OFFSETS: Offsets = Offsets::NONE;
+#[unsafe(no_mangle)]
+pub(crate) static SETTINGS: Settings = Settings {
+    budget_bytes: DEFAULT_BUDGET_BYTES,
+    own_tgid: 0,
+    rings: 1,
+    wakeup_bytes: 0,
+    wakeup_interval_ns: 0,
+    has_task_pt_regs: 1,
+    has_loop: 1,
+    has_sk_storage: 1,
+    thread_size: 16384,
+};
+
+/// Reads one field of a constant that the loader has set.
+macro_rules! constant {
+    ($static:ident . $field:ident) => {
+        $crate::maps::load_time(&raw const $crate::maps::$static.$field)
+    };
+}
+pub(crate) use constant;
+
+/// Reads a load-time constant. Volatile, or the compiler would use the initial value.
+#[inline(always)]
+pub(crate) fn load_time<T: Copy>(constant: *const T) -> T {
+    // SAFETY: `constant!` passes a field of a static; the loader wrote it before the program was verified.
+    unsafe { core::ptr::read_volatile(constant) }
+}

@@ -1,0 +1,4 @@
+//! The attach points.
+
+mod lifecycle;
+mod socket_io;

@@ -1,0 +1,153 @@
+//! Where the running kernel keeps the fields the programs read.
+//!
+//! In: BTF, of the running kernel or of a file. Out: [`Offsets`], with `ABSENT` for what this kernel does not have.
+//! Refuses to guess: a field is found by structure and member name, through anonymous members, or not at all.
+
+use anyhow::{Context, Result};
+use apiarist_common::offsets::{ABSENT, Offsets};
+use btf_rs::{Btf, BtfType, Member, Struct, Type};
+
+/// Where kernels put their BTF.
+pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// How deep anonymous members are followed. Real kernels need two.
+const MAX_DEPTH: usize = 6;
+
+/// Types of a kernel, for offset look-ups.
+pub struct KernelTypes {
+    btf: Btf,
+}
+
+impl KernelTypes {
+    /// Reads the running kernel's types.
+    ///
+    /// # Errors
+    /// When the file is missing (kernel built without `CONFIG_DEBUG_INFO_BTF`) or does not parse.
+    pub fn of_running_kernel() -> Result<Self> {
+        let bytes = std::fs::read(KERNEL_BTF).with_context(|| {
+            format!("cannot read {KERNEL_BTF}: Apiarist needs a kernel with BTF (CONFIG_DEBUG_INFO_BTF=y)")
+        })?;
+        Self::from_bytes(&bytes)
+    }
+
+    /// Parses BTF.
+    ///
+    /// # Errors
+    /// When the bytes are not BTF.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Ok(Self {
+            btf: Btf::from_bytes(bytes).context("the kernel's BTF does not parse")?,
+        })
+    }
+
+    /// Byte offset of `path` (dotted, e.g. `__sk_common.skc_family`) within `struct structure`.
+    pub fn offset(&self, structure: &str, path: &str) -> Option<u32> {
+        let types = self.btf.resolve_types_by_name(structure).ok()?;
+        let mut current = types.into_iter().find_map(|found| match found {
+            Type::Struct(s) if !s.members.is_empty() => Some(s),
+            _ => None,
+        })?;
+        let mut bits = 0;
+        let mut parts = path.split('.').peekable();
+        while let Some(part) = parts.next() {
+            let (offset, member) = self.member(&current, part, MAX_DEPTH)?;
+            bits += offset;
+            if parts.peek().is_some() {
+                current = self.structure(&member)?;
+            }
+        }
+        Some(bits / 8)
+    }
+
+    /// Whether a function (or a tracepoint's `btf_trace_` type) of this name exists.
+    pub fn has(&self, name: &str) -> bool {
+        self.btf
+            .resolve_ids_by_name(name)
+            .is_ok_and(|ids| !ids.is_empty())
+    }
+
+    /// A member and its offset in bits, looked for in anonymous structures and unions too.
+    fn member(&self, structure: &Struct, name: &str, depth: usize) -> Option<(u32, Member)> {
+        for member in &structure.members {
+            match self.btf.resolve_name(member) {
+                Ok(found) if found == name => return Some((member.bit_offset(), member.clone())),
+                Ok(found) if !found.is_empty() => {}
+                _ if depth > 0 => {
+                    let inside = self
+                        .structure(member)
+                        .and_then(|inner| self.member(&inner, name, depth - 1));
+                    if let Some((offset, found)) = inside {
+                        return Some((member.bit_offset() + offset, found));
+                    }
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// The structure or union type of a member, through typedefs and qualifiers.
+    fn structure(&self, member: &Member) -> Option<Struct> {
+        let mut current = self.btf.resolve_chained_type(member).ok()?;
+        for _ in 0..MAX_DEPTH {
+            current = match current {
+                Type::Struct(s) | Type::Union(s) => return Some(s),
+                Type::Typedef(t) => self.chained(&t)?,
+                Type::Volatile(t) | Type::Const(t) | Type::Restrict(t) => self.chained(&t)?,
+                Type::TypeTag(t) => self.chained(&t)?,
+                _ => return None,
+            };
+        }
+        None
+    }
+
+    fn chained<T: BtfType>(&self, from: &T) -> Option<Type> {
+        self.btf.resolve_chained_type(from).ok()
+    }
+
+    /// All offsets the programs want.
+    pub fn offsets(&self) -> Offsets {
+        let at = |structure, path| self.offset(structure, path).unwrap_or(ABSENT);
+        let sock = |path| at("sock", path);
+        let tcp = |path| at("tcp_sock", path);
+        let task = |path| at("task_struct", path);
+        Offsets {
+            sock_family: sock("__sk_common.skc_family"),
+            sock_state: sock("__sk_common.skc_state"),
+            sock_dport: sock("__sk_common.skc_dport"),
+            sock_num: sock("__sk_common.skc_num"),
+            sock_daddr: sock("__sk_common.skc_daddr"),
+            sock_saddr: sock("__sk_common.skc_rcv_saddr"),
+            sock_v6_daddr: sock("__sk_common.skc_v6_daddr"),
+            sock_v6_saddr: sock("__sk_common.skc_v6_rcv_saddr"),
+            sock_net: sock("__sk_common.skc_net.net"),
+            sock_cookie: sock("__sk_common.skc_cookie"),
+            sock_type: sock("sk_type"),
+            sock_protocol: sock("sk_protocol"),
+            net_inum: at("net", "ns.inum"),
+            tcp_bytes_acked: tcp("bytes_acked"),
+            tcp_bytes_received: tcp("bytes_received"),
+            tcp_copied_seq: tcp("copied_seq"),
+            tcp_rcv_nxt: tcp("rcv_nxt"),
+            tcp_write_seq: tcp("write_seq"),
+            tcp_snd_una: tcp("snd_una"),
+            unix_addr: at("unix_sock", "addr"),
+            unix_peer: at("unix_sock", "peer"),
+            unix_address_len: at("unix_address", "len"),
+            unix_address_name: at("unix_address", "name"),
+            socket_sk: at("socket", "sk"),
+            task_flags: task("flags"),
+            task_thread_status: if cfg!(target_arch = "x86_64") {
+                task("thread_info.status")
+            } else {
+                task("thread_info.flags")
+            },
+            task_stack: task("stack"),
+            task_start_boottime: self
+                .offset("task_struct", "start_boottime")
+                .or_else(|| self.offset("task_struct", "real_start_time"))
+                .unwrap_or(ABSENT),
+            task_group_leader: task("group_leader"),
+        }
+    }
+}

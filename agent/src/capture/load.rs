@@ -1,0 +1,192 @@
+//! Loading and attaching what the plan says.
+//!
+//! In: an [`AttachPlan`] and [`LoadOptions`]. Out: [`Attached`], which owns programs, links and maps: dropping it
+//! detaches everything. A required program that fails is an error with the verifier's last words; an optional one is
+//! a sentence in `refused`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, anyhow, bail};
+use apiarist_common::offsets::{Offsets, Settings};
+use aya::{
+    Btf, Ebpf, EbpfLoader, Pod,
+    maps::{Map, MapData, PerCpuArray, RingBuf},
+    programs::{BtfTracePoint, FExit, Program},
+};
+
+use super::{
+    counters::KernelCounters,
+    features::Features,
+    plan::{AttachKind, AttachPlan, Attachment},
+};
+
+/// The kernel object for this machine, committed with the sources and checked by the build script.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("APIARIST_OBJECT"));
+
+/// Overrides the built-in object, to try another build of it.
+const OBJECT_VARIABLE: &str = "APIARIST_EBPF_OBJECT";
+
+/// Names of the rings, in index order.
+const RINGS: [&str; apiarist_common::limits::MAX_RINGS] = ["RING_0", "RING_1", "RING_2", "RING_3"];
+
+/// What a user can choose.
+#[derive(Debug, Clone, Copy)]
+pub struct LoadOptions {
+    /// Bytes copied per message and direction.
+    pub budget_bytes: u32,
+    /// Rings in use: 1, 2 or 4.
+    pub rings: u32,
+    /// Bytes per ring: a power of two of at least a page.
+    pub ring_bytes: u32,
+}
+
+/// Nanoseconds between two wake-ups of a ring that fills slowly.
+const WAKEUP_INTERVAL_NS: u64 = 2_000_000;
+
+/// A `repr(C)` structure of integers, as the loader wants constants.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Constant<T>(T);
+// SAFETY: `Offsets` and `Settings` are `repr(C)` structures of integers without padding.
+unsafe impl Pod for Constant<Offsets> {}
+// SAFETY: as above.
+unsafe impl Pod for Constant<Settings> {}
+
+/// Programs at work.
+pub struct Attached {
+    ebpf: Ebpf,
+    counters: PerCpuArray<MapData, u64>,
+    /// Optional programs that could not be attached, and why.
+    pub refused: Vec<String>,
+}
+
+impl Attached {
+    /// Takes the rings out, in index order; to be called once.
+    ///
+    /// # Errors
+    /// When a ring is missing from the object or was taken before.
+    pub fn take_rings(&mut self, count: u32) -> Result<Vec<RingBuf<MapData>>> {
+        RINGS
+            .iter()
+            .take(count as usize)
+            .map(|name| {
+                let map = self
+                    .ebpf
+                    .take_map(name)
+                    .ok_or_else(|| anyhow!("the kernel object has no map {name}"))?;
+                RingBuf::try_from(map).with_context(|| format!("cannot map {name}"))
+            })
+            .collect()
+    }
+
+    /// The programs' counters.
+    pub fn counters(&self) -> KernelCounters {
+        KernelCounters::read(&self.counters)
+    }
+
+    /// Verifier instruction counts by program, where the kernel tells (5.16).
+    pub fn verified_instructions(&self) -> Vec<(String, u32)> {
+        let mut counts: Vec<_> = self
+            .ebpf
+            .programs()
+            .filter_map(|(name, program)| {
+                let info = program.info().ok()?;
+                Some((name.to_owned(), info.verified_instruction_count()?))
+            })
+            .collect();
+        counts.sort();
+        counts
+    }
+}
+
+/// Loads the object and attaches the plan.
+///
+/// # Errors
+/// When the object cannot be read or loaded, or a required program is refused.
+pub fn attach(
+    plan: &AttachPlan,
+    features: &Features,
+    offsets: Offsets,
+    options: LoadOptions,
+) -> Result<Attached> {
+    let btf = Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
+    let settings = settings(features, options);
+    let mut loader = EbpfLoader::new();
+    let (offsets, settings) = (Constant(offsets), Constant(settings));
+    loader
+        .btf(Some(&btf))
+        .override_global("OFFSETS", &offsets, true)
+        .override_global("SETTINGS", &settings, true);
+    for ring in RINGS.iter().take(options.rings as usize) {
+        loader.map_max_entries(ring, options.ring_bytes);
+    }
+    let mut ebpf = match std::env::var_os(OBJECT_VARIABLE).map(PathBuf::from) {
+        Some(path) => loader
+            .load_file(&path)
+            .with_context(|| format!("cannot load {}", path.display()))?,
+        None => loader.load(OBJECT).context("cannot load the kernel object")?,
+    };
+    let mut refused = Vec::new();
+    for attachment in &plan.attachments {
+        if let Err(error) = attach_one(&mut ebpf, attachment, &btf) {
+            if attachment.required {
+                return Err(error);
+            }
+            refused.push(format!("{error:#}"));
+        }
+    }
+    let counters = ebpf
+        .take_map("COUNTERS")
+        .ok_or_else(|| anyhow!("the kernel object has no map COUNTERS"))?;
+    let counters = match counters {
+        Map::PerCpuArray(_) => PerCpuArray::try_from(counters).context("cannot read the counters")?,
+        _ => bail!("the kernel object's COUNTERS is of another type"),
+    };
+    Ok(Attached {
+        ebpf,
+        counters,
+        refused,
+    })
+}
+
+fn settings(features: &Features, options: LoadOptions) -> Settings {
+    Settings {
+        budget_bytes: options
+            .budget_bytes
+            .min(apiarist_common::limits::MAX_BUDGET_BYTES),
+        own_tgid: std::process::id(),
+        rings: options.rings,
+        wakeup_bytes: options.ring_bytes / 8,
+        wakeup_interval_ns: WAKEUP_INTERVAL_NS,
+        has_task_pt_regs: features.task_pt_regs.into(),
+        has_loop: features.bpf_loop.into(),
+        has_sk_storage: features.tracing_sk_storage.into(),
+        thread_size: features.thread_size,
+    }
+}
+
+fn attach_one(ebpf: &mut Ebpf, attachment: &Attachment, btf: &Btf) -> Result<()> {
+    let Attachment {
+        program: name,
+        kind,
+        target,
+        required: _,
+    } = attachment;
+    let program: &mut Program = ebpf
+        .program_mut(name)
+        .ok_or_else(|| anyhow!("the kernel object has no program {name}"))?;
+    let refused = || format!("the kernel refused program {name} on {target}");
+    match kind {
+        AttachKind::TracepointBtf => {
+            let program: &mut BtfTracePoint = program.try_into().with_context(refused)?;
+            program.load(target, btf).with_context(refused)?;
+            program.attach().with_context(refused)?;
+        }
+        AttachKind::Fexit => {
+            let program: &mut FExit = program.try_into().with_context(refused)?;
+            program.load(target, btf).with_context(refused)?;
+            program.attach().with_context(refused)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! Waiting for a ring and emptying it.
+//!
+//! Out: each record, to a callback, in ring memory: nothing is copied here. The programs wake the reader seldom (see
+//! `emit` in the kernel programs): every 2 ms at the most while the ring fills slowly, and when an eighth of it is full.
+//! So after work the reader looks again a little later by itself, and only sleeps without end once it found nothing
+//! for longer than the programs' interval: the last event of a burst is never left lying.
+
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use aya::maps::{MapData, RingBuf};
+use rustix::event::epoll;
+
+/// Pause between two looks while events are coming. More than the programs' interval, so that no event can fall
+/// between the last look and the long sleep without waking the reader.
+const LINGER: Duration = Duration::from_millis(5);
+
+/// Looks that found nothing before the long sleep.
+const QUIET_LOOKS: u32 = 2;
+
+/// A ring and what wakes its reader.
+pub struct RingReader {
+    ring: RingBuf<MapData>,
+    epoll: OwnedFd,
+    quiet: u32,
+}
+
+impl RingReader {
+    /// Prepares to wait for a ring.
+    ///
+    /// # Errors
+    /// When the kernel refuses an epoll instance.
+    pub fn new(ring: RingBuf<MapData>) -> Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).context("cannot create an epoll instance")?;
+        // Edge-triggered: data that is there already must not end the pause.
+        epoll::add(
+            &epoll,
+            ring.as_fd(),
+            epoll::EventData::new_u64(0),
+            epoll::EventFlags::IN | epoll::EventFlags::ET,
+        )
+        .context("cannot wait for the ring")?;
+        Ok(Self {
+            ring,
+            epoll,
+            quiet: 0,
+        })
+    }
+
+    /// Hands waiting records to `record`, at most `most` so that the caller gets to its other work under constant
+    /// load; returns how many there were.
+    pub fn drain(&mut self, most: u64, mut record: impl FnMut(&[u8])) -> u64 {
+        let mut count = 0;
+        while count < most
+            && let Some(item) = self.ring.next()
+        {
+            record(&item);
+            count += 1;
+        }
+        self.quiet = if count == 0 {
+            self.quiet.saturating_add(1)
+        } else {
+            0
+        };
+        count
+    }
+
+    /// Waits for a wake-up, at most `longest` (the caller's own timer), and less while events are coming.
+    pub fn wait(&mut self, longest: Duration) {
+        let pause = if self.quiet >= QUIET_LOOKS {
+            longest
+        } else {
+            LINGER.min(longest)
+        };
+        let timeout = rustix::event::Timespec {
+            tv_sec: i64::try_from(pause.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(pause.subsec_nanos()),
+        };
+        let mut events = [epoll::Event {
+            flags: epoll::EventFlags::empty(),
+            data: epoll::EventData::new_u64(0),
+        }];
+        // An interrupted wait is a short wait.
+        epoll::wait(&self.epoll, &mut events, Some(&timeout)).unwrap_or_default();
+    }
+}
