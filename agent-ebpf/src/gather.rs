@@ -90,7 +90,11 @@ fn copy(destination: *mut u8, len: u32, address: u64) -> bool {
 #[inline(always)]
 fn vector(scratch: &mut Scratch) {
     let has_loop = constant!(SETTINGS.has_loop) != 0;
-    let unrolled = if has_loop { FIRST_IOVECS } else { MAX_IOVECS_UNROLLED };
+    let unrolled = if has_loop {
+        FIRST_IOVECS
+    } else {
+        MAX_IOVECS_UNROLLED
+    };
     let mut i = 0;
     while i < MAX_IOVECS_UNROLLED && i < unrolled {
         if step(scratch) != 0 {
