@@ -18,4 +18,6 @@ pub mod pipeline;
 pub mod protocol;
 pub mod status;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod workload;

@@ -1,0 +1,222 @@
+//! The keys of the configuration.
+//!
+//! Each field is one key: its doc comment is what the operator reads, its default is what holds without a file,
+//! its range is what the checker enforces. Nothing else describes a key.
+
+use std::path::PathBuf;
+
+use apiarist_common::limits::{DEFAULT_BUDGET_BYTES, MAX_RINGS};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Configuration of Apiarist. Every key is optional.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// What is read from the kernel, and how much of it.
+    pub capture: Capture,
+    /// Bounds of the inventory.
+    pub inventory: InventoryLimits,
+    /// Where the inventory is kept between runs.
+    pub store: Store,
+    /// The local control API that the query commands use.
+    pub control: Control,
+    /// The agent's own log, on standard error.
+    pub log: Log,
+}
+
+/// What is read from the kernel, and how much of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Capture {
+    /// Bytes copied of each message and direction: the head and the first part of the body. What lies beyond
+    /// is counted, never copied.
+    #[schemars(range(min = 256, max = 65536))]
+    pub budget_bytes: u32,
+    /// Size of the ring buffer of each shard, in bytes: a power of two. Events that find it full are counted as
+    /// lost.
+    #[schemars(range(min = 65536, max = 1073741824))]
+    pub ring_bytes: u32,
+    /// Threads that parse what was captured, each with a ring of its own: 1, 2 or 4.
+    #[schemars(range(min = 1, max = 4))]
+    pub shards: u32,
+    /// Which sockets are observed. An empty list does not restrict; several values of one list are
+    /// alternatives; all lists that are given must match.
+    pub scope: Scope,
+}
+
+impl Default for Capture {
+    fn default() -> Self {
+        Self {
+            budget_bytes: DEFAULT_BUDGET_BYTES,
+            ring_bytes: 8 * 1024 * 1024,
+            shards: 1,
+            scope: Scope::default(),
+        }
+    }
+}
+
+/// Which sockets are observed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Scope {
+    /// Local or remote TCP ports, e.g. [80, 8080].
+    pub ports: Vec<u16>,
+    /// Process ids, as the host sees them.
+    pub pids: Vec<u32>,
+    /// Task names (at most 15 bytes, as in /proc/PID/comm), e.g. ["nginx"].
+    pub comms: Vec<String>,
+    /// Control groups: a path below the cgroup root, or its beginning, e.g. ["/system.slice/shop.service"].
+    pub cgroups: Vec<String>,
+    /// Containers: an id, or its beginning (at least 12 hex digits).
+    pub containers: Vec<String>,
+    /// Kubernetes namespaces.
+    pub namespaces: Vec<String>,
+}
+
+/// Bounds of the inventory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct InventoryLimits {
+    /// Workloads that are kept apart. Further ones share one row and are counted.
+    #[schemars(range(min = 1, max = 65536))]
+    pub max_workloads: u32,
+    /// Path templates of one workload. Beyond them the least used give way, and it is counted.
+    #[schemars(range(min = 10, max = 100000))]
+    pub max_templates: u32,
+}
+
+impl Default for InventoryLimits {
+    fn default() -> Self {
+        Self {
+            max_workloads: 4096,
+            max_templates: 2000,
+        }
+    }
+}
+
+/// Where the inventory is kept between runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// Directory of the store. Without it: /var/lib/apiarist for root, else $XDG_STATE_HOME/apiarist.
+    #[schemars(example = "/var/lib/apiarist")]
+    pub path: Option<PathBuf>,
+    /// Seconds between two writes: what a crash of the machine can cost at the most.
+    #[schemars(range(min = 1, max = 3600))]
+    pub flush_seconds: u32,
+    /// Largest size of the store, in bytes. When it is reached nothing more is written, and that is counted.
+    #[schemars(range(min = 1048576))]
+    pub max_bytes: u64,
+    /// Days after which an endpoint that was not seen again is removed from the store.
+    #[schemars(range(min = 1, max = 36500))]
+    pub max_age_days: u32,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            path: None,
+            flush_seconds: 10,
+            max_bytes: 512 * 1024 * 1024,
+            max_age_days: 90,
+        }
+    }
+}
+
+/// The local control API that the query commands use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Control {
+    /// Unix socket it listens on. An absolute path.
+    pub socket: PathBuf,
+    /// Group that may use it, if that group exists; root always may.
+    pub group: String,
+}
+
+/// Unix socket of the control API when nothing is configured.
+pub(crate) const DEFAULT_SOCKET: &str = "/run/apiarist/apiarist.sock";
+
+impl Default for Control {
+    fn default() -> Self {
+        Self {
+            socket: PathBuf::from(DEFAULT_SOCKET),
+            group: "apiarist".to_owned(),
+        }
+    }
+}
+
+/// The agent's own log, on standard error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// Least severe level that is written (error, warn, info, debug, trace), or directives by module as in
+    /// "info,apiarist::capture=debug". The option --log and the variable RUST_LOG come before it.
+    pub filter: String,
+    /// Form of a line.
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            filter: "info".to_owned(),
+            format: LogFormat::default(),
+        }
+    }
+}
+
+/// Form of a log line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// What the type of a key cannot express: path of the key and what is wrong with its value.
+    pub(crate) fn conflicts(&self) -> Vec<(&'static [&'static str], String)> {
+        let mut found: Vec<(&'static [&'static str], String)> = Vec::new();
+        let ring = self.capture.ring_bytes;
+        if !ring.is_power_of_two() {
+            found.push((
+                &["capture", "ring_bytes"],
+                format!(
+                    "must be a power of two: use {} or {}",
+                    ring.next_power_of_two() / 2,
+                    ring.next_power_of_two()
+                ),
+            ));
+        }
+        if !self.capture.shards.is_power_of_two() || self.capture.shards as usize > MAX_RINGS {
+            found.push((&["capture", "shards"], "must be 1, 2 or 4".to_owned()));
+        }
+        if self.capture.scope.ports.contains(&0) {
+            found.push((&["capture", "scope", "ports"], "0 is not a port".to_owned()));
+        }
+        if let Some(long) = self.capture.scope.comms.iter().find(|comm| comm.len() > 15) {
+            found.push((
+                &["capture", "scope", "comms"],
+                format!("`{long}` can never match: the kernel keeps 15 bytes of a task name"),
+            ));
+        }
+        let hex = |id: &String| id.len() >= 12 && id.bytes().all(|b| b.is_ascii_hexdigit());
+        if let Some(bad) = self.capture.scope.containers.iter().find(|id| !hex(id)) {
+            found.push((
+                &["capture", "scope", "containers"],
+                format!("`{bad}` is not a container id: give at least its first 12 hex digits"),
+            ));
+        }
+        if !self.control.socket.is_absolute() {
+            found.push((&["control", "socket"], "must be an absolute path".to_owned()));
+        }
+        if let Err(error) = self.log.filter.parse::<tracing_subscriber::EnvFilter>() {
+            found.push((&["log", "filter"], format!("is not a log filter: {error}")));
+        }
+        found
+    }
+}
