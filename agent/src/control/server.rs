@@ -1,0 +1,262 @@
+//! The routes of the control API.
+//!
+//! In: a listening [`Socket`] and the [`Query`] end of the core's queue. Out: a future that serves until told to
+//! stop. The API is described by `openapi.json`, which is served too.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+    serve::Listener,
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{UnixListener, UnixStream, unix::SocketAddr},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+
+use super::{EndpointView, NoAnswer, Query, Socket, metrics};
+
+/// Clients that may be connected. Overflow policy: further ones wait in the listen queue.
+const MAX_CONNECTIONS: usize = 64;
+
+const OPENAPI: &str = include_str!("openapi.json");
+
+/// Serves the API until `stop` completes and the requests under way are answered.
+///
+/// # Errors
+/// The socket cannot be given to the runtime.
+pub async fn serve(
+    socket: &Socket,
+    query: Query,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let listener = Limited {
+        listener: UnixListener::from_std(socket.listener()?)?,
+        connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+    };
+    axum::serve(listener, router(query))
+        .with_graceful_shutdown(stop)
+        .await
+}
+
+fn router(query: Query) -> Router {
+    Router::new()
+        .route("/v1/endpoints", get(endpoints))
+        .route("/v1/endpoints/{id}", get(endpoint))
+        .route("/v1/workloads", get(workloads))
+        .route("/v1/status", get(status))
+        .route(
+            "/v1/openapi.json",
+            get(async || ([(header::CONTENT_TYPE, "application/json")], OPENAPI)),
+        )
+        .route("/metrics", get(prometheus))
+        .fallback(async || refuse(StatusCode::NOT_FOUND, "no such route: see /v1/openapi.json"))
+        .with_state(query)
+}
+
+async fn endpoints(State(query): State<Query>) -> Result<Json<Vec<EndpointView>>, NoAnswer> {
+    query.endpoints().await.map(Json)
+}
+
+async fn endpoint(State(query): State<Query>, Path(id): Path<String>) -> Result<Response, NoAnswer> {
+    let all = query.endpoints().await?;
+    let found = all
+        .into_iter()
+        .find(|one| one.get("id").and_then(Value::as_str) == Some(&id));
+    Ok(match found {
+        Some(one) => Json(one).into_response(),
+        None => refuse(StatusCode::NOT_FOUND, "no endpoint has this id"),
+    })
+}
+
+async fn workloads(State(query): State<Query>) -> Result<Response, NoAnswer> {
+    Ok(Json(query.workloads().await?).into_response())
+}
+
+async fn status(State(query): State<Query>) -> Result<Response, NoAnswer> {
+    Ok(Json(query.status().await?).into_response())
+}
+
+async fn prometheus(State(query): State<Query>) -> Result<Response, NoAnswer> {
+    let text = metrics::render(&query.status().await?);
+    Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
+}
+
+fn refuse(status: StatusCode, error: &str) -> Response {
+    (status, Json(json!({ "error": error }))).into_response()
+}
+
+impl IntoResponse for NoAnswer {
+    fn into_response(self) -> Response {
+        refuse(StatusCode::SERVICE_UNAVAILABLE, &self.to_string())
+    }
+}
+
+/// A listener that accepts only while fewer than [`MAX_CONNECTIONS`] clients are connected.
+struct Limited {
+    listener: UnixListener,
+    connections: Arc<Semaphore>,
+}
+
+impl Listener for Limited {
+    type Io = Connection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        // The semaphore is never closed; were it, serving without a permit is the lesser harm.
+        let permit = Arc::clone(&self.connections).acquire_owned().await.ok();
+        let (stream, address) = Listener::accept(&mut self.listener).await;
+        let connection = Connection {
+            stream,
+            _permit: permit,
+        };
+        (connection, address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// A client's stream together with its place among the connections.
+struct Connection {
+    stream: UnixStream,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        control::{ClientError, Request, bind, client},
+        status::Status,
+        testing::TempDir,
+    };
+
+    /// An API on a socket, answered by a core with one endpoint.
+    async fn with_api(name: &str, test: impl AsyncFnOnce(&std::path::Path)) {
+        let dir = TempDir::new(name);
+        let socket = bind(&dir.path().join("api.sock"), "").unwrap();
+        let (query, mut requests) = Query::channel();
+        let core = async {
+            while let Some(request) = requests.recv().await {
+                match request {
+                    Request::Endpoints(reply) => {
+                        reply
+                            .send(vec![json!({"id": "9f31c2", "method": "GET"})])
+                            .unwrap();
+                    }
+                    Request::Workloads(reply) => reply.send(vec![json!({"name": "shop"})]).unwrap(),
+                    Request::Status(reply) => {
+                        let lost = [("ring_full".to_owned(), 3)].into();
+                        reply
+                            .send(Status {
+                                tier: 1,
+                                lost,
+                                ..Status::default()
+                            })
+                            .unwrap();
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            served = serve(&socket, query, std::future::pending()) => panic!("stopped: {served:?}"),
+            () = core => panic!("the core stopped"),
+            () = test(socket.path()) => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn all_routes_answer_json() {
+        with_api("routes", async |path| {
+            let get = async |route: &str| client::fetch(path, route).await.unwrap();
+            assert_eq!(get("/v1/endpoints").await[0]["id"], "9f31c2");
+            assert_eq!(get("/v1/endpoints/9f31c2").await["method"], "GET");
+            assert_eq!(get("/v1/workloads").await[0]["name"], "shop");
+            assert_eq!(get("/v1/status").await["lost"]["ring_full"], 3);
+            assert_eq!(get("/v1/openapi.json").await["openapi"], "3.1.0");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_told_as_such() {
+        with_api("missing", async |path| {
+            for route in ["/v1/endpoints/none", "/v2", "/"] {
+                let error = client::fetch(path, route).await.unwrap_err();
+                assert!(
+                    matches!(error, ClientError::Refused { status: 404, .. }),
+                    "{route}: {error}"
+                );
+            }
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn metrics_are_plain_text() {
+        with_api("metrics", async |path| {
+            let text = client::fetch_text(path, "/metrics").await.unwrap();
+            assert!(
+                text.contains("apiarist_lost_total{reason=\"ring_full\"} 3\n"),
+                "{text}"
+            );
+        })
+        .await;
+    }
+
+    #[test]
+    fn every_route_is_described() {
+        let document: Value = serde_json::from_str(OPENAPI).unwrap();
+        for route in [
+            "/v1/endpoints",
+            "/v1/endpoints/{id}",
+            "/v1/workloads",
+            "/v1/status",
+            "/v1/openapi.json",
+            "/metrics",
+        ] {
+            assert!(
+                document["paths"][route]["get"]["responses"]["200"].is_object(),
+                "{route}"
+            );
+        }
+    }
+}
