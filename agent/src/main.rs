@@ -1,3 +1,5 @@
 //! The `apiarist` command.
 
-fn main() {}
+fn main() -> apiarist::cli::Exit {
+    apiarist::cli::main(std::env::args_os())
+}

@@ -1,1 +1,227 @@
-//! Stub.
+//! The command line: what the user types, and what they read.
+//!
+//! In: arguments. Out: text on the given writers and an [`Exit`]. One file per command; the query commands share
+//! [`query`] (which rows), [`table`] (for people) and [`output`] (for programs). Refuses to hold logic of the
+//! product: it asks the running agent or a store, and shows the answer.
+
+mod completions;
+mod config;
+mod doctor;
+mod endpoint;
+mod endpoints;
+mod exit;
+mod filter;
+mod logging;
+mod man;
+mod output;
+mod query;
+mod record;
+mod replay;
+mod run;
+mod source;
+mod status;
+mod table;
+mod terminal;
+mod workloads;
+
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+pub use exit::{Exit, Failure};
+pub use terminal::Terminal;
+
+use crate::{clock::Timestamp, config::LogFormat};
+
+/// Watches every API of this host from inside the kernel.
+#[derive(Debug, Parser)]
+#[command(
+    name = "apiarist",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+#[command(
+    after_help = "EXAMPLES:\n  apiarist run\n  apiarist endpoints\n  apiarist status --coverage\n  apiarist doctor"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// Configuration file [default: /etc/apiarist/apiarist.toml, if it exists]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "APIARIST_CONFIG",
+        hide_env = true
+    )]
+    config: Option<PathBuf>,
+    /// What to log on standard error: error, warn, info, debug, trace, or directives by module
+    #[arg(long, global = true, value_name = "FILTER", env = "RUST_LOG", hide_env = true)]
+    log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Endpoints(endpoints::Args),
+    Endpoint(endpoint::Args),
+    Workloads(workloads::Args),
+    Status(status::Args),
+    Doctor(doctor::Args),
+    Config(config::Args),
+    Record(record::Args),
+    Replay(replay::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+/// What a command may use besides its arguments.
+pub(crate) struct Context<'a> {
+    /// Standard output.
+    pub(crate) out: &'a mut dyn Write,
+    /// What standard output is.
+    pub(crate) terminal: Terminal,
+    /// The present time.
+    pub(crate) now: Timestamp,
+    /// `--config`.
+    pub(crate) config_path: Option<PathBuf>,
+    /// `--log` or `RUST_LOG`.
+    pub(crate) log: Option<String>,
+}
+
+impl Context<'_> {
+    /// The configuration that holds for this invocation.
+    pub(crate) fn config(&self) -> Result<crate::config::Config, Failure> {
+        crate::config::load(self.config_path.as_deref()).map_err(|error| Failure::usage(error.to_string()))
+    }
+}
+
+/// Runs the command that the arguments name, to its end.
+///
+/// Writes results to standard output and at most one sentence, `apiarist: …`, to standard error.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let terminal = Terminal::detect();
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let result = execute(arguments, &mut out, terminal).and_then(|()| out.flush().map_err(Failure::from));
+    // A reader that has gone away wants no more: what is still buffered must not be written on drop.
+    let (_, _unwritten) = out.into_parts();
+    match result {
+        Ok(()) => Exit::Ok,
+        Err(failure) => {
+            if let Some(sentence) = failure.sentence() {
+                // Nowhere is left to say that standard error cannot be written.
+                writeln!(io::stderr(), "apiarist: {sentence}").ok();
+            }
+            failure.exit()
+        }
+    }
+}
+
+fn execute(
+    arguments: impl IntoIterator<Item = OsString>,
+    out: &mut dyn Write,
+    terminal: Terminal,
+) -> Result<(), Failure> {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return exit::explain(&error, out, terminal),
+    };
+    let Global { config, log } = cli.global;
+    let context = &mut Context {
+        out,
+        terminal,
+        now: crate::clock::now(),
+        config_path: config,
+        log,
+    };
+    // `run` starts the log itself, with what its configuration says.
+    if !matches!(cli.command, Command::Run(_)) {
+        logging::start(context.log.as_deref().unwrap_or("warn"), LogFormat::Text)?;
+    }
+    match cli.command {
+        Command::Run(args) => run::run(args, context),
+        Command::Endpoints(args) => endpoints::run(&args, context),
+        Command::Endpoint(args) => endpoint::run(&args, context),
+        Command::Workloads(args) => workloads::run(&args, context),
+        Command::Status(args) => status::run(&args, context),
+        Command::Doctor(args) => doctor::run(&args, context),
+        Command::Config(args) => config::run(args, context),
+        Command::Record(args) => record::run(args, context),
+        Command::Replay(args) => replay::run(args, context),
+        Command::Completions(args) => completions::run(&args, context),
+        Command::Man(args) => man::run(&args, context),
+    }
+}
+
+/// The definition of the whole command line, for completions and manual pages.
+fn definition() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        definition().debug_assert();
+    }
+
+    /// Splits as a shell would, as far as the examples need it.
+    fn words(line: &str) -> Vec<OsString> {
+        let mut words = vec![String::new()];
+        let mut quote = None;
+        for c in line.chars() {
+            match (quote, c) {
+                (None, '\'' | '"') => quote = Some(c),
+                (Some(open), _) if c == open => quote = None,
+                (None, ' ') => words.push(String::new()),
+                _ => words.last_mut().unwrap().push(c),
+            }
+        }
+        words
+            .into_iter()
+            .filter(|word| !word.is_empty())
+            .map(OsString::from)
+            .collect()
+    }
+
+    fn check_examples(command: &clap::Command, path: &str) {
+        let help = command
+            .get_after_help()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let examples: Vec<&str> = help
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("apiarist "))
+            .collect();
+        assert!(!examples.is_empty(), "`{path} --help` has no example");
+        for example in examples {
+            let example = example.split([';', '|', '>']).next().unwrap();
+            let arguments = std::iter::once("apiarist".into()).chain(words(example));
+            if let Err(error) = Cli::try_parse_from(arguments) {
+                panic!("example of `{path}`: {example}\n{error}");
+            }
+        }
+        for inner in command.get_subcommands().filter(|c| c.get_name() != "help") {
+            check_examples(inner, &format!("{path} {}", inner.get_name()));
+        }
+    }
+
+    #[test]
+    fn every_command_has_examples_that_parse() {
+        check_examples(&definition(), "apiarist");
+    }
+}

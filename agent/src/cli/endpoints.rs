@@ -1,0 +1,194 @@
+//! `apiarist endpoints`: the inventory as a list.
+
+use serde_json::Value;
+
+use super::{
+    Context, Failure,
+    output::{self, Format},
+    query::{self, ago, at, time_of},
+    source::Topic,
+    table::{self, Column, Kind},
+};
+use crate::clock::Timestamp;
+
+const EXAMPLES: &str = "EXAMPLES:
+  apiarist endpoints
+  apiarist endpoints --workload shop --sort -hits --limit 20
+  apiarist endpoints --filter 'hits > 10 and method == \"GET\" and template ~ \"users\"'
+  apiarist endpoints --since 1h -o json | jq '.[].template'
+  apiarist endpoints --store /var/lib/apiarist -o csv > endpoints.csv";
+
+/// List the endpoints that were seen
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    #[command(flatten)]
+    query: query::Args,
+}
+
+const COLUMNS: [Column; 10] = [
+    Column {
+        heading: "ID",
+        kind: Kind::Text,
+    },
+    Column {
+        heading: "WORKLOAD",
+        kind: Kind::Text,
+    },
+    Column {
+        heading: "METHOD",
+        kind: Kind::Text,
+    },
+    Column {
+        heading: "PATH",
+        kind: Kind::Flexible,
+    },
+    Column {
+        heading: "HITS",
+        kind: Kind::Number,
+    },
+    Column {
+        heading: "STATUS",
+        kind: Kind::Text,
+    },
+    Column {
+        heading: "P99 MS",
+        kind: Kind::Number,
+    },
+    Column {
+        heading: "AUTH",
+        kind: Kind::Text,
+    },
+    Column {
+        heading: "SENSITIVE",
+        kind: Kind::Text,
+    },
+    Column {
+        heading: "SEEN",
+        kind: Kind::Number,
+    },
+];
+
+pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
+    let rows = args.query.rows(Topic::Endpoints, context)?;
+    match args.query.output {
+        Format::Table => {
+            let lines: Vec<_> = rows.iter().map(|row| cells(row, context.now)).collect();
+            table::write(
+                context.out,
+                context.terminal,
+                &COLUMNS,
+                &lines,
+                "No endpoint matches.",
+            )
+        }
+        format => output::rows(context.out, format, &rows),
+    }
+}
+
+fn cells(row: &Value, now: Timestamp) -> Vec<String> {
+    vec![
+        // The beginning of an id is enough for `apiarist endpoint`.
+        text(row, "id").chars().take(12).collect(),
+        text(row, "workload"),
+        text(row, "method"),
+        match at(row, "operation").as_str() {
+            Some(operation) if !operation.is_empty() => operation.to_owned(),
+            _ => text(row, "template"),
+        },
+        text(row, "hits"),
+        status(at(row, "status")),
+        at(row, "latency_ms.p99")
+            .as_f64()
+            .map_or_else(dash, |ms| format!("{ms:.1}")),
+        text(row, "auth.verdict"),
+        sensitive(at(row, "sensitive")),
+        ago(time_of(row, "last_seen"), now),
+    ]
+}
+
+fn dash() -> String {
+    "-".to_owned()
+}
+
+/// A scalar as it is, `-` for what is absent.
+pub(super) fn text(row: &Value, path: &str) -> String {
+    match at(row, path) {
+        Value::String(text) if !text.is_empty() => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Bool(yes) => yes.to_string(),
+        _ => dash(),
+    }
+}
+
+/// `2xx:10 5xx:1`, without the classes that never came.
+fn status(counts: &Value) -> String {
+    let seen = counts
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(_, count)| count.as_u64() != Some(0));
+    joined(seen.map(|(class, count)| format!("{class}:{count}")), " ")
+}
+
+/// The distinct types, in order of appearance; a question mark after those that are only suspected.
+fn sensitive(findings: &Value) -> String {
+    let mut types: Vec<String> = Vec::new();
+    for finding in findings.as_array().into_iter().flatten() {
+        let mark = if at(finding, "suspected") == &Value::Bool(true) {
+            "?"
+        } else {
+            ""
+        };
+        let shown = format!("{}{mark}", text(finding, "type"));
+        if !types.contains(&shown) {
+            types.push(shown);
+        }
+    }
+    joined(types.into_iter(), ",")
+}
+
+fn joined(parts: impl Iterator<Item = String>, separator: &str) -> String {
+    let parts: Vec<String> = parts.collect();
+    match parts.is_empty() {
+        true => dash(),
+        false => parts.join(separator),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_row_shows_what_matters_and_dashes_for_what_is_unknown() {
+        let row = json!({
+            "id": "9f31c2aa00bb11cc22", "workload": "shop", "method": "GET", "template": "/v1/users/{userId}", "operation": null,
+            "hits": 12, "status": {"2xx": 11, "4xx": 0, "5xx": 1}, "latency_ms": {"p99": 7.25}, "auth": {"verdict": "mixed"},
+            "sensitive": [{"type": "email"}, {"type": "iban", "suspected": true}, {"type": "email"}], "last_seen": 100.0,
+        });
+        let now = Timestamp(160 * 1_000_000_000);
+        assert_eq!(
+            cells(&row, now),
+            [
+                "9f31c2aa00bb",
+                "shop",
+                "GET",
+                "/v1/users/{userId}",
+                "12",
+                "2xx:11 5xx:1",
+                "7.2",
+                "mixed",
+                "email,iban?",
+                "1m"
+            ]
+        );
+        assert_eq!(
+            cells(&json!({"operation": "/pkg.Users/Get"}), now)[3],
+            "/pkg.Users/Get"
+        );
+        assert!(cells(&json!({}), now).iter().all(|cell| cell == "-"));
+    }
+}

@@ -1,0 +1,371 @@
+//! Which rows of a list are shown, in which order: the options that all query commands share.
+//!
+//! In: JSON rows. Out: those that satisfy every option, sorted, at most as many as asked for. Works on the rows
+//! as JSON, so a member that a newer agent adds can be filtered and sorted by at once.
+
+use std::{cmp::Ordering, collections::BTreeSet, time::Duration};
+
+use serde_json::Value;
+
+use super::{Context, Failure, filter::Filter, output::Format, source};
+use crate::clock::Timestamp;
+
+/// Options of all query commands.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+pub(super) struct Args {
+    #[command(flatten)]
+    pub(super) source: source::Args,
+    /// Form of the result. Tables are fitted to a terminal; in a pipe they are complete and without colour
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(super) output: Format,
+    /// Only this workload: its name or id, `*` for any characters
+    #[arg(long, value_name = "NAME")]
+    workload: Option<String>,
+    /// Only these methods
+    #[arg(long, value_name = "METHOD", value_delimiter = ',')]
+    method: Vec<String>,
+    /// Only paths that begin so, or match a pattern in which `*` stands for any characters
+    #[arg(long, value_name = "PATH")]
+    path: Option<String>,
+    /// Only what was seen since: a span before now (30s, 10m, 2h, 1day) or a time (2026-01-31T08:00:00Z)
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Order by this member, such as hits or latency_ms.p99; `-hits` for the largest first
+    #[arg(long, value_name = "[-]MEMBER", allow_hyphen_values = true)]
+    sort: Option<String>,
+    /// Only rows that satisfy an expression, such as 'hits > 10 and method == "GET"'; `~` finds text or a
+    /// regular expression; members are named as in the JSON
+    #[arg(long, value_name = "EXPR")]
+    filter: Option<String>,
+    /// At most so many rows
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+}
+
+impl Args {
+    /// Fetches the rows and selects.
+    pub(super) fn rows(&self, topic: source::Topic, context: &Context<'_>) -> Result<Vec<Value>, Failure> {
+        // What can be wrong with the options is found before anybody is asked.
+        let filter = self.filter()?;
+        let since = self.since(context.now)?;
+        let rows = self.source.rows(topic, context)?;
+        self.select(rows, filter.as_ref(), since)
+    }
+
+    fn filter(&self) -> Result<Option<Filter>, Failure> {
+        let parse = |text: &String| {
+            Filter::parse(text).map_err(|error| Failure::usage(format!("--filter is wrong {error}")))
+        };
+        self.filter.as_ref().map(parse).transpose()
+    }
+
+    fn since(&self, now: Timestamp) -> Result<Option<Timestamp>, Failure> {
+        self.since
+            .as_deref()
+            .map(|text| point_in_time(text, now))
+            .transpose()
+    }
+
+    fn select(
+        &self,
+        mut rows: Vec<Value>,
+        filter: Option<&Filter>,
+        since: Option<Timestamp>,
+    ) -> Result<Vec<Value>, Failure> {
+        let members: BTreeSet<String> = rows
+            .iter()
+            .filter_map(Value::as_object)
+            .flat_map(|row| row.keys().cloned())
+            .collect();
+        let known = |option: &str, name: &str| match rows.is_empty() || members.contains(name) {
+            true => Ok(()),
+            false => Err(unknown_member(option, name, &members)),
+        };
+        for name in filter.iter().flat_map(|filter| filter.members()) {
+            known("--filter", name)?;
+        }
+        let sort = self.sort.as_deref().map(|key| match key.strip_prefix('-') {
+            Some(key) => (key, true),
+            None => (key, false),
+        });
+        if let Some((key, _)) = sort {
+            known("--sort", key.split('.').next().unwrap_or(key))?;
+        }
+        rows.retain(|row| {
+            self.wants(row)
+                && since.is_none_or(|since| time_of(row, "last_seen").is_none_or(|seen| seen >= since))
+                && filter.is_none_or(|filter| filter.accepts(row))
+        });
+        if let Some((key, reverse)) = sort {
+            // The sort is stable: equal rows keep the order of the agent.
+            rows.sort_by(|a, b| {
+                let (a, b) = (at(a, key), at(b, key));
+                let order = compare(a, b);
+                let order = if reverse { order.reverse() } else { order };
+                a.is_null().cmp(&b.is_null()).then(order)
+            });
+        }
+        rows.truncate(self.limit.unwrap_or(usize::MAX));
+        Ok(rows)
+    }
+
+    fn wants(&self, row: &Value) -> bool {
+        let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
+        let workload = self.workload.as_ref().is_none_or(|pattern| {
+            ["workload", "workload_id", "name", "id"]
+                .iter()
+                .take(if row.get("workload").is_some() { 2 } else { 4 })
+                .any(|name| row.get(name).is_some() && glob(pattern, text(name)))
+        });
+        let method = self.method.is_empty()
+            || self
+                .method
+                .iter()
+                .any(|method| method.eq_ignore_ascii_case(text("method")));
+        let path = self
+            .path
+            .as_ref()
+            .is_none_or(|pattern| match pattern.contains('*') {
+                true => glob(pattern, text("template")),
+                false => text("template").starts_with(pattern.as_str()),
+            });
+        workload && method && path
+    }
+}
+
+fn unknown_member(option: &str, name: &str, members: &BTreeSet<String>) -> Failure {
+    let nearest = members
+        .iter()
+        .map(|member| (strsim::damerau_levenshtein(member, name), member))
+        .min()
+        .filter(|(distance, _)| *distance <= 2);
+    match nearest {
+        Some((_, member)) => {
+            Failure::usage(format!("{option}: no row has `{name}`: did you mean `{member}`?"))
+        }
+        None => {
+            let all: Vec<&str> = members.iter().map(String::as_str).collect();
+            Failure::usage(format!(
+                "{option}: no row has `{name}`: there are {}",
+                all.join(", ")
+            ))
+        }
+    }
+}
+
+/// The value of a member, named with dots.
+pub(super) fn at<'v>(row: &'v Value, path: &str) -> &'v Value {
+    path.split('.')
+        .fold(row, |value, name| value.get(name).unwrap_or(&Value::Null))
+}
+
+/// Time of a member of a row.
+pub(super) fn time_of(row: &Value, name: &str) -> Option<Timestamp> {
+    time(at(row, name))
+}
+
+/// A time in JSON: nanoseconds or seconds since the epoch, or RFC 3339 text.
+fn time(value: &Value) -> Option<Timestamp> {
+    match value {
+        // Seconds stay below this until the year 5138; nanoseconds passed it in the second minute of 1970.
+        Value::Number(number) => match number.as_f64()? {
+            seconds if seconds < 1e11 => Some(Timestamp::from_secs_f64(seconds)),
+            _ => number.as_u64().map(Timestamp),
+        },
+        Value::String(text) => {
+            let time = humantime::parse_rfc3339_weak(text).ok()?;
+            let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
+            u64::try_from(since.as_nanos()).ok().map(Timestamp)
+        }
+        _ => None,
+    }
+}
+
+/// A span before `now`, or a time, as the user writes it.
+pub(super) fn point_in_time(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
+    if let Ok(span) = humantime::parse_duration(text) {
+        let span = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        return Ok(Timestamp(now.0.saturating_sub(span)));
+    }
+    time(&Value::from(text)).ok_or_else(|| {
+        Failure::usage(format!(
+            "`{}` is no time: write a span before now such as 10m, 2h or 1day, or a time such as 2026-01-31T08:00:00Z",
+            text.escape_debug()
+        ))
+    })
+}
+
+/// Numbers before text, absent values last, lists by length.
+fn compare(a: &Value, b: &Value) -> Ordering {
+    let rank = |value: &Value| match value {
+        Value::Bool(_) => 0,
+        Value::Number(_) => 1,
+        Value::String(_) => 2,
+        Value::Array(_) => 3,
+        Value::Object(_) => 4,
+        Value::Null => 5,
+    };
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a
+            .as_f64()
+            .unwrap_or_default()
+            .total_cmp(&b.as_f64().unwrap_or_default()),
+        (Value::String(a), Value::String(b)) => a.cmp(b),
+        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
+        (Value::Array(a), Value::Array(b)) => a.len().cmp(&b.len()),
+        (a, b) => rank(a).cmp(&rank(b)),
+    }
+}
+
+/// Whether `text` matches a pattern in which `*` stands for any characters. Linear for each star.
+fn glob(pattern: &str, text: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut text) = text.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let last = parts.pop().unwrap_or_default();
+    for part in parts {
+        match text.find(part) {
+            Some(start) => text = text.get(start + part.len()..).unwrap_or_default(),
+            None => return false,
+        }
+    }
+    text.ends_with(last)
+}
+
+/// How long ago something was, for tables.
+pub(super) fn ago(time: Option<Timestamp>, now: Timestamp) -> String {
+    let Some(time) = time else {
+        return "-".to_owned();
+    };
+    let span = now.since(time);
+    match span.as_secs() {
+        0 => "now".to_owned(),
+        seconds @ 1..60 => format!("{seconds}s"),
+        seconds @ 60..3600 => format!("{}m", seconds / 60),
+        seconds @ 3600..172_800 => format!("{}h", seconds / 3600),
+        seconds => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// A span as the user writes it: 30s, 10m, 1h 30m.
+pub(super) fn span(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "write a span such as 30s, 10m or 2h".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        query: Args,
+    }
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000_000_000);
+
+    fn ids(arguments: &[&str]) -> Result<Vec<String>, String> {
+        let line = Line::try_parse_from(std::iter::once(&"x").chain(arguments)).unwrap();
+        let rows = vec![
+            json!({"id": "a", "workload": "shop", "method": "GET", "template": "/v1/users", "hits": 3, "last_seen": 1.8e9 - 5.0}),
+            json!({"id": "b", "workload": "shop", "method": "POST", "template": "/v1/users/{userId}", "hits": 20, "last_seen": 1.8e9 - 500.0}),
+            json!({"id": "c", "workload": "billing", "method": "GET", "template": "/v2/bills", "hits": null, "last_seen": "2027-01-15T07:00:00Z"}),
+        ];
+        let select = || {
+            let filter = line.query.filter()?;
+            line.query.select(rows, filter.as_ref(), line.query.since(NOW)?)
+        };
+        match select() {
+            Ok(rows) => Ok(rows
+                .iter()
+                .map(|row| row["id"].as_str().unwrap().to_owned())
+                .collect()),
+            Err(failure) => Err(failure.sentence().unwrap().to_owned()),
+        }
+    }
+
+    fn selected(arguments: &[&str]) -> String {
+        ids(arguments).unwrap().concat()
+    }
+
+    #[test]
+    fn every_option_narrows_and_all_must_hold() {
+        assert_eq!(selected(&[]), "abc");
+        assert_eq!(selected(&["--workload", "shop"]), "ab");
+        assert_eq!(selected(&["--workload", "b*g"]), "c");
+        assert_eq!(selected(&["--method", "get"]), "ac");
+        assert_eq!(selected(&["--method", "GET,POST"]), "abc");
+        assert_eq!(selected(&["--path", "/v1/"]), "ab");
+        assert_eq!(selected(&["--path", "*/{userId}"]), "b");
+        assert_eq!(selected(&["--filter", "hits > 2", "--method", "GET"]), "a");
+        assert_eq!(selected(&["--limit", "1"]), "a");
+    }
+
+    #[test]
+    fn since_takes_a_span_or_a_time() {
+        assert_eq!(selected(&["--since", "1m"]), "a");
+        assert_eq!(selected(&["--since", "10m"]), "ab");
+        assert_eq!(selected(&["--since", "2027-01-15T07:00:00Z"]), "abc");
+        assert!(ids(&["--since", "yesterday"]).unwrap_err().contains("is no time"));
+    }
+
+    #[test]
+    fn sorting_is_stable_and_what_is_absent_comes_last() {
+        assert_eq!(selected(&["--sort", "hits"]), "abc");
+        assert_eq!(selected(&["--sort", "-hits"]), "bac");
+        assert_eq!(selected(&["--sort", "method"]), "acb");
+    }
+
+    #[test]
+    fn a_member_no_row_has_is_a_mistake() {
+        assert_eq!(
+            ids(&["--sort", "hit"]).unwrap_err(),
+            "--sort: no row has `hit`: did you mean `hits`?"
+        );
+        assert!(
+            ids(&["--filter", "colour == 1"])
+                .unwrap_err()
+                .contains("there are hits, id, last_seen")
+        );
+        assert!(
+            ids(&["--filter", "hits >"])
+                .unwrap_err()
+                .starts_with("--filter is wrong at column 7: ")
+        );
+    }
+
+    #[test]
+    fn stars_stand_for_any_characters() {
+        for (pattern, text, matches) in [
+            ("*", "", true),
+            ("a*", "abc", true),
+            ("*c", "abc", true),
+            ("a*c", "abc", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a", "ab", false),
+            ("a*d", "abc", false),
+            ("ab*ba", "aba", false),
+            ("*b*", "abc", true),
+        ] {
+            assert_eq!(glob(pattern, text), matches, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn ages_are_short() {
+        let at = |seconds: u64| ago(Some(Timestamp(NOW.0 - seconds * 1_000_000_000)), NOW);
+        assert_eq!(
+            [at(0), at(59), at(61), at(7200), at(400_000)],
+            ["now", "59s", "1m", "2h", "4d"]
+        );
+        assert_eq!(ago(None, NOW), "-");
+    }
+}

@@ -1,0 +1,270 @@
+//! `apiarist run`: capture, learn and report until told to stop.
+//!
+//! Here: flags on top of the configuration, and the check whether this host allows it at all. The work itself is
+//! [`crate::pipeline`]'s. A host that lacks something ends with exit code 2 and one sentence that names it.
+
+use std::{io::Write, path::PathBuf, time::Duration};
+
+use serde_json::Value;
+
+use super::{
+    Context, Failure, Terminal,
+    doctor::{HostFacts, Outcome, diagnose},
+    endpoints::text,
+    logging, query,
+    status::size,
+    table::{shorten, visible},
+};
+use crate::{
+    config::{AlertTarget, Config, RunOptions, Scope, default_store},
+    status::Status,
+};
+
+const EXAMPLES: &str = "EXAMPLES:
+  apiarist run
+  apiarist run --duration 30s --port 8080 --store ./store --socket ./api.sock
+  apiarist run --comm nginx --comm gunicorn
+  apiarist run --alerts - --config /etc/apiarist/apiarist.toml
+
+Scope options restrict what is observed: several values of one are alternatives, different ones must
+all match. Needs root, or CAP_BPF and CAP_PERFMON; exits with 2 when the host lacks something.";
+
+/// Watch this host: capture, learn, report
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// Directory of the store [default: /var/lib/apiarist, or $XDG_STATE_HOME/apiarist when not root]
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Unix socket of the control API [default: /run/apiarist/apiarist.sock]
+    #[arg(long, value_name = "PATH", env = "APIARIST_SOCKET", hide_env = true)]
+    socket: Option<PathBuf>,
+    /// Write alerts as JSON Lines to a file, or to standard output with `-`
+    #[arg(long, value_name = "-|FILE")]
+    alerts: Option<PathBuf>,
+    /// Stop after this time, such as 30s or 10m; without it, on SIGINT or SIGTERM
+    #[arg(long, value_name = "SPAN", value_parser = query::span)]
+    duration: Option<Duration>,
+    /// Observe only sockets with this local or remote port
+    #[arg(long, value_name = "PORT", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
+    port: Vec<u16>,
+    /// Observe only this process
+    #[arg(long, value_name = "PID", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    pid: Vec<u32>,
+    /// Observe only processes with this task name (15 bytes at the most)
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    comm: Vec<String>,
+    /// Observe only this control group and those below it
+    #[arg(long, value_name = "PATH", value_delimiter = ',')]
+    cgroup: Vec<String>,
+    /// Observe only this container: its id, or at least 12 digits of it
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    container: Vec<String>,
+    /// Observe only this Kubernetes namespace
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    namespace: Vec<String>,
+}
+
+pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<(), Failure> {
+    let root = rustix::process::geteuid().is_root();
+    let options = resolve(args, context.config()?, root, |name| {
+        std::env::var_os(name).map(PathBuf::from)
+    })?;
+    let filter = context.log.as_deref().unwrap_or(&options.config.log.filter);
+    logging::start(filter, options.config.log.format)?;
+    preflight(&HostFacts::gather())?;
+    start(options, context)
+}
+
+/// The configuration with the flags on top.
+fn resolve(
+    args: Args,
+    mut config: Config,
+    root: bool,
+    variable: impl Fn(&str) -> Option<PathBuf>,
+) -> Result<RunOptions, Failure> {
+    let Args {
+        store,
+        socket,
+        alerts,
+        duration,
+        port,
+        pid,
+        comm,
+        cgroup,
+        container,
+        namespace,
+    } = args;
+    let scope: &mut Scope = &mut config.capture.scope;
+    replace(&mut scope.ports, port);
+    replace(&mut scope.pids, pid);
+    replace(&mut scope.comms, comm);
+    replace(&mut scope.cgroups, cgroup);
+    replace(&mut scope.containers, container);
+    replace(&mut scope.namespaces, namespace);
+    if let Some((key, problem)) = config.conflicts().into_iter().next() {
+        return Err(Failure::usage(format!(
+            "{} {problem}",
+            key.last().copied().unwrap_or_default()
+        )));
+    }
+    let store = store
+        .or_else(|| config.store.path.clone())
+        .unwrap_or_else(|| default_store(root, variable));
+    let socket = socket.unwrap_or_else(|| config.control.socket.clone());
+    let alerts = alerts.map(|path| match path.as_os_str() == "-" {
+        true => AlertTarget::Stdout,
+        false => AlertTarget::File(path),
+    });
+    Ok(RunOptions {
+        config,
+        store,
+        socket,
+        alerts,
+        duration,
+    })
+}
+
+/// A list on the command line takes the place of the configured one.
+fn replace<T>(configured: &mut Vec<T>, given: Vec<T>) {
+    if !given.is_empty() {
+        *configured = given;
+    }
+}
+
+/// Refuses a host on which nothing could be captured, with the first reason.
+fn preflight(facts: &HostFacts) -> Result<(), Failure> {
+    match diagnose(facts)
+        .into_iter()
+        .find(|check| check.outcome == Outcome::Fail)
+    {
+        None => Ok(()),
+        Some(check) => {
+            let fix = check.fix.unwrap_or_default();
+            Err(Failure::usage(format!("cannot start: {}: {fix}", check.finding)))
+        }
+    }
+}
+
+fn start(options: RunOptions, _context: &mut Context<'_>) -> Result<(), Failure> {
+    let RunOptions { socket, .. } = options;
+    Err(Failure::usage(format!(
+        "cannot serve {}: this build has no pipeline",
+        socket.display()
+    )))
+}
+
+/// One line for a new endpoint, fitted to the terminal.
+#[expect(dead_code, reason = "called by the pipeline's console")]
+pub(crate) fn announce(out: &mut dyn Write, terminal: Terminal, row: &Value) -> Result<(), Failure> {
+    let what = match text(row, "operation") {
+        operation if operation != "-" => operation,
+        _ => text(row, "template"),
+    };
+    let line = format!(
+        "new endpoint  {:<7} {}  {}",
+        text(row, "method"),
+        visible(&what),
+        text(row, "workload")
+    );
+    Ok(writeln!(
+        out,
+        "{}",
+        terminal
+            .width
+            .map_or_else(|| line.clone(), |width| shorten(&line, width))
+    )?)
+}
+
+/// What a run came to, in a few words.
+#[expect(dead_code, reason = "called by the pipeline's console")]
+pub(crate) fn summarise(out: &mut dyn Write, status: &Status, endpoints: usize) -> Result<(), Failure> {
+    let lost: u64 = status.lost.values().sum();
+    let uptime = Duration::from_secs(status.uptime as u64);
+    writeln!(
+        out,
+        "{endpoints} endpoints, {} exchanges, {} in {}; {}",
+        status.exchanges,
+        size(status.bytes),
+        humantime::format_duration(uptime),
+        match lost {
+            0 => "nothing lost".to_owned(),
+            _ => "some was lost: see `apiarist status`".to_owned(),
+        }
+    )?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        run: Args,
+    }
+
+    fn options(config: &str, arguments: &[&str]) -> Result<RunOptions, Failure> {
+        let line = Line::try_parse_from(std::iter::once(&"x").chain(arguments)).unwrap();
+        resolve(line.run, crate::config::check(config).unwrap(), true, |_| None)
+    }
+
+    #[test]
+    fn flags_come_before_the_file_and_the_file_before_the_defaults() {
+        let file = "[capture.scope]\nports = [80]\ncomms = [\"nginx\"]\n[store]\npath = \"/srv/store\"\n";
+        let from_file = options(file, &[]).unwrap();
+        assert_eq!(from_file.store, PathBuf::from("/srv/store"));
+        assert_eq!(from_file.config.capture.scope.ports, [80]);
+        assert_eq!(from_file.socket, PathBuf::from("/run/apiarist/apiarist.sock"));
+        let flags = options(
+            file,
+            &[
+                "--port",
+                "81,82",
+                "--store",
+                "s",
+                "--alerts",
+                "-",
+                "--duration",
+                "30s",
+            ],
+        )
+        .unwrap();
+        assert_eq!(flags.config.capture.scope.ports, [81, 82]);
+        assert_eq!(flags.config.capture.scope.comms, ["nginx"]);
+        assert_eq!(flags.store, PathBuf::from("s"));
+        assert_eq!(flags.alerts, Some(AlertTarget::Stdout));
+        assert_eq!(flags.duration, Some(Duration::from_secs(30)));
+        assert_eq!(
+            options("", &[]).unwrap().store,
+            PathBuf::from("/var/lib/apiarist")
+        );
+    }
+
+    #[test]
+    fn flags_obey_the_rules_of_the_file() {
+        let failure = options("", &["--container", "abc"]).unwrap_err();
+        assert!(
+            failure.sentence().unwrap().contains("first 12 hex digits"),
+            "{failure:?}"
+        );
+    }
+
+    #[test]
+    fn a_host_that_lacks_something_is_told_in_one_sentence() {
+        let facts = HostFacts {
+            capabilities: 0,
+            ..HostFacts::gather()
+        };
+        let failure = preflight(&facts).unwrap_err();
+        let sentence = failure.sentence().unwrap();
+        assert!(
+            sentence.starts_with("cannot start: needs root, or the capabilities"),
+            "{sentence}"
+        );
+        assert_eq!(sentence.lines().count(), 1);
+    }
+}

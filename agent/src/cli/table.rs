@@ -1,0 +1,204 @@
+//! Lays rows out for people: aligned columns without borders, so that a line can be copied and cut.
+//!
+//! On a terminal the flexible column is shortened in the middle until the line fits; in a pipe nothing is
+//! shortened. Text comes from the network: control and direction characters are shown escaped, never sent.
+
+use std::{borrow::Cow, io::Write};
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+
+use super::{Failure, Terminal};
+
+/// A column: its heading and how it behaves.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Column {
+    pub(super) heading: &'static str,
+    pub(super) kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Text of limited length.
+    Text,
+    /// Aligned to the right.
+    Number,
+    /// Text that is shortened when the terminal is narrow. One per table.
+    Flexible,
+}
+
+/// Spaces between two columns.
+const GAP: usize = 2;
+/// The flexible column is not made narrower than this.
+const NARROWEST: usize = 16;
+
+/// Writes headings and rows; `empty` instead of them when there are no rows.
+pub(super) fn write(
+    out: &mut dyn Write,
+    terminal: Terminal,
+    columns: &[Column],
+    rows: &[Vec<String>],
+    empty: &str,
+) -> Result<(), Failure> {
+    if rows.is_empty() {
+        return Ok(writeln!(out, "{empty}")?);
+    }
+    let room = terminal
+        .width
+        .map(|width| room_for_flexible(width, columns, rows));
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(
+        columns
+            .iter()
+            .map(|column| Cell::new(column.heading))
+            .collect::<Vec<_>>(),
+    );
+    for row in rows {
+        table.add_row(
+            columns
+                .iter()
+                .zip(row)
+                .map(|(column, text)| {
+                    let text = visible(text);
+                    match (column.kind, room) {
+                        (Kind::Flexible, Some(room)) => Cell::new(shorten(&text, room)),
+                        _ => Cell::new(text),
+                    }
+                })
+                .collect::<Vec<_>>(),
+        );
+    }
+    for (index, column) in columns.iter().enumerate() {
+        if let Some(layout) = table.column_mut(index) {
+            layout.set_padding((0, GAP as u16));
+            if column.kind == Kind::Number {
+                layout.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+    }
+    for (number, line) in table.lines().enumerate() {
+        let line = line.trim_end();
+        match number == 0 && terminal.colour {
+            true => writeln!(out, "\x1b[1m{line}\x1b[0m")?,
+            false => writeln!(out, "{line}")?,
+        }
+    }
+    Ok(())
+}
+
+fn room_for_flexible(width: usize, columns: &[Column], rows: &[Vec<String>]) -> usize {
+    let mut taken = 0;
+    for (index, column) in columns.iter().enumerate() {
+        if column.kind != Kind::Flexible {
+            let cells = rows
+                .iter()
+                .filter_map(|row| row.get(index))
+                .map(|cell| visible(cell).chars().count());
+            taken += GAP + cells.max().unwrap_or(0).max(column.heading.len());
+        }
+    }
+    width.saturating_sub(taken).max(NARROWEST)
+}
+
+/// Cuts the middle out of a text that is longer than `room` characters: both ends of a path say most.
+pub(super) fn shorten(text: &str, room: usize) -> String {
+    let length = text.chars().count();
+    if length <= room || room < 3 {
+        return text.to_owned();
+    }
+    let head = (room - 1) / 2;
+    let tail = room - 1 - head;
+    let start: String = text.chars().take(head).collect();
+    let end: String = text.chars().skip(length - tail).collect();
+    format!("{start}…{end}")
+}
+
+/// The text with characters escaped that would move the cursor, colour the terminal or turn the direction of
+/// writing.
+pub(super) fn visible(text: &str) -> Cow<'_, str> {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    if !text.contains(hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match hidden(c) {
+            true => shown.extend(c.escape_unicode()),
+            false => shown.push(c),
+        }
+    }
+    Cow::Owned(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COLUMNS: [Column; 3] = [
+        Column {
+            heading: "METHOD",
+            kind: Kind::Text,
+        },
+        Column {
+            heading: "PATH",
+            kind: Kind::Flexible,
+        },
+        Column {
+            heading: "HITS",
+            kind: Kind::Number,
+        },
+    ];
+
+    fn lay_out(terminal: Terminal, path: &str) -> String {
+        let rows = [
+            vec!["GET".into(), path.into(), "7".into()],
+            vec!["POST".into(), "/".into(), "1234".into()],
+        ];
+        let mut out = Vec::new();
+        write(&mut out, terminal, &COLUMNS, &rows, "none").unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn columns_are_aligned_without_borders_or_colour() {
+        assert_eq!(
+            lay_out(Terminal::PLAIN, "/v1/users"),
+            "METHOD  PATH       HITS\nGET     /v1/users     7\nPOST    /          1234\n"
+        );
+    }
+
+    #[test]
+    fn long_paths_are_cut_in_the_middle_on_a_terminal_only() {
+        let long = format!("/v1/{}/end", "x".repeat(100));
+        let narrow = Terminal {
+            width: Some(40),
+            colour: false,
+        };
+        let text = lay_out(narrow, &long);
+        assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
+        assert!(
+            text.contains('…') && text.contains("/v1/xx") && text.contains("/end"),
+            "{text}"
+        );
+        assert!(lay_out(Terminal::PLAIN, &long).contains(&long));
+    }
+
+    #[test]
+    fn hostile_text_cannot_drive_the_terminal() {
+        let text = lay_out(Terminal::PLAIN, "/\x1b[31m\u{202e}\u{9b}a\nb");
+        assert!(text.contains(r"/\u{1b}[31m\u{202e}\u{9b}a\u{a}b"), "{text}");
+        assert_eq!(text.lines().count(), 3);
+    }
+
+    #[test]
+    fn nothing_to_show_is_said() {
+        let mut out = Vec::new();
+        write(&mut out, Terminal::PLAIN, &COLUMNS, &[], "No endpoint yet.").unwrap();
+        assert_eq!(out, b"No endpoint yet.\n");
+    }
+}
