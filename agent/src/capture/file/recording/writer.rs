@@ -3,7 +3,13 @@
 //! In: events, in order. Out: bytes into any [`Write`]; give it a buffered one. Every record is handed over in
 //! one call, so that an interrupted recording ends at the record being written.
 
-use std::io::{self, Write};
+use std::{
+    fs::{File, OpenOptions},
+    hash::{BuildHasher, RandomState},
+    io::{self, BufWriter, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
 
 use super::{Kind, MAGIC, MARK, MAX_RECORD_BYTES, RECORD_HEADER_BYTES, VERSION, checksum, encode};
 use crate::event::{SocketData, SocketEvent};
@@ -18,6 +24,25 @@ pub struct Writer<W: Write> {
     salt: u32,
     record: Vec<u8>,
     events: u64,
+}
+
+impl Writer<BufWriter<File>> {
+    /// Starts a recording in a file, which is made or emptied. Only its owner may read it: it holds what was
+    /// said, secrets included.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)?;
+        // The standard library's source of randomness that needs no dependency.
+        let salt = RandomState::new().hash_one(0) as u32;
+        Self::new(BufWriter::with_capacity(256 * 1024, file), salt)
+    }
 }
 
 impl<W: Write> Writer<W> {
