@@ -42,6 +42,14 @@ impl Timestamp {
                 .saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)),
         )
     }
+
+    /// As RFC 3339 writes it, in UTC with milliseconds: `2023-11-14T22:13:20.250Z`.
+    pub fn rfc3339(self) -> String {
+        // Every u64 of nanoseconds lies before the year 2555, which jiff can hold.
+        jiff::Timestamp::from_nanosecond(i128::from(self.0))
+            .map(|time| format!("{time:.3}"))
+            .unwrap_or_default()
+    }
 }
 
 /// Maps the kernel's monotonic time to wall-clock time.
@@ -104,5 +112,17 @@ mod tests {
         assert_eq!(Timestamp::from_secs_f64(f64::INFINITY), Timestamp(u64::MAX));
         assert_eq!(Timestamp::from_secs_f64(f64::NAN), Timestamp(0));
         assert_eq!(Timestamp::from_secs_f64(-1.0), Timestamp(0));
+    }
+
+    #[test]
+    fn dates_as_rfc_3339_writes_them() {
+        for (seconds, text) in [
+            (0.0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399.0, "2000-02-28T23:59:59.000Z"),
+            (1_700_000_000.25, "2023-11-14T22:13:20.250Z"),
+        ] {
+            assert_eq!(Timestamp::from_secs_f64(seconds).rfc3339(), text);
+        }
+        assert_eq!(Timestamp(u64::MAX).rfc3339(), "2554-07-21T23:34:33.709Z");
     }
 }

@@ -1,7 +1,35 @@
 //! The inventory: which endpoints there are.
 //!
 //! In: [`Exchange`](crate::exchange::Exchange)s with the workloads at both ends. Out: endpoints, filed under the
-//! workload that serves them, as views for people and as records for the store.
+//! workload that serves them, as rows for people ([`EndpointView`], [`WorkloadView`]) and as records for the store
+//! ([`EndpointRecord`], [`WorkloadRecord`]). As long as no bound is reached, the order of exchanges does not change
+//! the result. Refuses to let a client invent endpoints: one exists when its server has answered it with anything
+//! but "there is no such thing".
 
+mod counts;
+mod endpoint;
+mod exposure;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod kind;
+mod ledger;
+mod limits;
 pub mod path;
+mod recent;
+mod record;
+mod registry;
+mod sketch;
 pub mod template;
+mod traffic;
+mod view;
+
+pub use counts::Counts;
+pub use endpoint::{Endpoint, EndpointId, EndpointState, PROMOTION_HITS, PROMOTION_SPAN, STALE_AFTER};
+pub use exposure::Exposure;
+pub use kind::EndpointKind;
+pub use ledger::{Inventory, Observation};
+pub use limits::{Limits, Stats};
+pub use record::{EndpointRecord, RECORD_VERSION, WorkloadRecord};
+pub use sketch::Sketch;
+pub use traffic::{CompletenessCounts, NO_SCHEME, Traffic};
+pub use view::{AuthView, EndpointView, LatencyView, SensitiveView, WorkloadView};

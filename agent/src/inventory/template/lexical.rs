@@ -4,8 +4,6 @@
 //! stands where versions stand (`/1/cards`, `/api/2.0/users`), and what follows an identifier inside its segment
 //! (`42.json`, `42:cancel`), which stays literal.
 
-use std::sync::Arc;
-
 use super::{
     Parameter, Template, name,
     segment::{self, SegmentType, file_ending},
@@ -16,10 +14,7 @@ use crate::inventory::path::CanonicalPath;
 pub fn template(path: &CanonicalPath) -> Template {
     let segments: Vec<&str> = path.segments().collect();
     if segments.is_empty() {
-        return Template {
-            text: Arc::from(path.as_str()),
-            parameters: Vec::new(),
-        };
+        return Template::literal(path);
     }
     let mut text = String::with_capacity(path.as_str().len());
     let mut parameters: Vec<Parameter> = Vec::new();

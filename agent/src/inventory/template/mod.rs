@@ -1,6 +1,6 @@
 //! Path templates: the name of an endpoint's path with its parameters left out.
 //!
-//! In: a [`CanonicalPath`](super::path::CanonicalPath). Out: a [`Template`]. [`lexical`] decides by the shape of
+//! In: a [`CanonicalPath`]. Out: a [`Template`]. [`lexical`] decides by the shape of
 //! each segment alone, so the same path always gives the same template, whatever came before; what only
 //! statistics can tell stays literal here.
 
@@ -11,6 +11,9 @@ pub mod segment;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use super::path::CanonicalPath;
 pub use segment::SegmentType;
 
 /// The template of everything beyond a workload's bound of templates.
@@ -25,8 +28,18 @@ pub struct Template {
     pub parameters: Vec<Parameter>,
 }
 
+impl Template {
+    /// A template without parameters.
+    pub fn literal(path: &CanonicalPath) -> Self {
+        Self {
+            text: Arc::from(path.as_str()),
+            parameters: Vec::new(),
+        }
+    }
+}
+
 /// A parameter of a path template.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parameter {
     /// Name, unique in its template.
     pub name: String,

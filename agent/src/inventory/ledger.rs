@@ -1,0 +1,374 @@
+//! Files each exchange under its endpoint.
+//!
+//! The way of an exchange: method and target are checked; a path seen lately leads straight to its endpoint; else
+//! it is canonicalised and templated. An endpoint that no answer has confirmed is a *candidate*: counted, not
+//! shown, and forgotten when there are too many, so that a scan cannot grow the inventory. The first accepted
+//! answer makes it an endpoint, with all that was counted before.
+
+use std::{num::NonZeroUsize, sync::Arc};
+
+use lru::LruCache;
+
+use super::{
+    counts::Room,
+    endpoint::{Endpoint, EndpointId},
+    exposure::server_is_here,
+    kind::{EndpointKind, Nature, nature},
+    limits::{Limits, Stats},
+    path::{PathError, canonical, without_query},
+    recent::Recent,
+    record::{EndpointRecord, WorkloadRecord},
+    registry::Registry,
+    template::{OVERFLOW, Template, lexical},
+    traffic::{Traffic, caller_name, host},
+    view::{EndpointView, WorkloadView},
+};
+use crate::{
+    clock::Timestamp,
+    exchange::{Exchange, Request, Side},
+    workload::Workload,
+};
+
+/// Longest method, in bytes. Overflow policy: counted as malformed.
+const MAX_METHOD_BYTES: usize = 32;
+
+/// Where an exchange was filed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Observation {
+    /// Its endpoint; `None` if there is none (yet).
+    pub endpoint: Option<EndpointId>,
+    /// The template of its path; `None` if it has no path, or was not served by this host.
+    pub template: Option<Arc<str>>,
+    /// This exchange made the endpoint known.
+    pub is_new: bool,
+}
+
+/// All endpoints and workloads.
+#[derive(Debug)]
+pub struct Inventory {
+    limits: Limits,
+    stats: Stats,
+    registry: Registry,
+    candidates: LruCache<EndpointId, Traffic>,
+    recent: Recent,
+}
+
+/// A served exchange on its way to an endpoint.
+struct Served<'a> {
+    /// Place of the workload that served it.
+    workload: usize,
+    exchange: &'a Exchange,
+    request: &'a Request,
+    caller: &'a str,
+    nature: Nature,
+}
+
+impl Inventory {
+    /// An empty inventory.
+    pub fn new(limits: Limits) -> Self {
+        let candidates = NonZeroUsize::new(limits.candidates).unwrap_or(NonZeroUsize::MIN);
+        Self {
+            limits,
+            stats: Stats::default(),
+            registry: Registry::new(limits),
+            candidates: LruCache::new(candidates),
+            recent: Recent::new(limits.recent_paths),
+        }
+    }
+
+    /// Files one exchange under the workload at its observed end. `caller` is the workload at the other end;
+    /// without it a caller is named by its address.
+    pub fn observe(
+        &mut self,
+        exchange: &Exchange,
+        workload: &Arc<Workload>,
+        caller: Option<&Arc<Workload>>,
+    ) -> Observation {
+        self.stats.exchanges += 1;
+        let Some(request) = &exchange.request else {
+            self.stats.without_request += 1;
+            return Observation::default();
+        };
+        if !is_method(&request.method) {
+            self.stats.malformed_method += 1;
+            return Observation::default();
+        }
+        let is_client = exchange.connection.side == Side::Client;
+        if is_client && server_is_here(&exchange.connection) {
+            self.stats.local_client += 1;
+            return Observation::default();
+        }
+        let Some(place) = self.registry.workload(workload, exchange.started) else {
+            self.stats.workload_overflow += 1;
+            return Observation::default();
+        };
+        if is_client {
+            self.add_egress(place, exchange, request);
+            return Observation::default();
+        }
+        let caller = caller_name(caller.map(Arc::as_ref), &exchange.connection.client);
+        self.count_served(place, &caller);
+        self.file(&Served {
+            workload: place,
+            exchange,
+            request,
+            caller: &caller,
+            nature: nature(exchange, request),
+        })
+    }
+
+    /// One endpoint.
+    pub fn endpoint(&self, id: EndpointId) -> Option<&Endpoint> {
+        self.registry.endpoint(self.registry.place(id)?)
+    }
+
+    /// The rows of all endpoints, by workload, template, method and operation.
+    pub fn endpoint_views(&self, now: Timestamp) -> Vec<EndpointView> {
+        self.registry.endpoint_views(now)
+    }
+
+    /// The row of one endpoint.
+    pub fn endpoint_view(&self, id: EndpointId, now: Timestamp) -> Option<EndpointView> {
+        self.registry.endpoint_view(self.registry.place(id)?, now)
+    }
+
+    /// The rows of all workloads, by name.
+    pub fn workload_views(&self) -> Vec<WorkloadView> {
+        self.registry.workload_views()
+    }
+
+    /// What was counted so far.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Endpoints that changed since the last call, whole.
+    pub fn take_dirty(&mut self) -> Vec<EndpointRecord> {
+        self.registry.take_dirty_endpoints()
+    }
+
+    /// Workloads that changed since the last call, whole.
+    pub fn take_dirty_workloads(&mut self) -> Vec<WorkloadRecord> {
+        self.registry.take_dirty_workloads()
+    }
+
+    /// Takes back what was stored; nothing becomes dirty. Records that are known already are skipped.
+    pub fn restore(
+        &mut self,
+        workloads: impl IntoIterator<Item = WorkloadRecord>,
+        endpoints: impl IntoIterator<Item = EndpointRecord>,
+    ) {
+        for record in workloads {
+            self.stats.records_skipped += u64::from(!self.registry.restore_workload(record));
+        }
+        for record in endpoints {
+            self.stats.records_skipped += u64::from(!self.registry.restore_endpoint(record));
+        }
+    }
+
+    fn file(&mut self, served: &Served<'_>) -> Observation {
+        let (method, sent) = (&served.request.method, without_query(&served.request.target));
+        let by_path = served.nature.operation.is_none();
+        if by_path && let Some(place) = self.recent.get(served.workload, method, sent) {
+            return self.add(place, served);
+        }
+        let path = match canonical(&served.request.target) {
+            Ok(path) => path,
+            Err(error) => {
+                self.count_unroutable(served.workload, error);
+                return Observation::default();
+            }
+        };
+        let template = match served.nature {
+            // The path of a gRPC call is the operation, with nothing to leave out.
+            Nature {
+                kind: EndpointKind::Grpc,
+                operation: Some(_),
+            } => Template::literal(&path),
+            _ => lexical::template(&path),
+        };
+        match self.find(served, &template) {
+            Found::Endpoint { place, is_new } => {
+                if by_path {
+                    self.recent.put(served.workload, method, sent, place);
+                }
+                Observation {
+                    is_new,
+                    ..self.add(place, served)
+                }
+            }
+            Found::Candidate(id) => {
+                self.add_candidate(id, served);
+                Observation::unfiled(template)
+            }
+            Found::NoRoom => {
+                self.stats.endpoint_overflow += 1;
+                Observation::unfiled(template)
+            }
+        }
+    }
+
+    fn find(&mut self, served: &Served<'_>, template: &Template) -> Found {
+        let operation = served.nature.operation.as_deref();
+        let Some(workload) = self.registry.workload_id(served.workload) else {
+            return Found::NoRoom;
+        };
+        let id = EndpointId::new(workload, &served.request.method, &template.text, operation);
+        match self.registry.place(id) {
+            Some(place) => Found::Endpoint { place, is_new: false },
+            None if is_accepted(served.exchange) => self.promote(id, served, template),
+            None => Found::Candidate(id),
+        }
+    }
+
+    /// Makes an endpoint, with what was counted while it was a candidate.
+    fn promote(&mut self, id: EndpointId, served: &Served<'_>, template: &Template) -> Found {
+        let Some(workload) = self.registry.workload_id(served.workload) else {
+            return Found::NoRoom;
+        };
+        let mut endpoint = Endpoint {
+            id,
+            workload: workload.to_owned(),
+            kind: served.nature.kind,
+            method: served.request.method.clone(),
+            template: Arc::clone(&template.text),
+            operation: served.nature.operation.as_deref().map(Box::from),
+            parameters: template.parameters.clone(),
+            traffic: Traffic::default(),
+        };
+        if !self.registry.has_room(served.workload, &template.text) {
+            self.stats.template_overflow += 1;
+            endpoint.id = EndpointId::new(workload, &endpoint.method, OVERFLOW, None);
+            endpoint.template = Arc::from(OVERFLOW);
+            endpoint.operation = None;
+            endpoint.parameters = Vec::new();
+        }
+        let known = self.registry.place(endpoint.id);
+        let Some(place) = known.or_else(|| self.registry.insert_endpoint(served.workload, endpoint)) else {
+            return Found::NoRoom;
+        };
+        if let Some(before) = self.candidates.pop(&id) {
+            self.adopt(served.workload, place, &before);
+        }
+        Found::Endpoint {
+            place,
+            is_new: known.is_none(),
+        }
+    }
+
+    fn adopt(&mut self, workload: usize, place: usize, before: &Traffic) {
+        self.stats.unrouted = self.stats.unrouted.saturating_sub(before.hits);
+        if let Some(record) = self.registry.workload_mut(workload) {
+            record.unrouted = record.unrouted.saturating_sub(before.hits);
+        }
+        if let Some(endpoint) = self.registry.endpoint_mut(place) {
+            endpoint.traffic.merge(before, &self.limits);
+        }
+    }
+
+    fn add(&mut self, place: usize, served: &Served<'_>) -> Observation {
+        let Some(endpoint) = self.registry.endpoint_mut(place) else {
+            return Observation::default();
+        };
+        endpoint.kind = endpoint.kind.max(served.nature.kind);
+        let Served {
+            exchange,
+            request,
+            caller,
+            ..
+        } = served;
+        endpoint
+            .traffic
+            .add(exchange, request, caller, &self.limits, &mut self.stats);
+        Observation {
+            endpoint: Some(endpoint.id),
+            template: Some(Arc::clone(&endpoint.template)),
+            is_new: false,
+        }
+    }
+
+    fn add_candidate(&mut self, id: EndpointId, served: &Served<'_>) {
+        self.count_unrouted(served.workload);
+        let Served {
+            exchange,
+            request,
+            caller,
+            ..
+        } = served;
+        let mut traffic = self.candidates.pop(&id).unwrap_or_default();
+        traffic.add(exchange, request, caller, &self.limits, &mut self.stats);
+        if self.candidates.push(id, traffic).is_some() {
+            self.stats.candidates_forgotten += 1;
+        }
+    }
+
+    fn count_unroutable(&mut self, workload: usize, error: PathError) {
+        match error {
+            PathError::TooLong | PathError::TooDeep => self.stats.oversized_path += 1,
+            PathError::Undecodable | PathError::NoPath => self.stats.undecodable_path += 1,
+        }
+        self.count_unrouted(workload);
+    }
+
+    fn count_unrouted(&mut self, workload: usize) {
+        self.stats.unrouted += 1;
+        if let Some(record) = self.registry.workload_mut(workload) {
+            record.unrouted += 1;
+        }
+    }
+
+    fn count_served(&mut self, workload: usize, caller: &str) {
+        if let Some(record) = self.registry.workload_mut(workload) {
+            record.hits += 1;
+            if record.callers.add(caller, self.limits.callers) == Room::Overflow {
+                self.stats.caller_overflow += 1;
+            }
+        }
+    }
+
+    fn add_egress(&mut self, workload: usize, exchange: &Exchange, request: &Request) {
+        self.stats.egress += 1;
+        let name = host(request).unwrap_or_else(|| exchange.connection.server.to_string().into());
+        if let Some(record) = self.registry.workload_mut(workload)
+            && record.egress.add(&name, self.limits.egress) == Room::Overflow
+        {
+            self.stats.egress_overflow += 1;
+        }
+    }
+}
+
+impl Observation {
+    fn unfiled(template: Template) -> Self {
+        Self {
+            template: Some(template.text),
+            ..Self::default()
+        }
+    }
+}
+
+enum Found {
+    Endpoint { place: usize, is_new: bool },
+    Candidate(EndpointId),
+    NoRoom,
+}
+
+/// A token of RFC 9110 §5.6.2.
+fn is_method(method: &str) -> bool {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    (1..=MAX_METHOD_BYTES).contains(&method.len()) && method.bytes().all(token)
+}
+
+/// Whether the answer shows that the endpoint exists. These do not: nothing there (404), not with this method
+/// (405, 501), and refusals that need no routing (400, 408, 414, 421, 431, 505); for gRPC, `UNIMPLEMENTED`.
+fn is_accepted(exchange: &Exchange) -> bool {
+    exchange.response.as_ref().is_some_and(|response| {
+        !matches!(
+            response.status,
+            400 | 404 | 405 | 408 | 414 | 421 | 431 | 501 | 505
+        ) && response.head.first("grpc-status") != Some(b"12")
+    })
+}
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

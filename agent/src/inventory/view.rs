@@ -1,0 +1,229 @@
+//! The inventory as the query commands show it: plain rows, all values ready to print.
+//!
+//! In: endpoints and workloads. Out: rows whose JSON is a contract: members are added, never renamed. What is not
+//! known is empty, null or `unknown`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    endpoint::{Endpoint, EndpointId, EndpointState},
+    exposure::Exposure,
+    kind::EndpointKind,
+    record::WorkloadRecord,
+    template::Parameter,
+    traffic::{CompletenessCounts, NO_SCHEME},
+};
+use crate::{
+    clock::Timestamp,
+    workload::{Workload, WorkloadKind},
+};
+
+/// A row of `endpoints`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EndpointView {
+    /// Id.
+    pub id: EndpointId,
+    /// Name of the workload that serves it.
+    pub workload: String,
+    /// Kind.
+    pub kind: EndpointKind,
+    /// Method.
+    pub method: String,
+    /// Path template.
+    pub template: String,
+    /// Operation, for protocols that name their own.
+    pub operation: Option<String>,
+    /// Host names asked for, the most frequent first.
+    pub hosts: Vec<String>,
+    /// Exchanges.
+    pub hits: u64,
+    /// RFC 3339, UTC.
+    pub first_seen: String,
+    /// RFC 3339, UTC.
+    pub last_seen: String,
+    /// How well it is known.
+    pub state: EndpointState,
+    /// From how far away it is called.
+    pub exposure: Exposure,
+    /// How requests authenticate.
+    pub auth: AuthView,
+    /// Sensitive data seen.
+    pub sensitive: Vec<SensitiveView>,
+    /// Answers by class: `2xx`, …; classes that did not occur are left out.
+    pub status: BTreeMap<String, u64>,
+    /// Time to answer.
+    pub latency_ms: LatencyView,
+    /// Names of workloads, and addresses, that called; the most frequent first.
+    pub callers: Vec<String>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// Risk score.
+    pub risk: Option<f64>,
+    /// Whether a specification documents it: `documented`, `shadow`, `zombie`, `orphan` or `unknown`.
+    pub spec: String,
+    /// Exchanges by how much of them was seen.
+    pub completeness: CompletenessCounts,
+    /// Id of the workload that serves it.
+    pub workload_id: String,
+    /// Path parameters, in order.
+    pub parameters: Vec<Parameter>,
+}
+
+/// How requests authenticate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AuthView {
+    /// `consistent`, `mixed`, `missing` or `unknown`.
+    pub verdict: String,
+    /// Schemes seen, by name.
+    pub schemes: Vec<String>,
+    /// Share of requests answered with 2xx that used each scheme, 0 to 1; `none` is one of them.
+    pub rates: BTreeMap<String, f64>,
+}
+
+/// Sensitive data at one place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SensitiveView {
+    /// `request` or `response`.
+    pub direction: String,
+    /// Where in the message: `$.user.email`, `query.token`.
+    pub path: String,
+    /// What it is.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// How often it was seen.
+    pub count: u64,
+    /// Too little evidence to be sure.
+    pub suspected: bool,
+}
+
+/// Time to answer, in milliseconds; null without answers.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct LatencyView {
+    /// Median.
+    pub p50: Option<f64>,
+    /// 90 of 100 were as fast.
+    pub p90: Option<f64>,
+    /// 99 of 100 were as fast.
+    pub p99: Option<f64>,
+}
+
+/// A row of `workloads`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkloadView {
+    /// Id.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Kind.
+    pub kind: WorkloadKind,
+    /// Path of the executable.
+    pub executable: Option<String>,
+    /// Script, module or jar of an interpreter.
+    pub script: Option<String>,
+    /// systemd unit.
+    pub unit: Option<String>,
+    /// Runtime and id of the container.
+    pub container: Option<String>,
+    /// How many endpoints it serves.
+    pub endpoints: u64,
+    /// Exchanges it served.
+    pub hits: u64,
+    /// Of these, ones that led to no endpoint: not found, refused, malformed.
+    pub unrouted: u64,
+    /// Names of workloads, and addresses, that called; the most frequent first.
+    pub callers: Vec<String>,
+    /// Hosts it called itself, off this host; the most frequent first.
+    pub egress: Vec<String>,
+    /// RFC 3339, UTC.
+    pub first_seen: String,
+    /// RFC 3339, UTC.
+    pub last_seen: String,
+}
+
+impl WorkloadView {
+    /// The row of a workload that serves this many endpoints.
+    pub(super) fn new(record: &WorkloadRecord, endpoints: u64) -> Self {
+        let workload = &record.workload;
+        Self {
+            id: workload.id.clone(),
+            name: workload.name.clone(),
+            kind: workload.kind,
+            executable: workload.executable.clone(),
+            script: workload.script.clone(),
+            unit: workload.unit.clone(),
+            container: workload.container.clone(),
+            endpoints,
+            hits: record.hits,
+            unrouted: record.unrouted,
+            callers: record.callers.by_frequency(),
+            egress: record.egress.by_frequency(),
+            first_seen: record.first_seen.rfc3339(),
+            last_seen: record.last_seen.rfc3339(),
+        }
+    }
+}
+
+impl EndpointView {
+    /// The row of an endpoint at a time.
+    pub(super) fn new(endpoint: &Endpoint, workload: &Workload, now: Timestamp) -> Self {
+        let traffic = &endpoint.traffic;
+        let milliseconds = |q| {
+            traffic
+                .latency_us
+                .quantile(q)
+                .map(|us| (us * 10.0).round() / 10_000.0)
+        };
+        let classes = ["1xx", "2xx", "3xx", "4xx", "5xx", "other"];
+        Self {
+            id: endpoint.id,
+            workload: workload.name.clone(),
+            kind: endpoint.kind,
+            method: endpoint.method.to_string(),
+            template: endpoint.template.to_string(),
+            operation: endpoint.operation.as_deref().map(str::to_owned),
+            hosts: traffic.hosts.by_frequency(),
+            hits: traffic.hits,
+            first_seen: traffic.first_seen.rfc3339(),
+            last_seen: traffic.last_seen.rfc3339(),
+            state: endpoint.state(now),
+            exposure: traffic.exposure,
+            auth: AuthView {
+                verdict: "unknown".into(),
+                schemes: traffic
+                    .schemes
+                    .iter()
+                    .map(|(scheme, _)| scheme.to_owned())
+                    .filter(|scheme| scheme != NO_SCHEME)
+                    .collect(),
+                rates: traffic
+                    .schemes
+                    .iter()
+                    .map(|(scheme, count)| {
+                        (scheme.to_owned(), count as f64 / traffic.succeeded.max(1) as f64)
+                    })
+                    .collect(),
+            },
+            sensitive: Vec::new(),
+            status: classes
+                .into_iter()
+                .zip(traffic.status)
+                .filter(|(_, count)| *count > 0)
+                .map(|(class, count)| (class.to_owned(), count))
+                .collect(),
+            latency_ms: LatencyView {
+                p50: milliseconds(0.5),
+                p90: milliseconds(0.9),
+                p99: milliseconds(0.99),
+            },
+            callers: traffic.callers.by_frequency(),
+            owner: None,
+            risk: None,
+            spec: "unknown".into(),
+            completeness: traffic.completeness,
+            workload_id: endpoint.workload.clone(),
+            parameters: endpoint.parameters.clone(),
+        }
+    }
+}
