@@ -2,7 +2,7 @@
 //!
 //! A kernel: `features` asks it what it can do; `btf` finds where it keeps its fields; `plan` decides, as a pure
 //! function of both, what to attach; `load` does it; `decode` turns ring records into events; `reader` waits for
-//! them. A file: recordings, packet captures, HAR and exchanges files, in [`file`].
+//! them. A file: recordings, packet captures, HAR and exchanges files, in [`mod@file`].
 //!
 //! The only place that knows aya, and the only one with `unsafe`.
 
