@@ -24,7 +24,7 @@ pub fn template(path: &CanonicalPath) -> Template {
         text.push('/');
         let is_last = at + 1 == segments.len();
         let (kind, identifier) = classify(segment);
-        if kind.is_parameter() && !(is_version_place(previous, is_last) && is_version(kind, segment)) {
+        if kind.is_parameter() && (is_last || !is_version(kind, segment, previous)) {
             let name = unique(name::parameter(parent, kind), &parameters);
             text.push('{');
             text.push_str(&name);
@@ -65,18 +65,18 @@ fn classify(segment: &str) -> (SegmentType, &str) {
     }
 }
 
-/// Whether a version may stand here: first, or after `api` and the like, and not last.
-fn is_version_place(previous: Option<&str>, is_last: bool) -> bool {
+/// Whether a value is the version of an API, which only stands before something else: a number such as `2.0`
+/// anywhere; in front or after `api` and the like also a digit alone, or the day it was published.
+fn is_version(kind: SegmentType, segment: &str, previous: Option<&str>) -> bool {
     const BEFORE: &[&str] = &["api", "rest", "v", "version", "versions", "services"];
-    !is_last && previous.is_none_or(|previous| BEFORE.iter().any(|word| word.eq_ignore_ascii_case(previous)))
-}
-
-/// Whether the segment can be the version of an API: a digit, `1.0`, or the day it was published.
-fn is_version(kind: SegmentType, segment: &str) -> bool {
+    let in_place =
+        previous.is_none_or(|previous| BEFORE.iter().any(|word| word.eq_ignore_ascii_case(previous)));
     match kind {
-        SegmentType::Int => segment.len() == 1 || (segment.len() == 8 && segment.starts_with("20")),
-        SegmentType::Float => segment.len() <= 5,
-        SegmentType::Date => true,
+        SegmentType::Float => segment.len() <= 4 && segment.rfind('.') == segment.len().checked_sub(2),
+        SegmentType::Int => {
+            in_place && (segment.len() == 1 || (segment.len() == 8 && segment.starts_with("20")))
+        }
+        SegmentType::Date => in_place,
         _ => false,
     }
 }
@@ -143,6 +143,8 @@ mod tests {
         assert_template("/1/cards/507f1f77bcf86cd799439011", "/1/cards/{cardId}");
         assert_template("/api/2.0/users/42", "/api/2.0/users/{userId}");
         assert_template("/2.0/repositories", "/2.0/repositories");
+        assert_template("/billing/2.0/invoices", "/billing/2.0/invoices");
+        assert_template("/points/48.8566/near", "/points/{value}/near");
         assert_template("/2010-04-01/accounts/42", "/2010-04-01/accounts/{accountId}");
         assert_template("/42/comments", "/{id}/comments");
         assert_template("/points/48.8566", "/points/{value}");

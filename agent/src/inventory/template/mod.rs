@@ -4,6 +4,8 @@
 //! each segment alone, so the same path always gives the same template, whatever came before; what only
 //! statistics can tell stays literal here.
 
+#[cfg(test)]
+mod corpus_tests;
 pub mod lexical;
 mod name;
 mod random;

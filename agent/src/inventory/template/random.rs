@@ -10,8 +10,11 @@ const MIN_CHANGES: usize = 3;
 /// A string looks random when more than one in this many characters is a change.
 const CHARACTERS_PER_CHANGE: usize = 5;
 
-/// Share of upper-case letters, in percent, between which a string without digits can be random: camel case has
-/// fewer, constants have more.
+/// Share of digits, in percent, from which changes alone decide: a term such as `P2s` inside camel case has fewer.
+const MIN_DIGIT_PERCENT: usize = 10;
+
+/// Share of upper-case letters, in percent, between which a string with fewer digits can be random: camel case
+/// has fewer, constants have more.
 const UPPER_PERCENT: std::ops::RangeInclusive<usize> = 35..=65;
 
 /// Whether the text looks random.
@@ -24,11 +27,9 @@ pub(super) fn looks_random(text: &str) -> bool {
     if changes < MIN_CHANGES || changes * CHARACTERS_PER_CHANGE <= bytes.len() {
         return false;
     }
-    if bytes.iter().any(u8::is_ascii_digit) {
-        return true;
-    }
-    let upper = bytes.iter().filter(|b| b.is_ascii_uppercase()).count();
-    UPPER_PERCENT.contains(&(upper * 100 / bytes.len().max(1)))
+    let percent = |kind: fn(&u8) -> bool| bytes.iter().filter(|b| kind(b)).count() * 100 / bytes.len().max(1);
+    percent(u8::is_ascii_digit) >= MIN_DIGIT_PERCENT
+        || UPPER_PERCENT.contains(&percent(u8::is_ascii_uppercase))
 }
 
 /// Letter beside digit, or a capital after a small letter. `Ab` starts a word and is none.
