@@ -18,6 +18,4 @@ pub mod pipeline;
 pub mod protocol;
 pub mod status;
 pub mod store;
-#[cfg(test)]
-mod testing;
 pub mod workload;

@@ -29,11 +29,10 @@ pub(super) fn run(args: &Args, _context: &mut Context<'_>) -> Result<(), Failure
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::TempDir;
 
     #[test]
     fn every_visible_command_has_a_page() {
-        let dir = TempDir::new("man");
+        let dir = tempfile::tempdir().unwrap();
         clap_mangen::generate_to(super::super::definition(), dir.path()).unwrap();
         for name in [
             "apiarist",

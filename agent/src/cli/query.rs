@@ -28,7 +28,7 @@ pub(super) struct Args {
     /// Only paths that begin so, or match a pattern in which `*` stands for any characters
     #[arg(long, value_name = "PATH")]
     path: Option<String>,
-    /// Only what was seen since: a span before now (30s, 10m, 2h, 1day) or a time (2026-01-31T08:00:00Z)
+    /// Only what was seen since: a span before now (30s, 10m, 2h, 1d) or a time (2026-01-31T08:00:00Z)
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
     /// Order by this member, such as hits or latency_ms.p99; `-hits` for the largest first
@@ -47,6 +47,11 @@ impl Args {
     /// Fetches the rows and selects.
     pub(super) fn rows(&self, topic: source::Topic, context: &Context<'_>) -> Result<Vec<Value>, Failure> {
         // What can be wrong with the options is found before anybody is asked.
+        if topic == source::Topic::Workloads && (!self.method.is_empty() || self.path.is_some()) {
+            return Err(Failure::usage(
+                "--method and --path select endpoints: a workload has neither",
+            ));
+        }
         let filter = self.filter()?;
         let since = self.since(context.now)?;
         let rows = self.source.rows(topic, context)?;
@@ -174,9 +179,8 @@ fn time(value: &Value) -> Option<Timestamp> {
             _ => number.as_u64().map(Timestamp),
         },
         Value::String(text) => {
-            let time = humantime::parse_rfc3339_weak(text).ok()?;
-            let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
-            u64::try_from(since.as_nanos()).ok().map(Timestamp)
+            let time: jiff::Timestamp = text.parse().ok()?;
+            u64::try_from(time.as_nanosecond()).ok().map(Timestamp)
         }
         _ => None,
     }
@@ -184,13 +188,13 @@ fn time(value: &Value) -> Option<Timestamp> {
 
 /// A span before `now`, or a time, as the user writes it.
 pub(super) fn point_in_time(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
-    if let Ok(span) = humantime::parse_duration(text) {
+    if let Ok(span) = span(text) {
         let span = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
         return Ok(Timestamp(now.0.saturating_sub(span)));
     }
     time(&Value::from(text)).ok_or_else(|| {
         Failure::usage(format!(
-            "`{}` is no time: write a span before now such as 10m, 2h or 1day, or a time such as 2026-01-31T08:00:00Z",
+            "`{}` is no time: write a span before now such as 10m, 2h or 1d, or a time such as 2026-01-31T08:00:00Z",
             text.escape_debug()
         ))
     })
@@ -252,9 +256,24 @@ pub(super) fn ago(time: Option<Timestamp>, now: Timestamp) -> String {
     }
 }
 
-/// A span as the user writes it: 30s, 10m, 1h 30m.
+/// A span as the user writes it: 30s, 10m, 1h 30m, 2d. A day has 24 hours.
 pub(super) fn span(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| "write a span such as 30s, 10m or 2h".to_owned())
+    let explain = || "write a span such as 30s, 10m or 2h".to_owned();
+    let span: jiff::Span = text.parse().map_err(|_| explain())?;
+    let exact = span
+        .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
+        .map_err(|_| explain())?;
+    Duration::try_from(exact).map_err(|_| explain())
+}
+
+/// A span as it is shown: `1h 1m 1s`, in whole seconds.
+pub(super) fn show_span(span: Duration) -> String {
+    let seconds = i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+    let shown = jiff::SignedDuration::from_secs(seconds);
+    match seconds {
+        0 => "0s".to_owned(),
+        _ => format!("{shown:#}"),
+    }
 }
 
 #[cfg(test)]
@@ -357,6 +376,19 @@ mod tests {
         ] {
             assert_eq!(glob(pattern, text), matches, "{pattern} {text}");
         }
+    }
+
+    #[test]
+    fn spans_are_read_and_shown() {
+        let seconds = |text| span(text).map(|span| span.as_secs());
+        assert_eq!(seconds("30s"), Ok(30));
+        assert_eq!(seconds("1h 30m"), Ok(5400));
+        assert_eq!(seconds("2d"), Ok(172_800));
+        for bad in ["", "x", "5", "-5s", "1 month"] {
+            assert!(span(bad).is_err(), "{bad}");
+        }
+        assert_eq!(show_span(Duration::from_millis(3_661_900)), "1h 1m 1s");
+        assert_eq!(show_span(Duration::ZERO), "0s");
     }
 
     #[test]

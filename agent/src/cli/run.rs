@@ -186,7 +186,7 @@ pub(crate) fn summarise(out: &mut dyn Write, status: &Status, endpoints: usize) 
         "{endpoints} endpoints, {} exchanges, {} in {}; {}",
         status.exchanges,
         size(status.bytes),
-        humantime::format_duration(uptime),
+        query::show_span(uptime),
         match lost {
             0 => "nothing lost".to_owned(),
             _ => "some was lost: see `apiarist status`".to_owned(),

@@ -5,6 +5,7 @@ use std::io::Write;
 use super::{
     Context, Failure,
     output::{self, Format},
+    query::show_span,
     source::{self, Topic},
     table::{self, Column, Kind, visible},
 };
@@ -86,7 +87,7 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure>
 fn summary(out: &mut dyn Write, status: &Status) -> Result<(), Failure> {
     let uptime = std::time::Duration::from_secs(status.uptime as u64);
     writeln!(out, "version     {}", visible(&status.version))?;
-    writeln!(out, "uptime      {}", humantime::format_duration(uptime))?;
+    writeln!(out, "uptime      {}", show_span(uptime))?;
     writeln!(
         out,
         "kernel      {}, capture tier {}",

@@ -141,7 +141,6 @@ fn broken(socket: &Path, reason: impl ToString) -> ClientError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::TempDir;
 
     #[test]
     fn a_missing_agent_is_explained() {
@@ -154,7 +153,7 @@ mod tests {
 
     #[test]
     fn something_else_on_the_socket_is_an_error_not_a_hang() {
-        let dir = TempDir::new("not-http");
+        let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("other.sock");
         let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
         let other = std::thread::spawn(move || {

@@ -139,7 +139,6 @@ fn group_id(groups: &str, name: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::TempDir;
 
     #[test]
     fn the_group_is_found_by_name() {
@@ -151,7 +150,7 @@ mod tests {
 
     #[test]
     fn only_owner_and_group_may_connect() {
-        let dir = TempDir::new("bind-mode");
+        let dir = tempfile::tempdir().unwrap();
         let socket = bind(&dir.path().join("run/a.sock"), "no such group").unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(socket.path()), 0o660);
@@ -163,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_running_agent_is_not_replaced_and_a_dead_one_is() {
-        let dir = TempDir::new("bind-stale");
+        let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.sock");
         let first = bind(&path, "").unwrap();
         let error = bind(&path, "").unwrap_err();
@@ -177,7 +176,7 @@ mod tests {
 
     #[test]
     fn another_kind_of_file_is_left_alone() {
-        let dir = TempDir::new("bind-file");
+        let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.sock");
         fs::write(&path, "precious").unwrap();
         assert!(matches!(bind(&path, "").unwrap_err(), BindError::Occupied(_)));

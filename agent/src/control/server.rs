@@ -166,12 +166,11 @@ mod tests {
     use crate::{
         control::{ClientError, Request, bind, client},
         status::Status,
-        testing::TempDir,
     };
 
     /// An API on a socket, answered by a core with one endpoint.
-    async fn with_api(name: &str, test: impl AsyncFnOnce(&std::path::Path)) {
-        let dir = TempDir::new(name);
+    async fn with_api(test: impl AsyncFnOnce(&std::path::Path)) {
+        let dir = tempfile::tempdir().unwrap();
         let socket = bind(&dir.path().join("api.sock"), "").unwrap();
         let (query, mut requests) = Query::channel();
         let core = async {
@@ -205,7 +204,7 @@ mod tests {
 
     #[tokio::test]
     async fn all_routes_answer_json() {
-        with_api("routes", async |path| {
+        with_api(async |path| {
             let get = async |route: &str| client::fetch(path, route).await.unwrap();
             assert_eq!(get("/v1/endpoints").await[0]["id"], "9f31c2");
             assert_eq!(get("/v1/endpoints/9f31c2").await["method"], "GET");
@@ -218,7 +217,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_there_is_told_as_such() {
-        with_api("missing", async |path| {
+        with_api(async |path| {
             for route in ["/v1/endpoints/none", "/v2", "/"] {
                 let error = client::fetch(path, route).await.unwrap_err();
                 assert!(
@@ -232,7 +231,7 @@ mod tests {
 
     #[tokio::test]
     async fn metrics_are_plain_text() {
-        with_api("metrics", async |path| {
+        with_api(async |path| {
             let text = client::fetch_text(path, "/metrics").await.unwrap();
             assert!(
                 text.contains("apiarist_lost_total{reason=\"ring_full\"} 3\n"),

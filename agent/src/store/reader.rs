@@ -132,10 +132,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::{
-        store::{Batch, Store},
-        testing::TempDir,
-    };
+    use crate::store::{Batch, Store};
 
     fn fill(directory: &Path) -> Store {
         let mut store = Store::open(directory, 16 * 1024 * 1024, Timestamp(0))
@@ -158,7 +155,7 @@ mod tests {
 
     #[test]
     fn what_was_only_in_the_log_is_read_after_a_kill() {
-        let dir = TempDir::new("reader-kill");
+        let dir = tempfile::tempdir().unwrap();
         let live = dir.path().join("live");
         let store = fill(&live);
         // The files as they are while the writer lives: what SIGKILL would leave.
@@ -174,7 +171,7 @@ mod tests {
 
     #[test]
     fn reading_leaves_the_database_as_it_was() {
-        let dir = TempDir::new("reader-same");
+        let dir = tempfile::tempdir().unwrap();
         drop(fill(dir.path()));
         let before = fs::read(files::database(dir.path())).unwrap();
         Reader::open(dir.path()).unwrap().load().unwrap();
@@ -183,7 +180,7 @@ mod tests {
 
     #[test]
     fn odd_names_are_names() {
-        let dir = TempDir::new("reader-uri");
+        let dir = tempfile::tempdir().unwrap();
         let odd = dir.path().join("50%3f off? #1");
         drop(fill(&odd));
         assert_eq!(Reader::open(&odd).unwrap().load().unwrap().endpoints.len(), 1);
@@ -191,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_is_no_store_is_said_so() {
-        let dir = TempDir::new("reader-none");
+        let dir = tempfile::tempdir().unwrap();
         assert!(matches!(Reader::open(dir.path()), Err(StoreError::Missing(_))));
         assert!(matches!(
             Reader::open(Path::new("/nonexistent")),

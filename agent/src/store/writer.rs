@@ -180,7 +180,7 @@ mod tests {
     use std::{fs, os::unix::fs::PermissionsExt as _};
 
     use super::*;
-    use crate::{store::Reader, testing::TempDir};
+    use crate::store::Reader;
 
     const ROOM: u64 = 16 * 1024 * 1024;
 
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn what_is_saved_is_loaded_again_in_order_of_id() {
-        let dir = TempDir::new("store-round-trip");
+        let dir = tempfile::tempdir().unwrap();
         let mut store = open(dir.path());
         let saved = Batch {
             endpoints: vec![row("b", 2, "{}"), row("a", 1, "{\"x\":1}")],
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn there_is_one_writer_and_readers_see_what_it_wrote() {
-        let dir = TempDir::new("store-lock");
+        let dir = tempfile::tempdir().unwrap();
         let mut store = open(dir.path());
         store.save(&batch(vec![row("a", 1, "1")])).unwrap();
         let second = Store::open(dir.path(), ROOM, Timestamp(0)).unwrap_err();
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn only_the_owner_may_read() {
-        let dir = TempDir::new("store-modes");
+        let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("new/store");
         let mut store = open(&path);
         store.save(&batch(vec![row("a", 1, "1")])).unwrap();
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_damaged_database_is_put_aside_once() {
-        let dir = TempDir::new("store-damaged");
+        let dir = tempfile::tempdir().unwrap();
         drop(open(dir.path()));
         fs::write(
             files::database(dir.path()),
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_page_that_was_overwritten_is_noticed() {
-        let dir = TempDir::new("store-page");
+        let dir = tempfile::tempdir().unwrap();
         let mut store = open(dir.path());
         let rows = (0..200)
             .map(|n| row(&format!("{n}"), 1, &"x".repeat(200)))
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_newer_format_is_left_alone() {
-        let dir = TempDir::new("store-newer");
+        let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());
         store.connection.pragma_update(None, "user_version", 99).unwrap();
         drop(store);
@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_full_store_says_so_keeps_what_it_has_and_recovers() {
-        let dir = TempDir::new("store-full");
+        let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open(dir.path(), 256 * 1024, Timestamp(0)).unwrap().store;
         store.save(&batch(vec![row("a", 1, "1")])).unwrap();
         let error = store
@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn what_is_too_old_goes() {
-        let dir = TempDir::new("store-age");
+        let dir = tempfile::tempdir().unwrap();
         let mut store = open(dir.path());
         store
             .save(&batch(vec![row("old", 10, "1"), row("young", 20, "1")]))
