@@ -80,8 +80,8 @@ impl Check {
 pub(crate) fn diagnose(facts: &HostFacts) -> Vec<Check> {
     vec![
         privileges(facts),
-        kernel(facts),
         type_information(facts),
+        kernel(facts),
         lockdown(facts),
         processes(facts),
         cgroups(facts),
@@ -89,6 +89,7 @@ pub(crate) fn diagnose(facts: &HostFacts) -> Vec<Check> {
         io_uring(facts),
         compat(facts),
         tls(),
+        fields(facts),
     ]
 }
 
@@ -111,29 +112,6 @@ fn privileges(facts: &HostFacts) -> Check {
     }
 }
 
-fn kernel(facts: &HostFacts) -> Check {
-    const NAME: &str = "kernel";
-    let release = &facts.release;
-    match facts.version() {
-        Some(version) if version >= (6, 3) => {
-            Check::ok(NAME, format!("{release}: tier 1, socket tracepoints (since 6.3)"))
-        }
-        Some(version) if version >= (5, 11) => Check::ok(
-            NAME,
-            format!("{release}: tier 2, function exits (the socket tracepoints came with 6.3)"),
-        ),
-        Some((5, 10)) => Check::ok(
-            NAME,
-            format!("{release}: tier 3, function exits with state in a map (socket storage came with 5.11)"),
-        ),
-        _ => Check::fail(
-            NAME,
-            format!("{release} is too old or unknown"),
-            "use Linux 5.10 or newer, best 6.3 or newer",
-        ),
-    }
-}
-
 fn type_information(facts: &HostFacts) -> Check {
     const NAME: &str = "BTF";
     match facts.btf {
@@ -143,6 +121,28 @@ fn type_information(facts: &HostFacts) -> Check {
             "this kernel has no BTF in /sys/kernel/btf/vmlinux",
             "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, as those of all current distributions are",
         ),
+    }
+}
+
+fn kernel(facts: &HostFacts) -> Check {
+    const NAME: &str = "kernel";
+    let release = &facts.release;
+    match &facts.plan {
+        Ok(plan) => Check::ok(
+            NAME,
+            format!("{release}: capture tier {}, because {}", plan.tier, plan.reason),
+        ),
+        Err(_) if !facts.btf => Check::warn(
+            NAME,
+            format!("{release}: what it offers is not known without BTF"),
+            "see BTF",
+        ),
+        Err(lacking) => {
+            let (finding, fix) = lacking
+                .split_once(": ")
+                .unwrap_or((lacking, "use Linux 6.3 or newer"));
+            Check::fail(NAME, finding, fix)
+        }
     }
 }
 
@@ -200,7 +200,7 @@ fn cgroups(facts: &HostFacts) -> Check {
 
 fn memory(facts: &HostFacts) -> Check {
     const NAME: &str = "locked memory";
-    let counts = facts.version().is_none_or(|version| version < (5, 11));
+    let counts = !facts.version().at_least(5, 11);
     match facts.locked_memory_bytes {
         Some(limit) if counts && limit < LOCKED_MEMORY_BYTES => Check::warn(
             NAME,
@@ -250,9 +250,35 @@ fn tls() -> Check {
     )
 }
 
+/// Blind spots of this very kernel, besides those that have a check of their own.
+fn fields(facts: &HostFacts) -> Check {
+    const NAME: &str = "kernel fields";
+    const OWN_CHECK: [&str; 3] = ["io_uring", "32-bit programs", "TLS"];
+    let spots = facts.plan.iter().flat_map(|plan| &plan.blind_spots);
+    let others: Vec<&str> = spots
+        .map(String::as_str)
+        .filter(|spot| !OWN_CHECK.iter().any(|own| spot.starts_with(own)))
+        .collect();
+    match (others.is_empty(), &facts.plan) {
+        (false, _) => Check::warn(NAME, others.join("; "), "a newer kernel tells them"),
+        (true, Ok(_)) => Check::ok(NAME, "all that are of use are there"),
+        (true, Err(_)) => Check::warn(NAME, "unknown", "see kernel"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::plan::AttachPlan;
+
+    fn plan(blind_spots: Vec<String>) -> AttachPlan {
+        AttachPlan {
+            tier: 1,
+            reason: "the tracepoints exist".into(),
+            attachments: Vec::new(),
+            blind_spots,
+        }
+    }
 
     fn good() -> HostFacts {
         HostFacts {
@@ -260,6 +286,7 @@ mod tests {
             machine: "x86_64".into(),
             capabilities: u64::MAX,
             btf: true,
+            plan: Ok(plan(vec!["TLS: x".into()])),
             lockdown: None,
             host_pids: Some(true),
             in_container: false,
@@ -292,7 +319,7 @@ mod tests {
         let bad = HostFacts {
             release: "4.19.0".into(),
             capabilities: 0,
-            btf: false,
+            plan: Err("kernel 4.19 has no tracepoint: use another".into()),
             lockdown: Some("confidentiality".into()),
             ..good()
         };
@@ -302,7 +329,7 @@ mod tests {
             .collect();
         assert_eq!(
             failed.iter().map(|check| check.name).collect::<Vec<_>>(),
-            ["privileges", "kernel", "BTF", "lockdown"]
+            ["privileges", "kernel", "lockdown"]
         );
         assert!(failed.iter().all(|check| check.fix.is_some()));
     }
@@ -328,21 +355,32 @@ mod tests {
     }
 
     #[test]
-    fn the_tier_follows_the_kernel() {
-        for (release, tier) in [
-            ("6.3.0", "tier 1"),
-            ("6.2.16", "tier 2"),
-            ("5.11.0-x", "tier 2"),
-            ("5.10.0-21", "tier 3"),
-            ("5.9.1", "too old"),
-            ("odd", "unknown"),
-        ] {
-            let facts = HostFacts {
-                release: release.into(),
-                ..good()
-            };
-            assert!(kernel(&facts).finding.contains(tier), "{release}");
-        }
+    fn the_tier_is_what_capture_would_attach() {
+        assert_eq!(
+            kernel(&good()).finding,
+            "6.12.9-amd64: capture tier 1, because the tracepoints exist"
+        );
+    }
+
+    #[test]
+    fn what_the_kernel_lacks_is_one_failure() {
+        let without = HostFacts {
+            btf: false,
+            plan: Err("this kernel has no BTF: use another".into()),
+            ..good()
+        };
+        assert_eq!(outcome(&without, "BTF"), Outcome::Fail);
+        assert_eq!(outcome(&without, "kernel"), Outcome::Warn);
+    }
+
+    #[test]
+    fn blind_spots_of_this_kernel_are_listed_once() {
+        assert_eq!(outcome(&good(), "kernel fields"), Outcome::Ok);
+        let facts = HostFacts {
+            plan: Ok(plan(vec!["TLS: x".into(), "paths are not known".into()])),
+            ..good()
+        };
+        assert_eq!(fields(&facts).finding, "paths are not known");
     }
 
     #[test]

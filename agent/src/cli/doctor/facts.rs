@@ -2,6 +2,14 @@
 
 use std::{fs, path::Path};
 
+use apiarist_common::offsets::Offsets;
+
+use crate::capture::{
+    btf::KernelTypes,
+    features::{Features, Release},
+    plan::{AttachPlan, plan},
+};
+
 /// Inode of the first pid namespace (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
 const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 
@@ -10,12 +18,14 @@ const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 pub(crate) struct HostFacts {
     /// `uname -r`.
     pub(crate) release: String,
+    /// Whether the kernel describes its types in /sys/kernel/btf/vmlinux.
+    pub(crate) btf: bool,
+    /// What capture would attach on this kernel, or the one sentence that says what it lacks.
+    pub(crate) plan: Result<AttachPlan, String>,
     /// `uname -m`.
     pub(crate) machine: String,
     /// Effective capabilities of this process, a set of bits (capabilities(7)).
     pub(crate) capabilities: u64,
-    /// Whether the kernel describes its types in /sys/kernel/btf/vmlinux.
-    pub(crate) btf: bool,
     /// The active mode in /sys/kernel/security/lockdown: `none`, `integrity` or `confidentiality`.
     pub(crate) lockdown: Option<String>,
     /// Whether this process is in the first pid namespace: sees the processes of the whole host.
@@ -47,12 +57,15 @@ impl HostFacts {
     /// Looks at this host.
     pub(crate) fn gather() -> Self {
         let uname = rustix::system::uname();
+        let release = uname.release().to_string_lossy().into_owned();
+        let types = KernelTypes::of_running_kernel().ok();
         let exists = |path: &str| Path::new(path).exists();
         Self {
-            release: uname.release().to_string_lossy().into_owned(),
+            btf: types.is_some(),
+            plan: attach_plan(&release, types.as_ref()),
+            release,
             machine: uname.machine().to_string_lossy().into_owned(),
             capabilities: effective_capabilities(&text("/proc/self/status")).unwrap_or(0),
-            btf: fs::File::open("/sys/kernel/btf/vmlinux").is_ok(),
             lockdown: active_choice(&text("/sys/kernel/security/lockdown")),
             host_pids: namespace_inode("/proc/self/ns/pid").map(|inode| inode == FIRST_PID_NAMESPACE),
             in_container: exists("/.dockerenv") || exists("/run/.containerenv"),
@@ -71,11 +84,15 @@ impl HostFacts {
         }
     }
 
-    /// Major and minor version of the kernel.
-    pub(crate) fn version(&self) -> Option<(u32, u32)> {
-        let mut numbers = self.release.split(|c: char| !c.is_ascii_digit());
-        Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+    /// Version of the kernel.
+    pub(crate) fn version(&self) -> Release {
+        Release::parse(&self.release)
     }
+}
+
+fn attach_plan(release: &str, types: Option<&KernelTypes>) -> Result<AttachPlan, String> {
+    let offsets = types.map_or(Offsets::NONE, KernelTypes::offsets);
+    plan(&Features::of(release, types), &offsets)
 }
 
 fn text(path: &str) -> String {
@@ -124,6 +141,6 @@ mod tests {
     #[test]
     fn this_host_can_be_looked_at() {
         let facts = HostFacts::gather();
-        assert!(facts.version().is_some(), "{facts:?}");
+        assert!(facts.version().at_least(3, 0), "{facts:?}");
     }
 }
