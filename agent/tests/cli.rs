@@ -1,0 +1,389 @@
+//! The command line as a user meets it: the built binary, its exit codes, its sentences, its output.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may be blunt")]
+
+use std::{
+    fs,
+    io::Write as _,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use apiarist::{
+    clock::Timestamp,
+    control::{self, Query, Request},
+    status::Status,
+    store::{Batch, Row, Store},
+};
+use serde_json::{Value, json};
+
+/// Runs the binary without what the environment of the tests could change.
+fn apiarist(arguments: &[&str]) -> Output {
+    command(arguments).output().unwrap()
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_apiarist"));
+    command.args(arguments).stdin(Stdio::null());
+    for name in ["RUST_LOG", "APIARIST_CONFIG", "APIARIST_SOCKET", "NO_COLOR"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// Asserts that the binary fails with this code and exactly one sentence that contains `part`.
+fn refuses(arguments: &[&str], code: i32, part: &str) {
+    let output = apiarist(arguments);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+    assert_eq!(said.lines().count(), 1, "{arguments:?}: {said}");
+    assert!(said.starts_with("apiarist: "), "{arguments:?}: {said}");
+    assert!(said.contains(part), "{arguments:?}: {said}");
+    assert!(output.stdout.is_empty(), "{arguments:?}");
+}
+
+fn succeeds(arguments: &[&str]) -> String {
+    let output = apiarist(arguments);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {said}");
+    assert_eq!(said, "", "{arguments:?}");
+    text(&output.stdout).to_owned()
+}
+
+/// Serves the control API with a small inventory while the test runs.
+fn with_agent(test: impl FnOnce(&str)) {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = control::bind(&directory.path().join("api.sock"), "").unwrap();
+    let path = socket.path().to_str().unwrap().to_owned();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let (query, mut requests) = Query::channel();
+            let core = async {
+                while let Some(request) = requests.recv().await {
+                    match request {
+                        Request::Endpoints(reply) => reply.send(endpoints()).unwrap(),
+                        Request::Workloads(reply) => reply.send(Vec::new()).unwrap(),
+                        Request::Status(reply) => reply
+                            .send(Status {
+                                tier: 1,
+                                ..Status::default()
+                            })
+                            .unwrap(),
+                    }
+                }
+            };
+            tokio::select! {
+                served = control::serve(&socket, query, async { stopped.await.unwrap() }) => served.unwrap(),
+                () = core => {}
+            }
+        });
+    });
+    test(&path);
+    stop.send(()).unwrap();
+    server.join().unwrap();
+}
+
+fn endpoints() -> Vec<Value> {
+    vec![
+        json!({"id": "aa11", "workload": "shop", "method": "GET", "template": "/v1/users/{userId}", "hits": 12,
+            "status": {"2xx": 12}, "last_seen": "2026-01-31T08:00:00Z"}),
+        json!({"id": "bb22", "workload": "shop", "method": "POST", "template": "/v1/orders\u{1b}[31m", "hits": 3,
+            "status": {"5xx": 3}, "last_seen": "2026-01-31T09:00:00Z"}),
+    ]
+}
+
+#[test]
+fn bad_usage_is_one_sentence_and_code_2() {
+    refuses(&[], 2, "a command is missing");
+    refuses(&["endpoints", "--sokcet", "x"], 2, "'--socket'");
+    refuses(
+        &["endpoints", "-o", "xml"],
+        2,
+        "possible values: table, json, jsonl, csv, yaml",
+    );
+    refuses(&["endpoint"], 2, "<ID>");
+    refuses(
+        &["endpoints", "--filter", "hits > and"],
+        2,
+        "at column 8: expected a value",
+    );
+    refuses(&["endpoints", "--since", "yesterday"], 2, "is no time");
+    refuses(
+        &["endpoints", "--store", "a", "--socket", "b"],
+        2,
+        "cannot be used with",
+    );
+    refuses(&["workloads", "--method", "GET"], 2, "a workload has neither");
+    refuses(&["run", "--port", "0"], 2, "1..=65535");
+    refuses(&["run", "--duration", "soon"], 2, "write a span such as 30s");
+    refuses(
+        &["run", "--container", "abc"],
+        2,
+        "at least its first 12 hex digits",
+    );
+    refuses(
+        &["run", "--config", "/nonexistent.toml"],
+        2,
+        "cannot read the configuration /nonexistent.toml",
+    );
+    refuses(&["endpoints", "--log", "=-="], 2, "log filter");
+}
+
+#[test]
+fn an_agent_that_is_not_there_is_code_3() {
+    refuses(
+        &["status", "--socket", "/nonexistent/api.sock"],
+        3,
+        "start one with `apiarist run`",
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("dead.sock");
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    refuses(
+        &["endpoints", "--socket", path.to_str().unwrap()],
+        3,
+        "no agent listens on",
+    );
+}
+
+#[test]
+fn queries_show_what_the_agent_answers() {
+    with_agent(|socket| {
+        let rows: Value =
+            serde_json::from_str(&succeeds(&["endpoints", "--socket", socket, "-o", "json"])).unwrap();
+        assert_eq!(rows.as_array().unwrap(), &endpoints());
+        let table = succeeds(&["endpoints", "--socket", socket]);
+        assert!(table.starts_with("ID "), "{table}");
+        assert!(
+            !table.contains('\u{1b}'),
+            "neither colour nor what the network sent: {table}"
+        );
+        let lines = succeeds(&[
+            "endpoints",
+            "--socket",
+            socket,
+            "-o",
+            "jsonl",
+            "--filter",
+            "hits > 10",
+        ]);
+        assert_eq!(lines.lines().count(), 1);
+        let csv = succeeds(&["endpoints", "--socket", socket, "-o", "csv", "--sort", "hits"]);
+        assert!(
+            csv.starts_with("id,workload,method,template,hits,status,last_seen\nbb22,"),
+            "{csv}"
+        );
+        let yaml = succeeds(&[
+            "endpoints",
+            "--socket",
+            socket,
+            "-o",
+            "yaml",
+            "--since",
+            "2026-01-31T08:30:00Z",
+        ]);
+        assert!(yaml.starts_with("- id: bb22\n"), "{yaml}");
+        let one = succeeds(&["endpoint", "aa", "--socket", socket]);
+        assert!(one.contains("template: /v1/users/{userId}\n"), "{one}");
+        refuses(
+            &["endpoint", "cc", "--socket", socket],
+            2,
+            "no endpoint has the id `cc`",
+        );
+        refuses(
+            &["endpoints", "--socket", socket, "--sort", "hit"],
+            2,
+            "did you mean `hits`?",
+        );
+        let status: Value =
+            serde_json::from_str(&succeeds(&["status", "--socket", socket, "-o", "json"])).unwrap();
+        assert_eq!(status["tier"], 1);
+        assert!(succeeds(&["status", "--coverage", "--socket", socket]).contains("No workload seen yet."));
+    });
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_error() {
+    let mut child = command(&["completions", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(text(&output.stderr), "");
+}
+
+fn store_with_status(directory: &Path) -> Store {
+    let mut store = Store::open(directory, 1 << 24, Timestamp(0)).unwrap().store;
+    let status = serde_json::to_vec(&Status {
+        exchanges: 7,
+        ..Status::default()
+    })
+    .unwrap();
+    store
+        .save(&Batch {
+            status: Some(status),
+            ..Batch::default()
+        })
+        .unwrap();
+    store
+}
+
+#[test]
+fn a_store_is_read_beside_its_writer_and_after_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    let store = store_with_status(directory.path());
+    for _ in 0..2 {
+        let status: Value =
+            serde_json::from_str(&succeeds(&["status", "--store", path, "-o", "json"])).unwrap();
+        assert_eq!(status["exchanges"], 7);
+    }
+    drop(store);
+    assert!(succeeds(&["status", "--store", path]).contains("exchanges   7\n"));
+    assert_eq!(succeeds(&["endpoints", "--store", path, "-o", "json"]), "[]\n");
+}
+
+#[test]
+fn a_store_that_cannot_be_read_is_explained() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    refuses(&["endpoints", "--store", path], 2, "there is no store in");
+    fs::write(
+        directory.path().join("apiarist.db"),
+        "a text, and no database at all",
+    )
+    .unwrap();
+    refuses(&["endpoints", "--store", path], 2, "is damaged");
+}
+
+#[test]
+fn a_store_with_foreign_records_is_not_guessed_at() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = Store::open(directory.path(), 1 << 24, Timestamp(0))
+        .unwrap()
+        .store;
+    let row = Row {
+        id: "a".into(),
+        workload: "w".into(),
+        last_seen: Timestamp(1),
+        record: b"{".to_vec(),
+    };
+    store
+        .save(&Batch {
+            endpoints: vec![row],
+            ..Batch::default()
+        })
+        .unwrap();
+    let output = apiarist(&["endpoints", "--store", directory.path().to_str().unwrap()]);
+    assert!(!text(&output.stderr).is_empty());
+}
+
+#[test]
+fn config_check_reports_every_problem_with_its_line() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    write!(
+        file,
+        "[capture]\nbudget_bytes = 1\nring_byts = 4\n[store]\nflush_seconds = \"x\"\n"
+    )
+    .unwrap();
+    let path = file.path().to_str().unwrap();
+    let output = apiarist(&["config", "check", path]);
+    assert_eq!(output.status.code(), Some(2));
+    let said: Vec<&str> = text(&output.stderr).lines().collect();
+    assert_eq!(
+        said[0],
+        format!("{path}:2:16: `capture.budget_bytes` must be from 256 to 65536")
+    );
+    assert_eq!(
+        said[1],
+        format!("{path}:3:1: unknown key `capture.ring_byts`: did you mean `ring_bytes`?")
+    );
+    assert_eq!(
+        said[2],
+        format!("{path}:5:17: `store.flush_seconds` must be an integer, not a string")
+    );
+    assert_eq!(
+        said[3],
+        format!("apiarist: {path} has 3 problems: correct what is listed above")
+    );
+    refuses(
+        &["run", "--config", path],
+        2,
+        "(and 2 more: see `apiarist config check",
+    );
+}
+
+#[test]
+fn the_printed_configuration_passes_the_check() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(succeeds(&["config", "print"]).as_bytes()).unwrap();
+    let path = file.path().to_str().unwrap();
+    assert_eq!(succeeds(&["config", "check", path]), format!("{path}: ok\n"));
+    let schema: Value = serde_json::from_str(&succeeds(&["config", "schema"])).unwrap();
+    assert_eq!(
+        schema["properties"]["capture"]["properties"]["budget_bytes"]["default"],
+        8192
+    );
+}
+
+#[test]
+fn completions_exist_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(succeeds(&["completions", shell]).contains("apiarist"), "{shell}");
+    }
+    refuses(&["completions", "tcsh"], 2, "possible values");
+}
+
+#[test]
+fn manual_pages_are_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("man1");
+    succeeds(&["man", "--out", out.to_str().unwrap()]);
+    assert!(
+        fs::read_to_string(out.join("apiarist-run.1"))
+            .unwrap()
+            .contains("EXAMPLES")
+    );
+}
+
+#[test]
+fn doctor_lists_every_check_and_its_code_agrees() {
+    let output = apiarist(&["doctor", "-o", "json"]);
+    let checks: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let failed = checks.iter().any(|check| check["outcome"] == "fail");
+    assert_eq!(output.status.code(), Some(i32::from(failed)));
+    assert!(checks.iter().any(|check| check["check"] == "privileges"));
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    assert!(succeeds(&["--version"]).starts_with("apiarist "));
+    for command in [
+        "run",
+        "endpoints",
+        "endpoint",
+        "workloads",
+        "status",
+        "doctor",
+        "config",
+        "record",
+        "replay",
+        "completions",
+    ] {
+        let help = succeeds(&[command, "--help"]);
+        assert!(help.contains("EXAMPLES:"), "{command}: {help}");
+        assert!(!help.contains('\u{1b}'), "{command}: colour in a pipe");
+    }
+}
