@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::{Context, Failure};
 use crate::{
     control::{self, ClientError},
-    store::{Reader, Row, StoreError},
+    inventory::Limits,
+    store::Reader,
 };
 
 /// Which agent or store is asked.
@@ -27,6 +28,18 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
 }
+
+/// The store was written within its agent's limits; they are not applied again.
+const UNLIMITED: Limits = Limits {
+    workloads: usize::MAX,
+    templates: usize::MAX,
+    endpoints: usize::MAX,
+    candidates: 1,
+    hosts: usize::MAX,
+    callers: usize::MAX,
+    egress: usize::MAX,
+    recent_paths: 1,
+};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,36 +92,29 @@ fn from_agent(socket: &Path, topic: Topic) -> Result<Value, Failure> {
     })
 }
 
+/// The same rows that an agent with this store would answer, as of the newest exchange in it.
 fn from_store(directory: &Path, topic: Topic) -> Result<Value, Failure> {
-    let failed = |error: StoreError| Failure::usage(error);
     let contents = Reader::open(directory)
         .and_then(|reader| reader.load())
-        .map_err(failed)?;
-    match topic {
-        Topic::Endpoints => decode(&contents.endpoints, directory),
-        Topic::Workloads => decode(&contents.workloads, directory),
-        Topic::Status => match contents.status {
-            Some(bytes) => {
-                serde_json::from_slice(&bytes).map_err(|error| foreign(directory, "status", &error))
-            }
+        .map_err(Failure::usage)?;
+    let shown = directory.display();
+    let unreadable = |error| Failure::usage(format!("the store {shown} cannot be shown: {error}"));
+    if topic == Topic::Status {
+        return match contents.status {
+            Some(bytes) => serde_json::from_slice(&bytes).map_err(unreadable),
             None => Err(Failure::usage(format!(
-                "the store {} holds no status: the agent had not written one yet",
-                directory.display()
+                "the store {shown} holds no status: the agent had not written one yet"
             ))),
-        },
+        };
     }
-}
-
-fn decode(rows: &[Row], directory: &Path) -> Result<Value, Failure> {
-    let decode = |row: &Row| -> Result<Value, Failure> {
-        serde_json::from_slice(&row.record).map_err(|error| foreign(directory, &row.id, &error))
-    };
-    rows.iter().map(decode).collect()
-}
-
-fn foreign(directory: &Path, id: &str, error: &serde_json::Error) -> Failure {
-    Failure::usage(format!(
-        "the store {} holds {id} in a form this version cannot read: {error}",
-        directory.display()
-    ))
+    let restored = contents.restore(UNLIMITED);
+    if restored.skipped > 0 {
+        let skipped = restored.skipped;
+        tracing::warn!(skipped, store = %shown, "some records are damaged or of another version");
+    }
+    match topic {
+        Topic::Workloads => serde_json::to_value(restored.inventory.workload_views()),
+        _ => serde_json::to_value(restored.inventory.endpoint_views(restored.newest)),
+    }
+    .map_err(unreadable)
 }

@@ -9,6 +9,8 @@ use apiarist_common::limits::{DEFAULT_BUDGET_BYTES, MAX_RINGS};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::inventory::Limits;
+
 /// Configuration of Apiarist. Every key is optional.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -78,12 +80,27 @@ pub struct Scope {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct InventoryLimits {
-    /// Workloads that are kept apart. Further ones share one row and are counted.
+    /// Workloads that are kept. Exchanges of further ones are counted, not filed.
     #[schemars(range(min = 1, max = 65536))]
     pub max_workloads: u32,
-    /// Path templates of one workload. Beyond them the least used give way, and it is counted.
+    /// Path templates of one workload. Exchanges beyond are filed together under /{*overflow}.
     #[schemars(range(min = 10, max = 100000))]
     pub max_templates: u32,
+    /// Endpoints in all. Exchanges of further ones are counted, not filed.
+    #[schemars(range(min = 10, max = 1000000))]
+    pub max_endpoints: u32,
+}
+
+impl InventoryLimits {
+    /// All limits of the inventory: these, and the fixed ones.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            workloads: self.max_workloads as usize,
+            templates: self.max_templates as usize,
+            endpoints: self.max_endpoints as usize,
+            ..Limits::default()
+        }
+    }
 }
 
 impl Default for InventoryLimits {
@@ -91,6 +108,7 @@ impl Default for InventoryLimits {
         Self {
             max_workloads: 4096,
             max_templates: 2000,
+            max_endpoints: 50_000,
         }
     }
 }
@@ -218,5 +236,15 @@ impl Config {
             found.push((&["log", "filter"], format!("is not a log filter: {error}")));
         }
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_the_inventory() {
+        assert_eq!(InventoryLimits::default().limits(), Limits::default());
     }
 }

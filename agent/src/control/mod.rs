@@ -17,19 +17,16 @@ pub use client::{ClientError, get};
 pub use listener::{BindError, Socket, bind};
 pub use server::serve;
 
-use crate::status::Status;
+use crate::{
+    inventory::{EndpointView, WorkloadView},
+    status::Status,
+};
 
 /// Requests that may wait for the core. Overflow policy: further ones are refused with status 503.
 pub const MAX_WAITING_REQUESTS: usize = 32;
 
 /// How long the core may take to answer. Overflow policy: status 503.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// An endpoint as the API shows it.
-pub type EndpointView = serde_json::Value;
-
-/// A workload as the API shows it.
-pub type WorkloadView = serde_json::Value;
 
 /// Where an answer goes. Dropping it tells the client that there is none.
 pub type Reply<T> = oneshot::Sender<T>;

@@ -19,14 +19,15 @@ use axum::{
     routing::get,
     serve::Listener,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{UnixListener, UnixStream, unix::SocketAddr},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
-use super::{EndpointView, NoAnswer, Query, Socket, metrics};
+use super::{NoAnswer, Query, Socket, metrics};
+use crate::inventory::EndpointView;
 
 /// Clients that may be connected. Overflow policy: further ones wait in the listen queue.
 const MAX_CONNECTIONS: usize = 64;
@@ -72,9 +73,7 @@ async fn endpoints(State(query): State<Query>) -> Result<Json<Vec<EndpointView>>
 
 async fn endpoint(State(query): State<Query>, Path(id): Path<String>) -> Result<Response, NoAnswer> {
     let all = query.endpoints().await?;
-    let found = all
-        .into_iter()
-        .find(|one| one.get("id").and_then(Value::as_str) == Some(&id));
+    let found = all.into_iter().find(|one| one.id.to_string() == id);
     Ok(match found {
         Some(one) => Json(one).into_response(),
         None => refuse(StatusCode::NOT_FOUND, "no endpoint has this id"),
@@ -164,33 +163,48 @@ impl AsyncWrite for Connection {
 mod tests {
     use super::*;
     use crate::{
+        clock::Timestamp,
         control::{ClientError, Request, bind, client},
+        inventory::{Inventory, Limits, fixture::call},
         status::Status,
+        workload::{Workload, WorkloadKind},
     };
+
+    fn inventory() -> Inventory {
+        let workload = Arc::new(Workload {
+            id: "w1".into(),
+            name: "shop".into(),
+            kind: WorkloadKind::Process,
+            executable: None,
+            script: None,
+            unit: None,
+            container: None,
+            cgroup: None,
+        });
+        let mut inventory = Inventory::new(Limits::default());
+        inventory.observe(&call("GET", "/v1/users").exchange(), &workload, None);
+        inventory
+    }
 
     /// An API on a socket, answered by a core with one endpoint.
     async fn with_api(test: impl AsyncFnOnce(&std::path::Path)) {
         let dir = tempfile::tempdir().unwrap();
         let socket = bind(&dir.path().join("api.sock"), "").unwrap();
         let (query, mut requests) = Query::channel();
+        let inventory = inventory();
         let core = async {
             while let Some(request) = requests.recv().await {
                 match request {
-                    Request::Endpoints(reply) => {
-                        reply
-                            .send(vec![json!({"id": "9f31c2", "method": "GET"})])
-                            .unwrap();
-                    }
-                    Request::Workloads(reply) => reply.send(vec![json!({"name": "shop"})]).unwrap(),
+                    Request::Endpoints(reply) => reply.send(inventory.endpoint_views(Timestamp(0))).unwrap(),
+                    Request::Workloads(reply) => reply.send(inventory.workload_views()).unwrap(),
                     Request::Status(reply) => {
                         let lost = [("ring_full".to_owned(), 3)].into();
-                        reply
-                            .send(Status {
-                                tier: 1,
-                                lost,
-                                ..Status::default()
-                            })
-                            .unwrap();
+                        let status = Status {
+                            tier: 1,
+                            lost,
+                            ..Status::default()
+                        };
+                        reply.send(status).unwrap();
                     }
                 }
             }
@@ -206,8 +220,10 @@ mod tests {
     async fn all_routes_answer_json() {
         with_api(async |path| {
             let get = async |route: &str| client::fetch(path, route).await.unwrap();
-            assert_eq!(get("/v1/endpoints").await[0]["id"], "9f31c2");
-            assert_eq!(get("/v1/endpoints/9f31c2").await["method"], "GET");
+            let endpoints = get("/v1/endpoints").await;
+            assert_eq!(endpoints[0]["template"], "/v1/users");
+            let id = endpoints[0]["id"].as_str().unwrap();
+            assert_eq!(get(&format!("/v1/endpoints/{id}")).await, endpoints[0]);
             assert_eq!(get("/v1/workloads").await[0]["name"], "shop");
             assert_eq!(get("/v1/status").await["lost"]["ring_full"], 3);
             assert_eq!(get("/v1/openapi.json").await["openapi"], "3.1.0");
@@ -243,7 +259,7 @@ mod tests {
 
     #[test]
     fn every_route_is_described() {
-        let document: Value = serde_json::from_str(OPENAPI).unwrap();
+        let document: serde_json::Value = serde_json::from_str(OPENAPI).unwrap();
         for route in [
             "/v1/endpoints",
             "/v1/endpoints/{id}",

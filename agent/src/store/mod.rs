@@ -3,10 +3,11 @@
 //! In: rows with opaque records (JSON bytes that their owners encode), in batches. Out: the same rows. One agent
 //! writes ([`Store`]); any number of readers ([`Reader`]) look at it meanwhile, or after the writer was killed. The
 //! journal is a write-ahead log and a batch is one transaction, so a crash costs at most the last batch.
-//! Refuses to interpret records, and to overwrite a database that a newer version wrote.
+//! The store does not look into records ([`records`] does that at its edge). Refuses to overwrite a database that a newer version wrote.
 
 mod files;
 mod reader;
+mod records;
 mod schema;
 mod writer;
 
@@ -15,6 +16,7 @@ use std::{io, path::Path};
 use rusqlite::ErrorCode;
 
 pub use reader::Reader;
+pub use records::Restored;
 pub use writer::{Opened, Store};
 
 use crate::clock::Timestamp;
