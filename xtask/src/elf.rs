@@ -25,32 +25,36 @@ pub(crate) fn first_difference(committed: &[u8], rebuilt: &[u8]) -> Result<Optio
         return Ok(None);
     }
     let (old, new) = (parse(committed)?, parse(rebuilt)?);
-    for section in old.sections() {
+    // Tables of names differ with everything else: they say least.
+    let (tables, sections): (Vec<_>, Vec<_>) = old
+        .sections()
+        .partition(|section| matches!(section.name(), Ok(".strtab" | ".symtab")));
+    for section in sections.into_iter().chain(tables) {
         let name = section.name()?;
         let Some(other) = new.section_by_name(name) else {
             return Ok(Some(format!("section {name} is missing in the rebuilt one")));
         };
         if section.data()? != other.data()? {
-            let sizes = (section.size(), other.size());
             return Ok(Some(format!(
                 "section {name} differs ({} and {} bytes)",
-                sizes.0, sizes.1
+                section.size(),
+                other.size()
             )));
         }
     }
-    let added = new.sections().find(|section| {
-        section
-            .name()
-            .is_ok_and(|name| old.section_by_name(name).is_none())
-    });
-    Ok(Some(match added {
-        Some(section) => format!("section {} is only in the rebuilt one", section.name()?),
-        None => format!(
-            "the sections are the same, the rest differs ({} and {} bytes)",
-            committed.len(),
-            rebuilt.len()
-        ),
-    }))
+    let is_new = |name: &str| old.section_by_name(name).is_none();
+    if let Some(name) = new
+        .sections()
+        .filter_map(|section| section.name().ok())
+        .find(|name| is_new(name))
+    {
+        return Ok(Some(format!("section {name} is only in the rebuilt one")));
+    }
+    let sizes = (committed.len(), rebuilt.len());
+    Ok(Some(format!(
+        "the sections are the same, the rest differs ({} and {} bytes)",
+        sizes.0, sizes.1
+    )))
 }
 
 fn parse(bytes: &[u8]) -> Result<Elf<'_>> {

@@ -51,10 +51,13 @@ const TEST: &[Need] = &[
     ("wrk", "wrk"),
     ("ip", "iproute2"),
 ];
+/// Kernel modules come compressed, by either program.
 const VM: &[Need] = &[
     ("cc", "gcc"),
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("dpkg-deb", "dpkg"),
+    ("xz", "xz-utils"),
+    ("zstd", "zstd"),
 ];
 const BENCH: &[Need] = &[("cc", "gcc"), ("nginx", "nginx-light"), ("wrk", "wrk")];
 

@@ -25,7 +25,9 @@ pub(crate) fn main(options: &Options) -> Result<i32> {
     setup::prepare(Purpose::Test)?;
     let root = workspace::root()?;
     let mut command = cargo(&root);
-    command.args(["test", "--workspace"]).args(&options.arguments);
+    command
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .args(&options.arguments);
     if options.no_kernel {
         say("leaving out the tests that need the kernel");
         command.env("APIARIST_KERNEL_TESTS", "skip");
