@@ -7,7 +7,7 @@
 /// Marks a field that the running kernel does not have.
 pub const ABSENT: u32 = u32::MAX;
 
-/// Byte offsets within the kernel's structures, one `u32` each, named `structure_field`.
+/// Byte offsets within the kernel's structures, one `u32` each, named `structure_field`; `value_` names a constant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct Offsets {
@@ -69,6 +69,22 @@ pub struct Offsets {
     pub task_start_boottime: u32,
     /// `struct task_struct.group_leader` (pointer to `struct task_struct`).
     pub task_group_leader: u32,
+    /// `struct msghdr.msg_iter` (`struct iov_iter`).
+    pub msghdr_iter: u32,
+    /// `struct iov_iter.iter_type` (u8; before 5.14 `type`, a u32 of flags).
+    pub iter_type: u32,
+    /// `struct iov_iter.iov_offset`, and with it the start of a single user buffer.
+    pub iter_offset: u32,
+    /// `struct iov_iter.ubuf` (pointer; 6.0 and later).
+    pub iter_ubuf: u32,
+    /// `struct iov_iter.__iov` or `.iov` (pointer to `struct iovec`).
+    pub iter_iov: u32,
+    /// `struct iov_iter.nr_segs` (unsigned long).
+    pub iter_segments: u32,
+    /// Value of `ITER_UBUF` in `enum iter_type`.
+    pub value_iter_ubuf: u32,
+    /// Value of `ITER_IOVEC`.
+    pub value_iter_iovec: u32,
 }
 
 impl Offsets {
@@ -103,10 +119,18 @@ impl Offsets {
         task_stack: ABSENT,
         task_start_boottime: ABSENT,
         task_group_leader: ABSENT,
+        msghdr_iter: ABSENT,
+        iter_type: ABSENT,
+        iter_offset: ABSENT,
+        iter_ubuf: ABSENT,
+        iter_iov: ABSENT,
+        iter_segments: ABSENT,
+        value_iter_ubuf: ABSENT,
+        value_iter_iovec: ABSENT,
     };
 }
 
-const _: () = assert!(size_of::<Offsets>() == 29 * 4);
+const _: () = assert!(size_of::<Offsets>() == 37 * 4);
 
 /// What the agent tells the programs before they are loaded. Constants to the verifier, so that code for
 /// absent features is pruned.
@@ -129,8 +153,12 @@ pub struct Settings {
     pub has_loop: u32,
     /// Non-zero where tracing programs may use socket storage (5.11 and later).
     pub has_sk_storage: u32,
+    /// Non-zero where `bpf_get_current_task_btf` exists (5.11 and later).
+    pub has_task_btf: u32,
+    /// Non-zero where tracing programs may ask for a socket's cookie (5.12 and later).
+    pub has_socket_cookie: u32,
     /// Bytes of kernel stack per task, for kernels without `bpf_task_pt_regs`.
     pub thread_size: u32,
 }
 
-const _: () = assert!(size_of::<Settings>() == 40);
+const _: () = assert!(size_of::<Settings>() == 48);

@@ -1,17 +1,22 @@
 //! State kept with each socket.
 
 use apiarist_common::{
+    counter::Counter,
     limits::{MAX_UNKNOWN_MESSAGES, MAX_UNKNOWN_OPERATIONS, PREFIX_BYTES},
     sniff::{Class, Verdict, sniff},
 };
 use aya_ebpf::{
     bindings::BPF_SK_STORAGE_GET_F_CREATE,
-    helpers::generated::{bpf_get_socket_cookie, bpf_probe_read_kernel, bpf_sk_storage_get},
+    helpers::generated::{
+        bpf_get_smp_processor_id, bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_probe_read_kernel,
+        bpf_sk_storage_get,
+    },
 };
 
 use crate::{
     kernel::{Sock, opaque, succeeded},
-    maps::{CONNECTIONS, Scratch},
+    maps::{CONNECTIONS, SOCKETS, Scratch, constant},
+    syscall::Source,
 };
 
 /// No direction was active yet.
@@ -30,6 +35,8 @@ pub(crate) struct Connection {
     pub(crate) vector_address: u64,
     pub(crate) vector_thread: u32,
     pub(crate) vector_index: u32,
+    /// Buffer of the io_uring operation at hand, noted when it started.
+    pub(crate) noted: Source,
     /// [`Class`] as a number.
     pub(crate) class: u8,
     /// `STATE_` bits.
@@ -60,42 +67,93 @@ pub(crate) const STATE_JOINED_LATE: u8 = 1 << 3;
 /// The state of a socket that was seen before.
 #[inline(always)]
 pub(crate) fn existing(sock: Sock) -> Option<&'static mut Connection> {
-    // SAFETY: a socket from a program argument and our own map.
-    unsafe {
-        bpf_sk_storage_get(
-            (&raw const CONNECTIONS).cast_mut().cast(),
-            sock,
-            core::ptr::null_mut(),
-            0,
-        )
-        .cast::<Connection>()
-        .as_mut()
-    }
+    let pointer = if constant!(SETTINGS.has_sk_storage) != 0 {
+        // SAFETY: a socket from a program argument and our own map.
+        unsafe {
+            bpf_sk_storage_get(
+                (&raw const CONNECTIONS).cast_mut().cast(),
+                sock,
+                core::ptr::null_mut(),
+                0,
+            )
+            .cast::<Connection>()
+        }
+    } else {
+        SOCKETS
+            .get_ptr_mut(&(sock as u64))
+            .unwrap_or(core::ptr::null_mut())
+    };
+    // SAFETY: null, or a value that lives as long as the program runs.
+    unsafe { pointer.as_mut() }
 }
 
-/// The state of a socket, made if needed. `None` when the kernel has no memory for it.
+/// The state of a socket, made if needed. Null when the kernel has no memory for it.
 #[inline(never)]
-pub(crate) fn create(sock: Sock) -> *mut Connection {
-    // SAFETY: as above; the kernel zeroes a new value.
-    unsafe {
-        bpf_sk_storage_get(
-            (&raw const CONNECTIONS).cast_mut().cast(),
-            sock,
-            core::ptr::null_mut(),
-            u64::from(BPF_SK_STORAGE_GET_F_CREATE),
-        )
-        .cast::<Connection>()
+pub(crate) fn create(sock: Sock, scratch: &mut Scratch) -> *mut Connection {
+    if constant!(SETTINGS.has_sk_storage) != 0 {
+        // SAFETY: as above; the kernel zeroes a new value.
+        return unsafe {
+            bpf_sk_storage_get(
+                (&raw const CONNECTIONS).cast_mut().cast(),
+                sock,
+                core::ptr::null_mut(),
+                u64::from(BPF_SK_STORAGE_GET_F_CREATE),
+            )
+            .cast::<Connection>()
+        };
+    }
+    // SAFETY: scratch data is larger than a connection; its bytes are plain integers.
+    let empty = unsafe { &mut *scratch.data.as_mut_ptr().cast::<Connection>() };
+    *empty = Connection::EMPTY;
+    let key = sock as u64;
+    if SOCKETS.insert(&key, &*empty, 0).is_err() {
+        return core::ptr::null_mut();
+    }
+    SOCKETS.get_ptr_mut(&key).unwrap_or(core::ptr::null_mut())
+}
+
+/// Forgets a socket that is going away, where the kernel does not do it itself.
+#[inline(always)]
+pub(crate) fn forget(sock: Sock) {
+    if constant!(SETTINGS.has_sk_storage) == 0 {
+        // A socket that was never seen is not an error.
+        SOCKETS.remove(&(sock as u64)).unwrap_or(());
     }
 }
 
-/// The socket's cookie.
+/// A name for the socket, unique until the next boot: its cookie, or on kernels that do not tell it the time and
+/// processor of its first operation, with the highest bit set.
 #[inline(always)]
 pub(crate) fn cookie(sock: Sock) -> u64 {
-    // SAFETY: a socket from a program argument.
-    unsafe { bpf_get_socket_cookie(sock) }
+    if constant!(SETTINGS.has_socket_cookie) != 0 {
+        // SAFETY: a socket from a program argument.
+        return unsafe { bpf_get_socket_cookie(sock) };
+    }
+    // SAFETY: no arguments.
+    let (now, processor) = unsafe { (bpf_ktime_get_ns(), bpf_get_smp_processor_id()) };
+    (1 << 63) | (now << 8) | u64::from(processor & 0xff)
 }
 
 impl Connection {
+    const EMPTY: Self = Self {
+        cookie: 0,
+        position: [0; 2],
+        budget: [0; 2],
+        vector_address: 0,
+        vector_thread: 0,
+        vector_index: 0,
+        noted: Source::unreadable(Counter::Operations),
+        class: 0,
+        state: 0,
+        last_direction: 0,
+        unknown_messages: 0,
+        unknown_operations: 0,
+        ring: 0,
+        reserved: 0,
+        prefix_len: [0; 8],
+        prefix: [[0; 2 * PREFIX_BYTES]; 2],
+    };
+
     #[inline(always)]
     pub(crate) fn is(&self, state: u8) -> bool {
         self.state & state != 0

@@ -11,14 +11,14 @@ use aya_ebpf::{
 };
 
 use crate::kernel::{opaque, succeeded};
-use crate::maps::{RING_0, RING_1, RING_2, RING_3, Scratch, constant, count};
+use crate::maps::{Counters, RING_0, RING_1, RING_2, RING_3, Scratch, constant};
 
 /// Shortest time between two wake-ups by one program on one CPU, nanoseconds, however full the ring is.
 const WAKEUP_PAUSE_NS: u64 = 100_000;
 
 /// Sends the header and the first `len` bytes of the scratch data (at most a chunk); true when it went out.
 #[inline(never)]
-pub(crate) fn emit(scratch: &mut Scratch, len: u32, ring: u8) -> bool {
+pub(crate) fn emit(scratch: &mut Scratch, counters: &mut Counters, len: u32, ring: u8) -> bool {
     let len = opaque(u64::from(len)) as u32;
     let len = if len > CHUNK_BYTES as u32 {
         CHUNK_BYTES as u32
@@ -50,15 +50,15 @@ pub(crate) fn emit(scratch: &mut Scratch, len: u32, ring: u8) -> bool {
         )
     };
     if !succeeded(status) {
-        count(Counter::RingFullEvents, 1);
-        count(Counter::RingFullBytes, u64::from(len));
+        counters.add(Counter::RingFullEvents, 1);
+        counters.add(Counter::RingFullBytes, u64::from(len));
         return false;
     }
     if woken {
         scratch.woken_ns = scratch.header.at_ns;
-        count(Counter::Wakeups, 1);
+        counters.add(Counter::Wakeups, 1);
     }
-    count(Counter::Events, 1);
-    count(Counter::PayloadBytes, u64::from(len));
+    counters.add(Counter::Events, 1);
+    counters.add(Counter::PayloadBytes, u64::from(len));
     true
 }

@@ -1,17 +1,14 @@
 //! Copying a range of an operation's bytes out of the user's buffers.
 //!
 //! `skip` and `want` address the operation as one run of bytes, whatever the buffers look like. Returns how many
-//! bytes were copied; fewer than wanted means that user memory faulted, which is counted.
+//! bytes were copied; fewer than wanted means that user memory faulted, which the caller counts.
 
-use apiarist_common::{
-    counter::Counter,
-    limits::{CHUNK_BYTES, MAX_IOVECS, MAX_IOVECS_UNROLLED},
-};
-use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_user};
+use apiarist_common::limits::{CHUNK_BYTES, MAX_IOVECS, MAX_IOVECS_UNROLLED};
+use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel, bpf_probe_read_user};
 
 use crate::{
     kernel::{opaque, succeeded},
-    maps::{Scratch, Slot, constant, count, scratch},
+    maps::{Scratch, Slot, constant, scratch},
     syscall::SourceKind,
 };
 
@@ -49,7 +46,7 @@ pub(crate) fn gather(scratch: &mut Scratch, skip: u32, want: u32) -> u32 {
                 0
             }
         }
-        SourceKind::Vector => {
+        SourceKind::Vector | SourceKind::KernelVector => {
             let slot = scratch.operation.slot;
             scratch.walk = Walk {
                 iov: source.address,
@@ -80,11 +77,7 @@ fn bounded(want: u32) -> u32 {
 fn copy(destination: *mut u8, len: u32, address: u64) -> bool {
     // SAFETY: the callers bound `len` to the room behind `destination`; the helper checks the source.
     let status = unsafe { bpf_probe_read_user(destination.cast(), len, address as *const _) };
-    let copied = succeeded(status);
-    if !copied {
-        count(Counter::FaultOperations, 1);
-    }
-    copied
+    succeeded(status)
 }
 
 #[inline(always)]
@@ -130,9 +123,14 @@ fn step(scratch: &mut Scratch) -> i64 {
     }
     let mut element = [0_u64; 2];
     // SAFETY: the destination is on the stack with this size; the helper checks the source.
-    let status = unsafe { bpf_probe_read_user(element.as_mut_ptr().cast(), 16, walk.iov as *const _) };
+    let status = unsafe {
+        if scratch.source.kind == SourceKind::KernelVector {
+            bpf_probe_read_kernel(element.as_mut_ptr().cast(), 16, walk.iov as *const _)
+        } else {
+            bpf_probe_read_user(element.as_mut_ptr().cast(), 16, walk.iov as *const _)
+        }
+    };
     if !succeeded(status) {
-        count(Counter::FaultOperations, 1);
         return 1;
     }
     let [base, len] = element;

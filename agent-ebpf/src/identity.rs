@@ -17,8 +17,8 @@ use aya_ebpf::helpers::generated::{
 use crate::{
     connection::{Connection, STATE_JOINED_LATE},
     emit::emit,
-    kernel::{Sock, current_task, load, opaque, read, succeeded},
-    maps::{Scratch, constant},
+    kernel::{Sock, load, opaque, read, succeeded, task_field},
+    maps::{Counters, Scratch, constant},
 };
 
 /// Address families (include/linux/socket.h).
@@ -31,7 +31,12 @@ const TCP: u16 = 6;
 
 /// Tells the agent about a socket; true when that went out.
 #[inline(never)]
-pub(crate) fn announce(sock: Sock, connection: &mut Connection, scratch: &mut Scratch) -> bool {
+pub(crate) fn announce(
+    sock: Sock,
+    connection: &mut Connection,
+    scratch: &mut Scratch,
+    counters: &mut Counters,
+) -> bool {
     let [egress, ingress] = connection.position;
     // SAFETY: scratch data is larger than an `Open` less its header, and lies right behind the header; both are
     // plain integers.
@@ -101,6 +106,7 @@ pub(crate) fn announce(sock: Sock, connection: &mut Connection, scratch: &mut Sc
     }
     emit(
         scratch,
+        counters,
         (size_of::<Open>() - size_of::<Header>()) as u32,
         connection.ring,
     )
@@ -131,8 +137,7 @@ fn netns(sock: Sock) -> u32 {
 
 #[inline(always)]
 fn process_start() -> u64 {
-    let leader: *const c_void =
-        read(current_task(), constant!(OFFSETS.task_group_leader)).unwrap_or(core::ptr::null());
+    let leader: *const c_void = task_field(constant!(OFFSETS.task_group_leader)).unwrap_or(core::ptr::null());
     if leader.is_null() {
         0
     } else {

@@ -5,7 +5,9 @@
 use core::{ffi::c_void, mem::MaybeUninit};
 
 use apiarist_common::offsets::ABSENT;
-use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel};
+use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_get_current_task_btf, bpf_probe_read_kernel};
+
+use crate::maps::constant;
 
 /// A `struct sock *` from a program argument: the helpers take it as it is.
 pub(crate) type Sock = *mut c_void;
@@ -63,9 +65,21 @@ pub(crate) unsafe fn load<T: Copy>(base: *const c_void, offset: u32) -> Option<T
     Some(unsafe { core::ptr::read_volatile(base.cast::<u8>().add(offset as usize).cast::<T>()) })
 }
 
-/// The task that runs now, as a typed kernel pointer.
+/// Reads a field of the task that runs now.
+#[inline(always)]
+pub(crate) fn task_field<T: Copy>(offset: u32) -> Option<T> {
+    if constant!(SETTINGS.has_task_btf) != 0 {
+        // SAFETY: a typed kernel pointer.
+        unsafe { load(current_task(), offset) }
+    } else {
+        // SAFETY: no arguments.
+        read(unsafe { bpf_get_current_task() } as *const c_void, offset)
+    }
+}
+
+/// The task that runs now, as a typed kernel pointer (5.11 and later).
 #[inline(always)]
 pub(crate) fn current_task() -> *const c_void {
-    // SAFETY: always allowed in tracing programs since 5.11.
+    // SAFETY: no arguments.
     unsafe { bpf_get_current_task_btf() }.cast_const().cast()
 }

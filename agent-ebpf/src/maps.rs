@@ -9,7 +9,7 @@ use apiarist_common::{
 use aya_ebpf::{
     btf_maps::SkStorage,
     macros::{btf_map, map},
-    maps::{PerCpuArray, RingBuf},
+    maps::{LruHashMap, PerCpuArray, RingBuf},
 };
 
 use crate::{connection::Connection, gather::Walk, operation::Operation, syscall::Source};
@@ -30,8 +30,15 @@ pub(crate) static RING_3: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
 #[btf_map]
 pub(crate) static CONNECTIONS: SkStorage<Connection> = SkStorage::new();
 
+/// The same on kernels where tracing programs have no socket storage, by the address of the socket. Removed when the
+/// socket is destroyed; the oldest give way when it is full. One entry elsewhere.
 #[map]
-static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::COUNT, 0);
+pub(crate) static SOCKETS: LruHashMap<u64, Connection> = LruHashMap::with_max_entries(1, 0);
+
+/// What each program counts on each CPU: one value per slot, so that a program finds all its counters with one look-up
+/// and two programs on one CPU do not disturb each other.
+#[map]
+static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(Slot::COUNT, 0);
 
 /// Where an event is put together. One slot per program, because a sleepable or preempted program on the same
 /// CPU may run between two instructions of another; the kernel never runs the same program twice at once on one
@@ -47,10 +54,19 @@ pub(crate) enum Slot {
     Receive,
     State,
     Destroy,
+    UnixRelease,
+    Start,
+    Existing,
+    SendInet6,
+    SendUnix,
+    SendPage,
+    ReceiveInet6,
+    ReceiveUnix,
+    ReceiveSeqpacket,
 }
 
 impl Slot {
-    const COUNT: u32 = 4;
+    const COUNT: u32 = 13;
 }
 
 /// An event under construction, and what would not fit the 512 bytes of stack. The second half of `data` is never sent: it gives the verifier room, which
@@ -75,12 +91,26 @@ pub(crate) fn scratch(slot: Slot) -> Option<&'static mut Scratch> {
     Some(unsafe { &mut *pointer })
 }
 
-#[inline(always)]
-pub(crate) fn count(counter: Counter, amount: u64) {
-    if let Some(value) = COUNTERS.get_ptr_mut(counter as u32) {
-        // SAFETY: a per-CPU slot.
-        unsafe { *value = (*value).wrapping_add(amount) };
+/// Values by [`Counter`] index.
+#[repr(C)]
+pub(crate) struct Counters {
+    values: [u64; Counter::COUNT as usize],
+}
+
+impl Counters {
+    #[inline(always)]
+    pub(crate) fn add(&mut self, counter: Counter, amount: u64) {
+        if let Some(value) = self.values.get_mut(counter as usize) {
+            *value = value.wrapping_add(amount);
+        }
     }
+}
+
+#[inline(always)]
+pub(crate) fn counters(slot: Slot) -> Option<&'static mut Counters> {
+    let pointer = COUNTERS.get_ptr_mut(slot as u32)?;
+    // SAFETY: the slot belongs to this program and CPU alone for the time it runs.
+    Some(unsafe { &mut *pointer })
 }
 
 // SAFETY: unique names, set by the loader by name.
@@ -96,6 +126,8 @@ pub(crate) static SETTINGS: Settings = Settings {
     has_task_pt_regs: 1,
     has_loop: 1,
     has_sk_storage: 1,
+    has_task_btf: 1,
+    has_socket_cookie: 1,
     thread_size: 16384,
 };
 

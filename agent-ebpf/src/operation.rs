@@ -4,13 +4,16 @@
 //! Order of work: leave early (other families, errors, peeks), advance the position, decide the protocol while it
 //! is unknown, then copy what the message's budget allows.
 
+use core::ffi::c_void;
+
 use apiarist_common::{
     counter::Counter,
     event::{EGRESS, FLAG_CUT, FLAG_EOF, FLAG_TAIL, FLAG_TURN, FLAG_UNREADABLE, Header, INGRESS, KIND_DATA},
     limits::{CHUNK_BYTES, MAX_CHUNKS, PREFIX_BYTES, TAIL_BYTES},
+    offsets::ABSENT,
     sniff::{Class, Verdict, sniff},
 };
-use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_ktime_get_ns};
+use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_ktime_get_ns, bpf_loop};
 
 use crate::{
     connection::{
@@ -21,8 +24,8 @@ use crate::{
     gather::gather,
     identity::{AF_INET, AF_INET6, AF_UNIX, announce, family, own_counts, ring},
     kernel::{Sock, load},
-    maps::{Scratch, Slot, constant, count, scratch},
-    syscall::{Source, operation_failed, source},
+    maps::{Counters, Scratch, Slot, constant, counters, scratch},
+    syscall::{Source, by_io_uring, of_iter, operation_failed, source},
 };
 
 /// `recv` flags (include/linux/socket.h) that return bytes which are not, or not yet, taken from the stream.
@@ -32,35 +35,77 @@ const MSG_ERRQUEUE: i32 = 0x2000;
 /// The bytes are dropped, not copied.
 const MSG_TRUNC: i32 = 0x20;
 
+/// How a chunked body, and a trailer section, ends (RFC 9112 §7.1).
+const ENDING: [u8; 4] = *b"\r\n\r\n";
+
 const SOCK_STREAM: u16 = 1;
 const SOCK_SEQPACKET: u16 = 5;
 
-/// One finished operation.
+/// One finished operation, and how far it is dealt with.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct Operation {
     /// Position of the first byte.
     position: u64,
     at_ns: u64,
+    cookie: u64,
     /// Bytes moved.
     len: u32,
     pub(crate) slot: Slot,
     tgid: u32,
+    /// Bytes to be copied.
+    allowed: u32,
+    /// Bytes copied.
+    done: u32,
     direction: u8,
     /// `FLAG_TURN` or zero.
     turn: u8,
-    reserved: [u8; 2],
+    class: u8,
+    ring: u8,
+}
+
+impl Operation {
+    #[inline(always)]
+    fn new(slot: Slot, connection: &Connection, direction: u8, position: u64, len: u32) -> Self {
+        Self {
+            position,
+            at_ns: now(),
+            cookie: connection.cookie,
+            len,
+            slot,
+            tgid: tgid(),
+            allowed: 0,
+            done: 0,
+            direction,
+            turn: 0,
+            class: connection.class,
+            ring: connection.ring,
+        }
+    }
 }
 
 /// Called after each send (`direction` EGRESS) or receive.
 #[inline(always)]
 pub(crate) fn finished(slot: Slot, sock: Sock, result: i32, direction: u8, flags: i32) {
-    if !matches!(family(sock), AF_INET | AF_INET6 | AF_UNIX) {
-        return;
-    }
-    // SAFETY: within `struct sock`.
-    let socket_type: u16 = unsafe { load(sock, constant!(OFFSETS.sock_type)) }.unwrap_or(SOCK_STREAM);
-    if socket_type != SOCK_STREAM && socket_type != SOCK_SEQPACKET {
+    operation(slot, sock, result, direction, flags, HasBuffer::Perhaps);
+}
+
+/// Called after an operation that moved pages, not a user buffer.
+#[inline(always)]
+pub(crate) fn finished_without_buffer(slot: Slot, sock: Sock, result: i32, direction: u8) {
+    operation(slot, sock, result, direction, 0, HasBuffer::No);
+}
+
+/// Whether an operation can have a user buffer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum HasBuffer {
+    Perhaps,
+    No,
+}
+
+#[inline(always)]
+fn operation(slot: Slot, sock: Sock, result: i32, direction: u8, flags: i32, buffer: HasBuffer) {
+    if !watched(sock) {
         return;
     }
     if direction == INGRESS && flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB) != 0 {
@@ -72,17 +117,13 @@ pub(crate) fn finished(slot: Slot, sock: Sock, result: i32, direction: u8, flags
         }
         return;
     }
-    count(Counter::Operations, 1);
-    let connection = match existing(sock) {
-        Some(connection) => connection,
-        // SAFETY: null or the kernel's storage of this socket.
-        None => match unsafe { create(sock).as_mut() } {
-            Some(connection) => connection,
-            None => return count(Counter::StorageFull, 1),
-        },
+    let Some(counters) = counters(slot) else { return };
+    counters.add(Counter::Operations, 1);
+    let Some(connection) = get(sock, slot, counters) else {
+        return;
     };
     if connection.is(STATE_MUTED) {
-        return count(Counter::MutedOperations, 1);
+        return counters.add(Counter::MutedOperations, 1);
     }
     let len = result as u32;
     if !connection.is(STATE_INITIALISED) {
@@ -100,30 +141,83 @@ pub(crate) fn finished(slot: Slot, sock: Sock, result: i32, direction: u8, flags
     }
     let position = connection.position[index];
     connection.position[index] = position.wrapping_add(u64::from(len));
-    scratch.operation = Operation {
-        position,
-        at_ns: now(),
-        len,
-        slot,
-        tgid: tgid(),
-        direction,
-        turn: if turn { FLAG_TURN } else { 0 },
-        reserved: [0; 2],
-    };
-    scratch.source = if flags & MSG_TRUNC != 0 && direction == INGRESS {
+    scratch.operation = Operation::new(slot, connection, direction, position, len);
+    scratch.operation.turn = if turn { FLAG_TURN } else { 0 };
+    let dropped = flags & MSG_TRUNC != 0 && direction == INGRESS;
+    scratch.source = if buffer == HasBuffer::No || dropped {
         Source::unreadable(Counter::BufferlessOperations)
     } else {
         source(connection)
     };
-    match connection.class() {
-        Class::Unknown => undecided(sock, connection, scratch),
-        Class::Http1 => message(sock, connection, scratch),
+    let wanted = match connection.class() {
+        Class::Unknown => undecided(connection, scratch, counters),
+        Class::Http1 => {
+            renew_budget(connection, scratch);
+            true
+        }
         Class::Http2 => {
             connection.budget[index] = constant!(SETTINGS.budget_bytes);
-            capture(sock, connection, scratch);
+            true
         }
-        Class::Tls => {}
+        Class::Tls => false,
+    };
+    if wanted {
+        scratch.operation.class = connection.class;
+        capture(sock, connection, scratch, counters);
     }
+}
+
+/// The state of a socket, made if needed; `None` is counted.
+#[inline(always)]
+fn get(sock: Sock, slot: Slot, counters: &mut Counters) -> Option<&'static mut Connection> {
+    if let Some(connection) = existing(sock) {
+        return Some(connection);
+    }
+    // SAFETY: null or the kernel's storage of this socket.
+    let made = unsafe { create(sock, scratch(slot)?).as_mut() };
+    if made.is_none() {
+        counters.add(Counter::StorageFull, 1);
+    }
+    made
+}
+
+/// Called before a send or receive where the kernel allows it: notes the buffer of operations by io_uring, whose
+/// registers will not tell it afterwards.
+#[inline(always)]
+pub(crate) fn starting(slot: Slot, sock: Sock, message: *const c_void) {
+    if !by_io_uring() || !watched(sock) || constant!(OFFSETS.msghdr_iter) == ABSENT {
+        return;
+    }
+    if let Some(counters) = counters(slot)
+        && let Some(connection) = get(sock, slot, counters)
+        && !connection.is(STATE_MUTED)
+    {
+        connection.noted = of_iter(message.wrapping_byte_add(constant!(OFFSETS.msghdr_iter) as usize));
+    }
+}
+
+/// Marks a socket that existed before the programs were attached: its stream is joined in the middle.
+#[inline(always)]
+pub(crate) fn existed(slot: Slot, sock: Sock) {
+    if !watched(sock) || existing(sock).is_some() {
+        return;
+    }
+    if let Some(counters) = counters(slot)
+        && let Some(connection) = get(sock, slot, counters)
+    {
+        connection.state |= STATE_JOINED_LATE;
+    }
+}
+
+/// Whether this is a stream socket of a family we look at.
+#[inline(always)]
+fn watched(sock: Sock) -> bool {
+    if !matches!(family(sock), AF_INET | AF_INET6 | AF_UNIX) {
+        return false;
+    }
+    // SAFETY: within `struct sock`.
+    let socket_type: u16 = unsafe { load(sock, constant!(OFFSETS.sock_type)) }.unwrap_or(SOCK_STREAM);
+    socket_type == SOCK_STREAM || socket_type == SOCK_SEQPACKET
 }
 
 #[inline(always)]
@@ -152,26 +246,19 @@ fn ended(slot: Slot, connection: &mut Connection, result: i32, direction: u8) {
 /// parser takes more bytes after it.
 #[inline(always)]
 pub(crate) fn end_of_stream(slot: Slot, connection: &mut Connection, direction: u8) {
-    let Some(scratch) = scratch(slot) else { return };
-    let position = connection.position[usize::from(direction & 1)];
-    scratch.operation = Operation {
-        position,
-        at_ns: now(),
-        len: 0,
-        slot,
-        tgid: tgid(),
-        direction,
-        turn: 0,
-        reserved: [0; 2],
+    let (Some(scratch), Some(counters)) = (scratch(slot), counters(slot)) else {
+        return;
     };
-    send(connection, scratch, 0, 0, FLAG_EOF);
+    let position = connection.position[usize::from(direction & 1)];
+    scratch.operation = Operation::new(slot, connection, direction, position, 0);
+    send(scratch, counters, 0, 0, FLAG_EOF);
 }
 
 #[inline(always)]
 fn first_sight(sock: Sock, connection: &mut Connection, direction: u8, len: u32) {
     connection.cookie = cookie(sock);
     connection.last_direction = NO_DIRECTION;
-    connection.state = STATE_INITIALISED;
+    connection.state |= STATE_INITIALISED;
     connection.ring = ring(sock);
     if tgid() == constant!(SETTINGS.own_tgid) {
         connection.state |= STATE_MUTED;
@@ -193,63 +280,57 @@ fn first_sight(sock: Sock, connection: &mut Connection, direction: u8, len: u32)
     connection.position = [egress, ingress];
 }
 
-/// The protocol is not known yet: look at the first bytes.
+/// The protocol is not known yet: look at the first bytes. True when the agent should have them.
 #[inline(always)]
-fn undecided(sock: Sock, connection: &mut Connection, scratch: &mut Scratch) {
+fn undecided(connection: &mut Connection, scratch: &mut Scratch, counters: &mut Counters) -> bool {
     let Operation {
         direction, len, turn, ..
     } = scratch.operation;
-    let turn = turn != 0;
     let got = gather(scratch, 0, len.min(PREFIX_BYTES as u32));
-    if got == 0 {
-        missed(scratch);
-        if connection.gave_up(turn) {
-            mute(connection);
+    let verdict = if got == 0 {
+        missed(scratch, counters);
+        Verdict::Other
+    } else {
+        connection.classify(direction, scratch, got)
+    };
+    match verdict {
+        Verdict::Http1Request | Verdict::Http1Response => connection.class = Class::Http1 as u8,
+        Verdict::Http2 => connection.class = Class::Http2 as u8,
+        Verdict::Tls => {
+            // The first record holds the ClientHello or ServerHello; what follows is ciphertext.
+            connection.class = Class::Tls as u8;
+            connection.state |= STATE_MUTED;
+            counters.add(Counter::TlsSockets, 1);
         }
-        return;
-    }
-    let verdict = connection.classify(direction, scratch, got);
-    match verdict.class() {
-        Some(class) => connection.class = class as u8,
-        None if verdict == Verdict::Other => {
+        Verdict::More => {}
+        Verdict::Preamble => connection.forget_prefix(direction),
+        Verdict::Other => {
             connection.forget_prefix(direction);
-            if connection.gave_up(turn) {
-                mute(connection);
+            if connection.gave_up(turn != 0) {
+                connection.state |= STATE_MUTED;
+                counters.add(Counter::MutedSockets, 1);
             }
-            return;
+            return false;
         }
-        None if verdict == Verdict::Preamble => connection.forget_prefix(direction),
-        None => {}
     }
-    capture(sock, connection, scratch);
-    if connection.class() == Class::Tls {
-        // The first record holds the ClientHello or ServerHello; what follows is ciphertext.
-        count(Counter::TlsSockets, 1);
-        connection.state |= STATE_MUTED;
-    }
-}
-
-#[inline(always)]
-fn mute(connection: &mut Connection) {
-    connection.state |= STATE_MUTED;
-    count(Counter::MutedSockets, 1);
+    true
 }
 
 /// HTTP/1: a message whose budget is used up gets a new one when the operation starts like a head, as pipelined
 /// messages do that follow each other in one direction.
 #[inline(always)]
-fn message(sock: Sock, connection: &mut Connection, scratch: &mut Scratch) {
+fn renew_budget(connection: &mut Connection, scratch: &mut Scratch) {
     let Operation { direction, len, .. } = scratch.operation;
     let index = usize::from(direction & 1);
-    if connection.budget[index] == 0 {
-        let got = gather(scratch, 0, len.min(PREFIX_BYTES as u32));
-        if let Some(prefix) = scratch.data.first_chunk::<PREFIX_BYTES>()
-            && starts_message(prefix, got)
-        {
-            connection.budget[index] = constant!(SETTINGS.budget_bytes);
-        }
+    if connection.budget[index] != 0 {
+        return;
     }
-    capture(sock, connection, scratch);
+    let got = gather(scratch, 0, len.min(PREFIX_BYTES as u32));
+    if let Some(prefix) = scratch.data.first_chunk::<PREFIX_BYTES>()
+        && starts_message(prefix, got)
+    {
+        connection.budget[index] = constant!(SETTINGS.budget_bytes);
+    }
 }
 
 #[inline(never)]
@@ -262,11 +343,12 @@ fn starts_message(prefix: &[u8; PREFIX_BYTES], len: u32) -> bool {
 
 /// Copies what the budget allows and sends it.
 #[inline(never)]
-fn capture(sock: Sock, connection: &mut Connection, scratch: &mut Scratch) {
+fn capture(sock: Sock, connection: &mut Connection, scratch: &mut Scratch, counters: &mut Counters) {
     let Operation {
         direction,
         len,
         position,
+        slot,
         ..
     } = scratch.operation;
     if !connection.is(STATE_ANNOUNCED) {
@@ -277,57 +359,79 @@ fn capture(sock: Sock, connection: &mut Connection, scratch: &mut Scratch) {
         } else {
             [egress, position]
         };
-        let told = announce(sock, connection, scratch);
+        let told = announce(sock, connection, scratch, counters);
         connection.position = [egress, ingress];
         if told {
             connection.state |= STATE_ANNOUNCED;
         }
     }
     if scratch.source.is_unreadable() {
-        missed(scratch);
-        send(connection, scratch, 0, 0, FLAG_UNREADABLE);
+        missed(scratch, counters);
+        send(scratch, counters, 0, 0, FLAG_UNREADABLE);
         return;
     }
     let index = usize::from(direction & 1);
     let budget = connection.budget[index];
     let allowed = len.min(budget);
-    let mut done = 0;
-    let mut chunk = 0;
-    while chunk < MAX_CHUNKS {
-        let want = (allowed - done).min(CHUNK_BYTES as u32);
-        if want == 0 {
-            break;
-        }
-        let got = gather(scratch, done, want);
-        send(
-            connection,
-            scratch,
-            done,
-            got,
-            if got < want { FLAG_UNREADABLE } else { 0 },
-        );
-        done += got;
-        if got < want {
-            break;
-        }
-        chunk += 1;
-    }
     connection.budget[index] = budget - allowed;
-    if done < len {
-        count(Counter::BudgetBytes, u64::from(len - done));
-        tail(connection, scratch, done);
+    scratch.operation.allowed = allowed;
+    if next_chunk(scratch, counters) == 0 && constant!(SETTINGS.has_loop) != 0 {
+        let mut slot = slot;
+        // SAFETY: the callback has the signature the helper calls, and `slot` outlives the call.
+        unsafe {
+            bpf_loop(
+                MAX_CHUNKS as u32 - 1,
+                on_chunk as *mut _,
+                (&raw mut slot).cast(),
+                0,
+            );
+        }
     }
+    let done = scratch.operation.done;
+    if done < len {
+        counters.add(Counter::BudgetBytes, u64::from(len - done));
+        tail(scratch, counters);
+    }
+}
+
+/// Called by `bpf_loop` for each further chunk.
+extern "C" fn on_chunk(_index: u32, slot: *mut c_void) -> i64 {
+    // SAFETY: `capture` passes its own slot.
+    let slot = unsafe { *slot.cast::<Slot>() };
+    match (scratch(slot), counters(slot)) {
+        (Some(scratch), Some(counters)) => next_chunk(scratch, counters),
+        _ => 1,
+    }
+}
+
+/// Copies and sends the next chunk; non-zero when there is no other.
+#[inline(never)]
+fn next_chunk(scratch: &mut Scratch, counters: &mut Counters) -> i64 {
+    let Operation { allowed, done, .. } = scratch.operation;
+    if allowed <= done {
+        return 1;
+    }
+    let want = (allowed - done).min(CHUNK_BYTES as u32);
+    let got = gather(scratch, done, want);
+    scratch.operation.done = done + got;
+    if got < want {
+        counters.add(Counter::FaultOperations, 1);
+        send(scratch, counters, done, got, FLAG_UNREADABLE);
+        return 1;
+    }
+    send(scratch, counters, done, got, 0);
+    i64::from(done + got == allowed)
 }
 
 /// The end of a chunked body beyond the budget: `0\r\n\r\n`, or trailers that end in an empty line. Without it the
 /// agent would not know where the body ends before the next message.
 #[inline(never)]
-fn tail(connection: &mut Connection, scratch: &mut Scratch, done: u32) {
-    let len = scratch.operation.len;
-    let want = (len - done).min(TAIL_BYTES as u32);
-    if want < 4 {
+fn tail(scratch: &mut Scratch, counters: &mut Counters) {
+    let Operation { len, done, .. } = scratch.operation;
+    if len < done + ENDING.len() as u32 {
         return;
     }
+    let want = (len - done).min(TAIL_BYTES as u32);
     let got = gather(scratch, len - want, want);
     if got != want {
         return;
@@ -339,14 +443,14 @@ fn tail(connection: &mut Connection, scratch: &mut Scratch, done: u32) {
         ending[back] = scratch.data[(end - 4 + back) & (CHUNK_BYTES - 1)];
         back += 1;
     }
-    if ending == *b"\r\n\r\n" {
-        send(connection, scratch, len - want, got, FLAG_TAIL);
+    if ending == ENDING {
+        send(scratch, counters, len - want, got, FLAG_TAIL);
     }
 }
 
 /// Sends `got` bytes of the scratch that start `skip` bytes into the operation.
-#[inline(always)]
-fn send(connection: &Connection, scratch: &mut Scratch, skip: u32, got: u32, flags: u8) {
+#[inline(never)]
+fn send(scratch: &mut Scratch, counters: &mut Counters, skip: u32, got: u32, flags: u8) {
     let operation = &scratch.operation;
     let end = operation.position.wrapping_add(u64::from(operation.len));
     let position = operation.position.wrapping_add(u64::from(skip));
@@ -356,35 +460,44 @@ fn send(connection: &Connection, scratch: &mut Scratch, skip: u32, got: u32, fla
     } else {
         0
     };
+    let ring = operation.ring;
     scratch.header = Header {
         kind: KIND_DATA,
         direction: operation.direction,
         flags: flags | turn | cut,
-        class: connection.class,
+        class: operation.class,
         captured: got,
         at_ns: operation.at_ns,
-        cookie: connection.cookie,
+        cookie: operation.cookie,
         position,
         end,
         tgid: operation.tgid,
         reserved: 0,
     };
-    emit(scratch, got, connection.ring);
+    emit(scratch, counters, got, ring);
 }
 
 /// Counts bytes that cannot be read, under their reason.
 #[inline(always)]
-fn missed(scratch: &Scratch) {
+fn missed(scratch: &Scratch, counters: &mut Counters) {
     if !scratch.source.is_unreadable() {
-        return;
+        return counters.add(Counter::FaultOperations, 1);
     }
-    let reason = scratch.source.reason;
-    count(reason, 1);
-    let bytes = match reason {
-        Counter::BufferlessOperations => Counter::BufferlessBytes,
-        Counter::IoUringOperations => Counter::IoUringBytes,
-        Counter::UnknownSyscallOperations => Counter::UnknownSyscallBytes,
-        _ => return,
-    };
-    count(bytes, u64::from(scratch.operation.len));
+    let bytes = u64::from(scratch.operation.len);
+    match scratch.source.reason {
+        Counter::BufferlessOperations => {
+            counters.add(Counter::BufferlessOperations, 1);
+            counters.add(Counter::BufferlessBytes, bytes);
+        }
+        Counter::IoUringOperations => {
+            counters.add(Counter::IoUringOperations, 1);
+            counters.add(Counter::IoUringBytes, bytes);
+        }
+        Counter::CompatOperations => counters.add(Counter::CompatOperations, 1),
+        Counter::FaultOperations => counters.add(Counter::FaultOperations, 1),
+        _ => {
+            counters.add(Counter::UnknownSyscallOperations, 1);
+            counters.add(Counter::UnknownSyscallBytes, bytes);
+        }
+    }
 }

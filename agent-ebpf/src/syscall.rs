@@ -4,12 +4,14 @@
 //! and its arguments. What they cannot tell is reported as such: operations without a user buffer, by io_uring, by
 //! 32-bit tasks, by kernel threads.
 
+use core::ffi::c_void;
+
 use apiarist_common::counter::Counter;
 use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_probe_read_user, bpf_task_pt_regs};
 
 use crate::{
     connection::Connection,
-    kernel::{current_task, load, read, succeeded},
+    kernel::{current_task, read, succeeded, task_field},
     maps::constant,
 };
 
@@ -32,7 +34,10 @@ pub(crate) struct Source {
 pub(crate) enum SourceKind {
     Unreadable = 0,
     Flat,
+    /// An array of `struct iovec` in user memory.
     Vector,
+    /// The same in kernel memory, whose elements point to user memory.
+    KernelVector,
 }
 
 impl Source {
@@ -57,7 +62,7 @@ impl Source {
     }
 
     #[inline(always)]
-    pub(crate) fn unreadable(reason: Counter) -> Self {
+    pub(crate) const fn unreadable(reason: Counter) -> Self {
         Self {
             kind: SourceKind::Unreadable,
             reason,
@@ -145,27 +150,23 @@ mod arch {
 /// `io_uring_enter` has one number everywhere.
 const IO_URING_ENTER: u64 = 426;
 
-/// Finds the buffer of the operation on `connection` that just ended.
+/// Finds the buffer of the operation on `connection` that just ended. For io_uring it was noted when the operation
+/// started, where the kernel lets us see that.
 #[inline(always)]
 pub(crate) fn source(connection: &mut Connection) -> Source {
-    let task = current_task();
-    // SAFETY: a typed kernel pointer.
-    let flags: u32 = unsafe { load(task, constant!(OFFSETS.task_flags)) }.unwrap_or(0);
-    if flags & (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER) != 0 {
-        let io_uring = flags & PF_IO_WORKER != 0;
-        return Source::unreadable(if io_uring {
-            Counter::IoUringOperations
-        } else {
-            Counter::UnknownSyscallOperations
-        });
-    }
-    // SAFETY: as above.
-    let status: u32 = unsafe { load(task, constant!(OFFSETS.task_thread_status)) }.unwrap_or(0);
-    if status & arch::COMPAT_BIT != 0 {
-        return Source::unreadable(Counter::CompatOperations);
-    }
-    let Some(registers) = registers(task) else {
-        return Source::unreadable(Counter::IoUringOperations);
+    let registers = match caller() {
+        Ok(registers) => registers,
+        Err(Counter::IoUringOperations) => {
+            let noted = connection.noted;
+            connection.noted = Source::unreadable(Counter::IoUringOperations);
+            // A new connection is all zero: nothing was noted.
+            return if noted.reason == Counter::Operations && noted.is_unreadable() {
+                connection.noted
+            } else {
+                noted
+            };
+        }
+        Err(reason) => return Source::unreadable(reason),
     };
     match registers.number {
         arch::READ | arch::WRITE | arch::SENDTO | arch::RECVFROM => Source::flat(registers.second),
@@ -177,8 +178,61 @@ pub(crate) fn source(connection: &mut Connection) -> Source {
         arch::SENDFILE | arch::SPLICE | arch::COPY_FILE_RANGE => {
             Source::unreadable(Counter::BufferlessOperations)
         }
-        IO_URING_ENTER => Source::unreadable(Counter::IoUringOperations),
         _ => Source::unreadable(Counter::UnknownSyscallOperations),
+    }
+}
+
+/// Whether io_uring does what this task does now.
+#[inline(always)]
+pub(crate) fn by_io_uring() -> bool {
+    matches!(caller(), Err(Counter::IoUringOperations))
+}
+
+/// The buffer of an operation that io_uring starts, from its `struct iov_iter`.
+#[inline(always)]
+pub(crate) fn of_iter(iter: *const c_void) -> Source {
+    let kind = match read::<u8>(iter, constant!(OFFSETS.iter_type)) {
+        Some(kind) => u32::from(kind),
+        None => return Source::unreadable(Counter::IoUringOperations),
+    };
+    let skipped: u64 = read(iter, constant!(OFFSETS.iter_offset)).unwrap_or(0);
+    if kind == constant!(OFFSETS.value_iter_ubuf) {
+        let Some(address) = read::<u64>(iter, constant!(OFFSETS.iter_ubuf)) else {
+            return Source::unreadable(Counter::IoUringOperations);
+        };
+        return Source::flat(address + skipped);
+    }
+    if kind == constant!(OFFSETS.value_iter_iovec) && skipped == 0 {
+        let address: u64 = read(iter, constant!(OFFSETS.iter_iov)).unwrap_or(0);
+        let elements: u64 = read(iter, constant!(OFFSETS.iter_segments)).unwrap_or(0);
+        return Source {
+            kind: SourceKind::KernelVector,
+            ..Source::vector(address, elements)
+        };
+    }
+    // Registered buffers and pages: known by length only.
+    Source::unreadable(Counter::BufferlessOperations)
+}
+
+/// The registers of the system call this task is in; or why they do not hold the buffer.
+#[inline(always)]
+fn caller() -> Result<Registers, Counter> {
+    let flags: u32 = task_field(constant!(OFFSETS.task_flags)).unwrap_or(0);
+    if flags & PF_IO_WORKER != 0 {
+        return Err(Counter::IoUringOperations);
+    }
+    if flags & (PF_KTHREAD | PF_USER_WORKER) != 0 {
+        return Err(Counter::UnknownSyscallOperations);
+    }
+    let status: u32 = task_field(constant!(OFFSETS.task_thread_status)).unwrap_or(0);
+    if status & arch::COMPAT_BIT != 0 {
+        return Err(Counter::CompatOperations);
+    }
+    match registers() {
+        // Task work on the way out of a system call, or `io_uring_enter` itself.
+        None => Err(Counter::IoUringOperations),
+        Some(registers) if registers.number == IO_URING_ENTER => Err(Counter::IoUringOperations),
+        Some(registers) => Ok(registers),
     }
 }
 
@@ -189,10 +243,10 @@ pub(crate) fn operation_failed(connection: &mut Connection) {
 }
 
 #[inline(always)]
-fn registers(task: *const core::ffi::c_void) -> Option<Registers> {
+fn registers() -> Option<Registers> {
     if constant!(SETTINGS.has_task_pt_regs) != 0 {
-        // SAFETY: `task` is a typed kernel pointer; the result is one too.
-        let base = unsafe { bpf_task_pt_regs(task.cast_mut().cast()) } as *const u8;
+        // SAFETY: a typed kernel pointer; the result is one too.
+        let base = unsafe { bpf_task_pt_regs(current_task().cast_mut().cast()) } as *const u8;
         // SAFETY: offsets within `struct pt_regs`, checked by the verifier.
         unsafe {
             #[cfg(bpf_target_arch = "x86_64")]
@@ -206,8 +260,7 @@ fn registers(task: *const core::ffi::c_void) -> Option<Registers> {
             });
         }
     }
-    // SAFETY: a typed kernel pointer.
-    let stack: u64 = unsafe { load(task, constant!(OFFSETS.task_stack)) }?;
+    let stack: u64 = task_field(constant!(OFFSETS.task_stack))?;
     let base = stack + constant!(SETTINGS.thread_size) as u64 - arch::PT_REGS_BYTES;
     let base = base as *const core::ffi::c_void;
     #[cfg(bpf_target_arch = "x86_64")]

@@ -1,22 +1,23 @@
-//! The end of a TCP socket.
+//! The end of a socket.
 //!
 //! Hooks: `inet_sock_set_state` tells that the owner finished sending (a close-delimited response ends there);
-//! `tcp_destroy_sock` tells that the socket is gone, with its own byte counts for comparison. Unix sockets have no
-//! such hook: the agent lets them go when they have been idle.
+//! `tcp_destroy_sock` tells that the socket is gone, with its own byte counts for comparison; `unix_release_sock`, where
+//! the kernel allows fentry, tells the same of a unix socket. Elsewhere the agent lets unix sockets go when they have
+//! been idle.
 
-use apiarist_common::{
-    event::{Close, EGRESS, Header, KIND_CLOSE},
-    offsets::ABSENT,
-};
+use apiarist_common::event::{Close, EGRESS, Header, KIND_CLOSE};
 use aya_ebpf::{
-    helpers::generated::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfTracePointContext,
+    helpers::generated::bpf_ktime_get_ns,
+    macros::{btf_tracepoint, fentry},
+    programs::{BtfTracePointContext, FEntryContext},
 };
 
 use crate::{
-    connection::{STATE_ANNOUNCED, STATE_MUTED, existing},
+    connection::{STATE_ANNOUNCED, STATE_MUTED, existing, forget},
     emit::emit,
+    identity::{AF_UNIX, family},
     kernel::{Sock, read},
-    maps::{Slot, constant, scratch},
+    maps::{Slot, constant, counters, scratch},
     operation::end_of_stream,
 };
 
@@ -43,49 +44,64 @@ fn on_state(ctx: BtfTracePointContext) -> i32 {
 /// `tcp_destroy_sock(struct sock *sk)`
 #[btf_tracepoint(function = "tcp_destroy_sock")]
 fn on_destroy(ctx: BtfTracePointContext) -> i32 {
-    let sock: Sock = ctx.arg(0);
-    let Some(connection) = existing(sock) else {
-        return 0;
-    };
-    if !connection.is(STATE_ANNOUNCED) {
-        return 0;
+    closed(ctx.arg(0), Slot::Destroy);
+    0
+}
+
+/// `unix_release_sock(struct sock *sk, int embrion)`
+#[fentry(function = "unix_release_sock")]
+fn on_unix_release(ctx: FEntryContext) -> i32 {
+    closed(ctx.arg(0), Slot::UnixRelease);
+    0
+}
+
+/// Tells the agent that a socket is gone, if it knows it, and forgets it.
+#[inline(always)]
+fn closed(sock: Sock, slot: Slot) {
+    if let Some(connection) = existing(sock)
+        && connection.is(STATE_ANNOUNCED)
+        && let Some(scratch) = scratch(slot)
+        && let Some(counters) = counters(slot)
+    {
+        let [egress, ingress] = connection.position;
+        // SAFETY: scratch data is larger than a `Close` less its header, and lies right behind the header.
+        let close = unsafe { &mut *(&raw mut scratch.header).cast::<Close>() };
+        close.header = Header {
+            kind: KIND_CLOSE,
+            direction: 0,
+            flags: 0,
+            class: connection.class,
+            captured: 0,
+            // SAFETY: no arguments.
+            at_ns: unsafe { bpf_ktime_get_ns() },
+            cookie: connection.cookie,
+            position: egress,
+            end: ingress,
+            tgid: 0,
+            reserved: 0,
+        };
+        own_counts_at_end(sock, close);
+        let len = size_of::<Close>() - size_of::<Header>();
+        emit(scratch, counters, len as u32, connection.ring);
     }
-    let Some(scratch) = scratch(Slot::Destroy) else {
-        return 0;
-    };
-    let [egress, ingress] = connection.position;
-    // SAFETY: scratch data is larger than a `Close` less its header, and lies right behind the header.
-    let close = unsafe { &mut *(&raw mut scratch.header).cast::<Close>() };
-    close.header = Header {
-        kind: KIND_CLOSE,
-        direction: 0,
-        flags: 0,
-        class: connection.class,
-        captured: 0,
-        // SAFETY: no arguments.
-        at_ns: unsafe { bpf_ktime_get_ns() },
-        cookie: connection.cookie,
-        position: egress,
-        end: ingress,
-        tgid: 0,
-        reserved: 0,
-    };
-    // What the peer acknowledged, plus what is still in flight (a FIN counts as one byte, so does a client's SYN).
-    let acked: Option<u64> = read(sock, constant!(OFFSETS.tcp_bytes_acked));
+    forget(sock);
+}
+
+/// What the peer acknowledged, plus what is still in flight (a FIN counts as one byte, so does a client's SYN), and
+/// what arrived in order.
+#[inline(always)]
+fn own_counts_at_end(sock: Sock, close: &mut Close) {
+    close.bytes_acked = u64::MAX;
+    close.bytes_received = u64::MAX;
+    if family(sock) == AF_UNIX {
+        return;
+    }
     let queued: u32 = read(sock, constant!(OFFSETS.tcp_write_seq)).unwrap_or(0);
     let unacked: u32 = read(sock, constant!(OFFSETS.tcp_snd_una)).unwrap_or(queued);
-    close.bytes_acked = match acked {
-        Some(acked) => acked.wrapping_add(u64::from(queued.wrapping_sub(unacked))),
-        None => u64::MAX,
-    };
-    close.bytes_received = match read(sock, constant!(OFFSETS.tcp_bytes_received)) {
-        Some(received) if constant!(OFFSETS.tcp_bytes_received) != ABSENT => received,
-        _ => u64::MAX,
-    };
-    emit(
-        scratch,
-        (size_of::<Close>() - size_of::<Header>()) as u32,
-        connection.ring,
-    );
-    0
+    if let Some(acked) = read::<u64>(sock, constant!(OFFSETS.tcp_bytes_acked)) {
+        close.bytes_acked = acked.wrapping_add(u64::from(queued.wrapping_sub(unacked)));
+    }
+    if let Some(received) = read(sock, constant!(OFFSETS.tcp_bytes_received)) {
+        close.bytes_received = received;
+    }
 }

@@ -59,6 +59,20 @@ impl KernelTypes {
         Some(bits / 8)
     }
 
+    /// Value of an enumerator.
+    pub fn enumerator(&self, name: &str, enumerator: &str) -> Option<u32> {
+        let types = self.btf.resolve_types_by_name(name).ok()?;
+        types.into_iter().find_map(|found| {
+            let Type::Enum(values) = found else { return None };
+            let named = |member: &&btf_rs::EnumMember| {
+                self.btf
+                    .resolve_name(*member)
+                    .is_ok_and(|found| found == enumerator)
+            };
+            values.members.iter().find(named).map(btf_rs::EnumMember::val)
+        })
+    }
+
     /// Whether a function (or a tracepoint's `btf_trace_` type) of this name exists.
     pub fn has(&self, name: &str) -> bool {
         self.btf
@@ -111,6 +125,7 @@ impl KernelTypes {
         let sock = |path| at("sock", path);
         let tcp = |path| at("tcp_sock", path);
         let task = |path| at("task_struct", path);
+        let iter = |path| at("iov_iter", path);
         Offsets {
             sock_family: sock("__sk_common.skc_family"),
             sock_state: sock("__sk_common.skc_state"),
@@ -148,6 +163,17 @@ impl KernelTypes {
                 .or_else(|| self.offset("task_struct", "real_start_time"))
                 .unwrap_or(ABSENT),
             task_group_leader: task("group_leader"),
+            msghdr_iter: at("msghdr", "msg_iter"),
+            iter_type: iter("iter_type"),
+            iter_offset: iter("iov_offset"),
+            iter_ubuf: iter("ubuf"),
+            iter_iov: self
+                .offset("iov_iter", "__iov")
+                .or_else(|| self.offset("iov_iter", "iov"))
+                .unwrap_or(ABSENT),
+            iter_segments: iter("nr_segs"),
+            value_iter_ubuf: self.enumerator("iter_type", "ITER_UBUF").unwrap_or(ABSENT),
+            value_iter_iovec: self.enumerator("iter_type", "ITER_IOVEC").unwrap_or(ABSENT),
         }
     }
 }

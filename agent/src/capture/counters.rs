@@ -1,7 +1,10 @@
 //! The kernel programs' counters, summed over CPUs.
 
 use apiarist_common::counter::{Counter, Kind};
-use aya::maps::{MapData, PerCpuArray};
+use aya::{
+    Pod,
+    maps::{MapData, PerCpuArray},
+};
 
 /// Values by [`Counter`] index.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -9,16 +12,27 @@ pub struct KernelCounters {
     values: [u64; Counter::COUNT as usize],
 }
 
+/// What one program counts on one CPU, as it lies in the map.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Values([u64; Counter::COUNT as usize]);
+
+// SAFETY: an array of integers.
+unsafe impl Pod for Values {}
+
 impl KernelCounters {
-    /// Reads and sums the map. A value that cannot be read stays zero.
-    pub(crate) fn read(map: &PerCpuArray<MapData, u64>) -> Self {
-        let mut values = [0; Counter::COUNT as usize];
-        for (index, value) in (0_u32..).zip(&mut values) {
-            if let Ok(per_cpu) = map.get(&index, 0) {
-                *value = per_cpu.iter().sum();
+    /// Reads and sums the map: a value per program and CPU. One that cannot be read counts as zero.
+    pub(crate) fn read(map: &PerCpuArray<MapData, Values>) -> Self {
+        let mut sums = Self::default();
+        for slot in 0..map.len() {
+            let Ok(per_cpu) = map.get(&slot, 0) else { continue };
+            for Values(values) in per_cpu.iter() {
+                for (sum, value) in sums.values.iter_mut().zip(values) {
+                    *sum = sum.wrapping_add(*value);
+                }
             }
         }
-        Self { values }
+        sums
     }
 
     /// One counter.

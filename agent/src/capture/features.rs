@@ -3,6 +3,8 @@
 //! Out: [`Features`], gathered once at start, by asking BTF and the kernel release. The decisions that follow from it
 //! are in [`super::plan`], so that they are tested without a kernel.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::btf::KernelTypes;
@@ -34,6 +36,29 @@ impl Release {
     }
 }
 
+/// Attach points that the plan may want. Tracepoints are looked up as `btf_trace_NAME`.
+const TRACEPOINTS: [&str; 4] = [
+    "sock_send_length",
+    "sock_recv_length",
+    "inet_sock_set_state",
+    "tcp_destroy_sock",
+];
+/// As above, functions.
+const FUNCTIONS: [&str; 12] = [
+    "inet_sendmsg",
+    "inet6_sendmsg",
+    "unix_stream_sendmsg",
+    "inet_sendpage",
+    "inet_recvmsg",
+    "inet6_recvmsg",
+    "unix_stream_recvmsg",
+    "unix_seqpacket_recvmsg",
+    "unix_release_sock",
+    "security_socket_sendmsg",
+    "security_socket_recvmsg",
+    "bpf_iter_task_file",
+];
+
 /// What this kernel offers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -44,22 +69,18 @@ pub struct Features {
     pub release: Release,
     /// BTF is there and parses.
     pub btf: bool,
-    /// The tracepoints `sock_send_length` and `sock_recv_length` (6.3).
-    pub socket_length_tracepoints: bool,
-    /// The tracepoint `inet_sock_set_state`.
-    pub state_tracepoint: bool,
-    /// The tracepoint `tcp_destroy_sock`.
-    pub destroy_tracepoint: bool,
-    /// The functions that tier 2 and 3 attach to.
-    pub inet_sendmsg: bool,
-    /// As above.
-    pub unix_stream_sendmsg: bool,
+    /// Attach points that exist, of those the plan may want.
+    pub hooks: BTreeSet<String>,
     /// `bpf_task_pt_regs` (5.15).
     pub task_pt_regs: bool,
     /// `bpf_loop` (5.17).
     pub bpf_loop: bool,
     /// Socket storage in tracing programs (5.11).
     pub tracing_sk_storage: bool,
+    /// `bpf_get_current_task_btf` and `bpf_sock_from_file` (5.11).
+    pub task_btf: bool,
+    /// Socket cookies in tracing programs (5.12).
+    pub socket_cookie: bool,
     /// Bytes of kernel stack per task.
     pub thread_size: u32,
 }
@@ -69,20 +90,30 @@ impl Features {
     pub fn of(release_text: &str, types: Option<&KernelTypes>) -> Self {
         let release = Release::parse(release_text);
         let has = |name: &str| types.is_some_and(|types| types.has(name));
+        let tracepoints = TRACEPOINTS
+            .iter()
+            .filter(|name| has(&format!("btf_trace_{name}")));
+        let functions = FUNCTIONS.iter().filter(|name| has(name));
         Self {
             release_text: release_text.to_owned(),
             release,
             btf: types.is_some(),
-            socket_length_tracepoints: has("btf_trace_sock_send_length") && has("btf_trace_sock_recv_length"),
-            state_tracepoint: has("btf_trace_inet_sock_set_state"),
-            destroy_tracepoint: has("btf_trace_tcp_destroy_sock"),
-            inet_sendmsg: has("inet_sendmsg") && has("inet6_sendmsg"),
-            unix_stream_sendmsg: has("unix_stream_sendmsg"),
+            hooks: tracepoints
+                .chain(functions)
+                .map(|name| (*name).to_owned())
+                .collect(),
             task_pt_regs: release.at_least(5, 15),
             bpf_loop: release.at_least(5, 17),
             tracing_sk_storage: release.at_least(5, 11),
+            task_btf: release.at_least(5, 11),
+            socket_cookie: release.at_least(5, 12),
             thread_size: 16 * 1024,
         }
+    }
+
+    /// Whether an attach point exists.
+    pub fn has(&self, hook: &str) -> bool {
+        self.hooks.contains(hook)
     }
 }
 

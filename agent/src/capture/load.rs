@@ -4,18 +4,18 @@
 //! detaches everything. A required program that fails is an error with the verifier's last words; an optional one is
 //! a sentence in `refused`.
 
-use std::path::PathBuf;
+use std::{io::BufReader, path::PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use apiarist_common::offsets::{Offsets, Settings};
 use aya::{
     Btf, Ebpf, EbpfLoader, Pod,
     maps::{Map, MapData, PerCpuArray, RingBuf},
-    programs::{BtfTracePoint, FExit, Program},
+    programs::{BtfTracePoint, FEntry, FExit, Iter, Program},
 };
 
 use super::{
-    counters::KernelCounters,
+    counters::{KernelCounters, Values},
     features::Features,
     plan::{AttachKind, AttachPlan, Attachment},
 };
@@ -38,7 +38,16 @@ pub struct LoadOptions {
     pub rings: u32,
     /// Bytes per ring: a power of two of at least a page.
     pub ring_bytes: u32,
+    /// Look at this process's own sockets too, for tests.
+    pub observe_self: bool,
 }
+
+/// Slots of the programs that tier 1 attaches: the first of `Slot` in the kernel programs.
+const TIER1_SLOTS: u32 = 7;
+
+/// Sockets kept in a table on kernels without socket storage for tracing. Overflow policy: the least used give way,
+/// and show up again as joined late.
+const MAX_TABLE_SOCKETS: u32 = 32 * 1024;
 
 /// Nanoseconds between two wake-ups of a ring that fills slowly.
 const WAKEUP_INTERVAL_NS: u64 = 2_000_000;
@@ -55,8 +64,10 @@ unsafe impl Pod for Constant<Settings> {}
 /// Programs at work.
 pub struct Attached {
     ebpf: Ebpf,
-    counters: PerCpuArray<MapData, u64>,
-    /// Optional programs that could not be attached, and why.
+    counters: PerCpuArray<MapData, Values>,
+    /// What is not seen: the plan's blind spots, and those of optional programs that were refused.
+    pub blind_spots: Vec<String>,
+    /// Optional programs that the kernel refused, and why.
     pub refused: Vec<String>,
 }
 
@@ -104,21 +115,27 @@ impl Attached {
 /// # Errors
 /// When the object cannot be read or loaded, or a required program is refused.
 pub fn attach(
-    plan: &AttachPlan,
+    mut plan: AttachPlan,
     features: &Features,
     offsets: Offsets,
     options: LoadOptions,
 ) -> Result<Attached> {
     let btf = Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
-    let settings = settings(features, options);
+    let (offsets, settings) = (Constant(offsets), Constant(settings(features, options)));
     let mut loader = EbpfLoader::new();
-    let (offsets, settings) = (Constant(offsets), Constant(settings));
     loader
         .btf(Some(&btf))
         .override_global("OFFSETS", &offsets, true)
         .override_global("SETTINGS", &settings, true);
     for ring in RINGS.iter().take(options.rings as usize) {
         loader.map_max_entries(ring, options.ring_bytes);
+    }
+    if plan.tier == 1 {
+        loader.map_max_entries("SCRATCH", TIER1_SLOTS);
+        loader.map_max_entries("COUNTERS", TIER1_SLOTS);
+    }
+    if !features.tracing_sk_storage {
+        loader.map_max_entries("SOCKETS", MAX_TABLE_SOCKETS);
     }
     let mut ebpf = match std::env::var_os(OBJECT_VARIABLE).map(PathBuf::from) {
         Some(path) => loader
@@ -127,12 +144,14 @@ pub fn attach(
         None => loader.load(OBJECT).context("cannot load the kernel object")?,
     };
     let mut refused = Vec::new();
-    for attachment in &plan.attachments {
-        if let Err(error) = attach_one(&mut ebpf, attachment, &btf) {
-            if attachment.required {
-                return Err(error);
+    for attachment in std::mem::take(&mut plan.attachments) {
+        match (attach_one(&mut ebpf, &attachment, &btf), &attachment.without) {
+            (Ok(()), _) => {}
+            (Err(error), None) => return Err(error),
+            (Err(error), Some(without)) => {
+                plan.blind(without);
+                refused.push(format!("{error:#}"));
             }
-            refused.push(format!("{error:#}"));
         }
     }
     let counters = ebpf
@@ -145,6 +164,7 @@ pub fn attach(
     Ok(Attached {
         ebpf,
         counters,
+        blind_spots: plan.blind_spots,
         refused,
     })
 }
@@ -154,13 +174,19 @@ fn settings(features: &Features, options: LoadOptions) -> Settings {
         budget_bytes: options
             .budget_bytes
             .min(apiarist_common::limits::MAX_BUDGET_BYTES),
-        own_tgid: std::process::id(),
+        own_tgid: if options.observe_self {
+            0
+        } else {
+            std::process::id()
+        },
         rings: options.rings,
         wakeup_bytes: options.ring_bytes / 8,
         wakeup_interval_ns: WAKEUP_INTERVAL_NS,
         has_task_pt_regs: features.task_pt_regs.into(),
         has_loop: features.bpf_loop.into(),
         has_sk_storage: features.tracing_sk_storage.into(),
+        has_task_btf: features.task_btf.into(),
+        has_socket_cookie: features.socket_cookie.into(),
         thread_size: features.thread_size,
     }
 }
@@ -170,7 +196,7 @@ fn attach_one(ebpf: &mut Ebpf, attachment: &Attachment, btf: &Btf) -> Result<()>
         program: name,
         kind,
         target,
-        required: _,
+        without: _,
     } = attachment;
     let program: &mut Program = ebpf
         .program_mut(name)
@@ -182,10 +208,27 @@ fn attach_one(ebpf: &mut Ebpf, attachment: &Attachment, btf: &Btf) -> Result<()>
             program.load(target, btf).with_context(refused)?;
             program.attach().with_context(refused)?;
         }
+        AttachKind::Fentry => {
+            let program: &mut FEntry = program.try_into().with_context(refused)?;
+            program.load(target, btf).with_context(refused)?;
+            program.attach().with_context(refused)?;
+        }
         AttachKind::Fexit => {
             let program: &mut FExit = program.try_into().with_context(refused)?;
             program.load(target, btf).with_context(refused)?;
             program.attach().with_context(refused)?;
+        }
+        AttachKind::Iterator => {
+            let program: &mut Iter = program.try_into().with_context(refused)?;
+            program.load(target, btf).with_context(refused)?;
+            let link = program.attach().with_context(refused)?;
+            let file = program
+                .take_link(link)
+                .with_context(refused)?
+                .into_file()
+                .with_context(refused)?;
+            // Reading drives the walk; it writes nothing.
+            std::io::copy(&mut BufReader::new(file), &mut std::io::sink()).with_context(refused)?;
         }
     }
     Ok(())

@@ -15,10 +15,10 @@ pub struct Attachment {
     pub program: String,
     /// How it is attached.
     pub kind: AttachKind,
-    /// Tracepoint or function.
+    /// Tracepoint, function or iterator.
     pub target: String,
-    /// The agent cannot do its work without it.
-    pub required: bool,
+    /// What is lost without it; `None` when the agent cannot do its work without it.
+    pub without: Option<String>,
 }
 
 /// Kinds of attach points.
@@ -27,8 +27,12 @@ pub struct Attachment {
 pub enum AttachKind {
     /// A BTF-typed tracepoint.
     TracepointBtf,
+    /// Function entry.
+    Fentry,
     /// Function exit.
     Fexit,
+    /// An iterator, walked once.
+    Iterator,
 }
 
 /// What will be attached, and what that means for the user.
@@ -44,6 +48,9 @@ pub struct AttachPlan {
     pub blind_spots: Vec<String>,
 }
 
+const IO_URING: &str = "io_uring: operations are counted, their payload is not read";
+const UNIX_END: &str = "the end of a unix socket is not seen: its last exchange may end by time";
+
 /// Decides.
 ///
 /// # Errors
@@ -58,81 +65,200 @@ pub fn plan(features: &Features, offsets: &Offsets) -> Result<AttachPlan, String
     if offsets.sock_family == ABSENT || offsets.sock_type == ABSENT {
         return Err("the kernel's BTF does not describe struct sock: it cannot be used".to_owned());
     }
-    let mut plan = if features.socket_length_tracepoints {
-        tier1()
-    } else {
-        return Err(format!(
-            "kernel {} has no sock_send_length tracepoint: Apiarist needs Linux 6.3 or later",
-            features.release_text
-        ));
-    };
-    if features.state_tracepoint {
-        plan.attachments
-            .push(tracepoint("on_state", "inet_sock_set_state", false));
-    } else {
-        plan.blind_spots
-            .push("the end of a TCP stream is not seen: such exchanges end by time".to_owned());
+    let mut plan = base(features, offsets)?;
+    let optional = [
+        (
+            AttachKind::TracepointBtf,
+            "on_state",
+            "inet_sock_set_state",
+            "the end of a TCP stream is not seen: such exchanges end by time",
+        ),
+        (
+            AttachKind::TracepointBtf,
+            "on_destroy",
+            "tcp_destroy_sock",
+            "closed sockets are not compared with their own byte counts",
+        ),
+        (
+            AttachKind::Fentry,
+            "on_unix_release",
+            "unix_release_sock",
+            UNIX_END,
+        ),
+        (
+            AttachKind::Fentry,
+            "on_send_start",
+            "security_socket_sendmsg",
+            IO_URING,
+        ),
+        (
+            AttachKind::Fentry,
+            "on_receive_start",
+            "security_socket_recvmsg",
+            IO_URING,
+        ),
+    ];
+    for (kind, program, target, without) in optional {
+        plan.want(features, kind, program, target, without);
     }
-    if features.destroy_tracepoint {
-        plan.attachments
-            .push(tracepoint("on_destroy", "tcp_destroy_sock", false));
+    let existing = "unix sockets that were open before the start are not marked as joined late";
+    if features.task_btf {
+        plan.want_named(
+            features,
+            AttachKind::Iterator,
+            "on_existing",
+            "task_file",
+            "bpf_iter_task_file",
+            existing,
+        );
     } else {
-        plan.blind_spots
-            .push("closed sockets are not compared with their own byte counts".to_owned());
+        plan.blind(existing);
     }
-    degrade(&mut plan, offsets);
+    plan.degrade(offsets);
     Ok(plan)
 }
 
-fn tier1() -> AttachPlan {
-    AttachPlan {
-        tier: 1,
-        reason: "the tracepoints sock_send_length and sock_recv_length exist".to_owned(),
-        attachments: vec![
-            tracepoint("on_send", "sock_send_length", true),
-            tracepoint("on_receive", "sock_recv_length", true),
-        ],
-        blind_spots: vec![
-            "io_uring: operations are counted, their payload is not read".to_owned(),
-            "32-bit programs: operations are counted, their payload is not read".to_owned(),
-            "TLS: ciphertext is recognised and muted, its plaintext is not read".to_owned(),
-        ],
+/// The programs that see sends and receives.
+fn base(features: &Features, offsets: &Offsets) -> Result<AttachPlan, String> {
+    if features.has("sock_send_length") && features.has("sock_recv_length") {
+        let required = [
+            ("on_send", "sock_send_length"),
+            ("on_receive", "sock_recv_length"),
+        ];
+        return Ok(AttachPlan {
+            tier: 1,
+            reason: "the tracepoints sock_send_length and sock_recv_length exist".to_owned(),
+            attachments: required
+                .map(|(program, target)| required_on(AttachKind::TracepointBtf, program, target))
+                .into(),
+            blind_spots: Vec::new(),
+        });
     }
+    let required = [
+        ("on_inet_send", "inet_sendmsg"),
+        ("on_inet_receive", "inet_recvmsg"),
+        ("on_inet6_send", "inet6_sendmsg"),
+        ("on_inet6_receive", "inet6_recvmsg"),
+        ("on_unix_send", "unix_stream_sendmsg"),
+        ("on_unix_receive", "unix_stream_recvmsg"),
+    ];
+    if offsets.socket_sk == ABSENT || required.iter().any(|(_, target)| !features.has(target)) {
+        return Err(format!(
+            "kernel {} has neither the sock_send_length tracepoint (6.3 or later) nor the socket functions to attach to",
+            features.release_text
+        ));
+    }
+    let (tier, reason) = if features.tracing_sk_storage {
+        (2, "no sock_send_length tracepoint (6.3): function exits are used")
+    } else {
+        (
+            3,
+            "no sock_send_length tracepoint (6.3) and no socket storage for tracing (5.11): function exits and a table are used",
+        )
+    };
+    let mut plan = AttachPlan {
+        tier,
+        reason: reason.to_owned(),
+        attachments: required
+            .map(|(program, target)| required_on(AttachKind::Fexit, program, target))
+            .into(),
+        blind_spots: Vec::new(),
+    };
+    let seqpacket = "unix seqpacket sockets: receives are not seen";
+    plan.want(
+        features,
+        AttachKind::Fexit,
+        "on_seqpacket_receive",
+        "unix_seqpacket_recvmsg",
+        seqpacket,
+    );
+    let sendfile = "sendfile: bytes sent this way are not counted";
+    plan.want(
+        features,
+        AttachKind::Fexit,
+        "on_inet_sendpage",
+        "inet_sendpage",
+        sendfile,
+    );
+    Ok(plan)
 }
 
-fn tracepoint(program: &str, target: &str, required: bool) -> Attachment {
+fn required_on(kind: AttachKind, program: &str, target: &str) -> Attachment {
     Attachment {
         program: program.to_owned(),
-        kind: AttachKind::TracepointBtf,
+        kind,
         target: target.to_owned(),
-        required,
+        without: None,
     }
 }
 
-/// Says what absent fields cost.
-fn degrade(plan: &mut AttachPlan, offsets: &Offsets) {
-    let rules = [
-        (
-            offsets.sock_net == ABSENT || offsets.net_inum == ABSENT,
-            "network namespaces are not told apart",
-        ),
-        (offsets.unix_addr == ABSENT, "paths of unix sockets are not known"),
-        (
-            offsets.task_thread_status == ABSENT,
-            "32-bit programs are not recognised",
-        ),
-        (
-            offsets.tcp_bytes_received == ABSENT,
-            "connections that were open before the start are not marked",
-        ),
-        (
-            offsets.task_start_boottime == ABSENT,
-            "a reused process id is not told from its predecessor",
-        ),
-    ];
-    for (absent, sentence) in rules {
-        if absent {
-            plan.blind_spots.push(sentence.to_owned());
+impl AttachPlan {
+    fn want(&mut self, features: &Features, kind: AttachKind, program: &str, target: &str, without: &str) {
+        self.want_named(features, kind, program, target, target, without);
+    }
+
+    /// Attaches an optional program where its hook exists, notes what is lost where it does not.
+    fn want_named(
+        &mut self,
+        features: &Features,
+        kind: AttachKind,
+        program: &str,
+        target: &str,
+        hook: &str,
+        without: &str,
+    ) {
+        if features.has(hook) {
+            let without = Some(without.to_owned());
+            self.attachments.push(Attachment {
+                without,
+                ..required_on(kind, program, target)
+            });
+        } else {
+            self.blind(without);
+        }
+    }
+
+    /// Notes something that is not seen, once.
+    pub fn blind(&mut self, sentence: &str) {
+        if !self.blind_spots.iter().any(|known| known == sentence) {
+            self.blind_spots.push(sentence.to_owned());
+        }
+    }
+
+    /// Says what absent fields cost, and what no kernel lets us see.
+    fn degrade(&mut self, offsets: &Offsets) {
+        let rules = [
+            (
+                offsets.sock_net == ABSENT || offsets.net_inum == ABSENT,
+                "network namespaces are not told apart",
+            ),
+            (offsets.unix_addr == ABSENT, "paths of unix sockets are not known"),
+            (
+                offsets.task_thread_status == ABSENT,
+                "32-bit programs are not recognised",
+            ),
+            (
+                offsets.tcp_bytes_received == ABSENT,
+                "connections that were open before the start are not marked",
+            ),
+            (
+                offsets.task_start_boottime == ABSENT,
+                "a reused process id is not told from its predecessor",
+            ),
+            (offsets.iter_type == ABSENT, IO_URING),
+            (
+                true,
+                "32-bit programs: operations are counted, their payload is not read",
+            ),
+            (
+                true,
+                "TLS: ciphertext is recognised and muted, its plaintext is not read",
+            ),
+        ];
+        for (applies, sentence) in rules {
+            if applies {
+                self.blind(sentence);
+            }
         }
     }
 }
@@ -140,71 +266,125 @@ fn degrade(plan: &mut AttachPlan, offsets: &Offsets) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::features::Release;
 
     fn offsets() -> Offsets {
         Offsets {
             sock_family: 16,
             sock_type: 500,
+            socket_sk: 24,
+            iter_type: 0,
             ..Offsets::NONE
         }
     }
 
-    fn modern() -> Features {
+    fn kernel(major: u32, minor: u32, hooks: &[&str]) -> Features {
+        let at_least = |a, b| Release { major, minor }.at_least(a, b);
         Features {
-            release_text: "6.18.0".to_owned(),
+            release_text: format!("{major}.{minor}"),
+            release: Release { major, minor },
             btf: true,
-            socket_length_tracepoints: true,
-            state_tracepoint: true,
-            destroy_tracepoint: true,
+            hooks: hooks.iter().map(|hook| (*hook).to_owned()).collect(),
+            tracing_sk_storage: at_least(5, 11),
+            task_btf: at_least(5, 11),
             ..Features::default()
         }
     }
 
+    const MODERN: [&str; 6] = [
+        "sock_send_length",
+        "sock_recv_length",
+        "inet_sock_set_state",
+        "tcp_destroy_sock",
+        "unix_release_sock",
+        "bpf_iter_task_file",
+    ];
+    const OLD: [&str; 8] = [
+        "inet_sendmsg",
+        "inet6_sendmsg",
+        "unix_stream_sendmsg",
+        "inet_recvmsg",
+        "inet6_recvmsg",
+        "unix_stream_recvmsg",
+        "inet_sock_set_state",
+        "tcp_destroy_sock",
+    ];
+
+    fn programs(plan: &AttachPlan) -> Vec<&str> {
+        plan.attachments.iter().map(|a| a.program.as_str()).collect()
+    }
+
     #[test]
-    fn a_modern_kernel_gets_tier_1_with_every_program() {
-        let plan = plan(&modern(), &offsets()).unwrap();
+    fn a_modern_kernel_gets_tier_1() {
+        let plan = plan(&kernel(6, 18, &MODERN), &offsets()).unwrap();
         assert_eq!(plan.tier, 1);
-        let programs: Vec<_> = plan.attachments.iter().map(|a| a.program.as_str()).collect();
-        assert_eq!(programs, ["on_send", "on_receive", "on_state", "on_destroy"]);
+        assert_eq!(
+            programs(&plan),
+            [
+                "on_send",
+                "on_receive",
+                "on_state",
+                "on_destroy",
+                "on_unix_release",
+                "on_existing"
+            ]
+        );
+    }
+
+    #[test]
+    fn kernels_before_the_tracepoints_use_function_exits() {
+        let plan_of = |major, minor| plan(&kernel(major, minor, &OLD), &offsets()).unwrap();
+        assert_eq!(plan_of(6, 1).tier, 2);
+        assert_eq!(plan_of(5, 10).tier, 3);
+        assert!(programs(&plan_of(5, 10)).contains(&"on_inet_send"));
     }
 
     #[test]
     fn a_missing_optional_hook_is_a_blind_spot_not_an_error() {
-        let plan = plan(
-            &Features {
-                destroy_tracepoint: false,
-                ..modern()
-            },
-            &offsets(),
-        )
-        .unwrap();
-        assert_eq!(plan.attachments.len(), 3);
+        let plan = plan(&kernel(6, 18, &MODERN[..3]), &offsets()).unwrap();
+        assert!(!programs(&plan).contains(&"on_destroy"));
         assert!(plan.blind_spots.iter().any(|spot| spot.contains("byte counts")));
+        assert_eq!(
+            plan.blind_spots
+                .iter()
+                .filter(|spot| spot.contains("io_uring"))
+                .count(),
+            1
+        );
     }
 
     #[test]
-    fn without_btf_one_sentence_says_what_is_missing() {
-        let error = plan(
-            &Features {
-                btf: false,
-                ..modern()
-            },
-            &offsets(),
-        )
-        .unwrap_err();
-        assert!(error.contains("CONFIG_DEBUG_INFO_BTF"));
+    fn what_is_missing_is_one_sentence() {
+        let without_btf = Features {
+            btf: false,
+            ..kernel(6, 18, &MODERN)
+        };
+        assert!(
+            plan(&without_btf, &offsets())
+                .unwrap_err()
+                .contains("CONFIG_DEBUG_INFO_BTF")
+        );
+        assert!(
+            plan(&kernel(4, 19, &[]), &offsets())
+                .unwrap_err()
+                .contains("4.19")
+        );
     }
 
     #[test]
     fn an_absent_field_costs_one_feature() {
         let plan = plan(
-            &modern(),
+            &kernel(6, 18, &MODERN),
             &Offsets {
                 unix_addr: ABSENT,
                 ..offsets()
             },
         )
         .unwrap();
-        assert!(plan.blind_spots.iter().any(|spot| spot.contains("unix sockets")));
+        assert!(
+            plan.blind_spots
+                .iter()
+                .any(|spot| spot.contains("unix sockets are not known"))
+        );
     }
 }
