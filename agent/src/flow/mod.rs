@@ -1,1 +1,456 @@
-//! Stub.
+//! From socket events to exchanges: connections, their order, their ends, and both ends of the same one.
+//!
+//! In: [`SocketEvent`]s of many sockets, those of one socket in order, and the passing of time. Out:
+//! [`Exchange`]s. Gaps are made explicit here; what they mean is the protocol's business. A connection between two
+//! processes of this host is observed twice and told once, by the server's end, with the client's process named.
+//! Refuses to grow without bound: see [`Limits`].
+
+mod connection;
+mod limits;
+mod opening;
+mod stats;
+mod stream;
+mod twins;
+
+use std::collections::{HashMap, VecDeque};
+
+use foldhash::fast::FixedState;
+
+pub use limits::Limits;
+pub use stats::Stats;
+
+use crate::{
+    clock::Timestamp,
+    event::{Address, ProcessRef, SocketClose, SocketData, SocketEvent, SocketId, SocketOpen},
+    exchange::{Exchange, Side},
+    protocol::redact::Redactor,
+};
+use connection::{Conn, Environment};
+use twins::Twins;
+
+/// How long the rest of an operation may still be told by further events of it.
+const PROMISE_NS: u64 = 50_000_000;
+
+/// Connections that one sweep for idle ones looks at.
+const SWEEP: usize = 256;
+
+/// A client-side exchange that waits for the server's side.
+#[derive(Debug)]
+struct Held {
+    until: Timestamp,
+    exchange: Exchange,
+}
+
+/// All connections of one source, or of one shard of it. Both ends of a connection must go to the same shard.
+#[derive(Debug)]
+pub struct Flows {
+    limits: Limits,
+    redactor: Redactor,
+    stats: Stats,
+    // Socket ids are numbered by the kernel: nobody chooses them to collide.
+    connections: HashMap<SocketId, Box<Conn>, FixedState>,
+    twins: Twins,
+    /// Connections with exchanges under way, by when they are to be looked at.
+    waiting: VecDeque<(Timestamp, SocketId)>,
+    /// Connections with operations told in part.
+    promises: VecDeque<(Timestamp, SocketId)>,
+    held: VecDeque<Held>,
+    /// All connections in the order in which they were looked at last, with when they were active then.
+    clock: VecDeque<(Timestamp, SocketId)>,
+    /// Exchanges of the event at hand.
+    fresh: Vec<Exchange>,
+}
+
+macro_rules! environment {
+    ($flows:ident) => {
+        Environment {
+            limits: &$flows.limits,
+            redactor: &$flows.redactor,
+            stats: &mut $flows.stats,
+            out: &mut $flows.fresh,
+        }
+    };
+}
+
+impl Flows {
+    /// Without connections.
+    pub fn new(limits: Limits, redactor: Redactor) -> Self {
+        Self {
+            limits,
+            redactor,
+            stats: Stats::default(),
+            connections: HashMap::default(),
+            twins: Twins::default(),
+            waiting: VecDeque::new(),
+            promises: VecDeque::new(),
+            held: VecDeque::new(),
+            clock: VecDeque::new(),
+            fresh: Vec::new(),
+        }
+    }
+
+    /// Takes one event; exchanges that it completes are appended to `out`.
+    pub fn event(&mut self, event: &SocketEvent<'_>, out: &mut Vec<Exchange>) {
+        self.stats.socket_events += 1;
+        match event {
+            SocketEvent::Open(open) => self.open(open, out),
+            SocketEvent::Data(data) => self.data(data, out),
+            SocketEvent::Close(close) => self.close(close, out),
+        }
+    }
+
+    /// Lets time pass: to be called about every 100 ms of event time, also when no events come.
+    pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Exchange>) {
+        self.keep_promises(now.0.saturating_sub(PROMISE_NS), out);
+        let count = self.waiting.len();
+        for _ in 0..count {
+            let Some(&(due, socket)) = self.waiting.front() else {
+                break;
+            };
+            if due > now {
+                break;
+            }
+            self.waiting.pop_front();
+            self.check_idle(socket, now, out);
+        }
+        while self.held.front().is_some_and(|held| held.until <= now) {
+            self.release(out);
+        }
+        self.sweep(now, out);
+    }
+
+    /// The end of the input: emits all that is pending and forgets all connections.
+    pub fn finish(&mut self, now: Timestamp, out: &mut Vec<Exchange>) {
+        self.keep_promises(u64::MAX, out);
+        let mut sockets: Vec<SocketId> = self.connections.keys().copied().collect();
+        sockets.sort_unstable();
+        for socket in &sockets {
+            if let Some(conn) = self.connections.get_mut(socket)
+                && !conn.closed
+            {
+                conn.last = conn.last.max(now.min(conn.last));
+                conn.end(&mut environment!(self));
+                self.deliver(*socket, out);
+            }
+        }
+        while !self.held.is_empty() {
+            self.release(out);
+        }
+        for socket in sockets {
+            self.remove(socket);
+        }
+        self.waiting.clear();
+        self.promises.clear();
+        self.clock.clear();
+    }
+
+    /// What was seen and what was not.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Connections known at present.
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Bytes of memory that connections take, roughly. Looks at each of them.
+    pub fn memory(&self) -> usize {
+        self.connections.values().map(|conn| conn.memory()).sum::<usize>()
+            + self.connections.capacity() * size_of::<(SocketId, Box<Conn>)>()
+            + self.clock.capacity() * size_of::<(Timestamp, SocketId)>()
+            + self.held.len() * size_of::<Held>()
+    }
+
+    fn open(&mut self, open: &SocketOpen, out: &mut Vec<Exchange>) {
+        if self.connections.contains_key(&open.socket) {
+            // Announced twice, by the list of existing sockets and by its first use.
+            return;
+        }
+        self.stats.connections_opened += 1;
+        self.insert(open.clone(), out);
+        let connections = &self.connections;
+        let twin = self.twins.enter(open, |socket| connections.contains_key(&socket));
+        if let Some(twin) = twin {
+            self.pair(open.socket, twin);
+        }
+    }
+
+    fn insert(&mut self, open: SocketOpen, out: &mut Vec<Exchange>) {
+        if self.connections.len() >= self.limits.connections {
+            self.make_room(out);
+        }
+        let (at, socket) = (open.at, open.socket);
+        self.connections.insert(socket, Box::new(Conn::new(open)));
+        // Two looks per insertion keep the queue from filling up with closed connections.
+        for _ in 0..2 {
+            if let Some((seen, old)) = self.clock.pop_front()
+                && self.connections.contains_key(&old)
+            {
+                self.clock.push_back((seen, old));
+            }
+        }
+        self.clock.push_back((at, socket));
+    }
+
+    /// Makes two sockets each other's twins, unless the other is taken by one that is still there.
+    fn pair(&mut self, socket: SocketId, twin: SocketId) {
+        let taken = self
+            .connections
+            .get(&twin)
+            .is_none_or(|conn| conn.twin.as_ref().is_some_and(|t| t.socket != socket));
+        if taken {
+            return;
+        }
+        let (Some(own), Some(other)) = (self.connections.get(&socket), self.connections.get(&twin)) else {
+            return;
+        };
+        let (own, own_tells) = (own.process().clone(), own.tells);
+        let (other, other_tells) = (other.process().clone(), other.tells);
+        if let Some(conn) = self.connections.get_mut(&socket) {
+            conn.set_twin(twin, other, other_tells);
+        }
+        if let Some(conn) = self.connections.get_mut(&twin) {
+            conn.set_twin(socket, own, own_tells);
+        }
+        self.stats.paired_connections += 1;
+    }
+
+    fn data(&mut self, data: &SocketData<'_>, out: &mut Vec<Exchange>) {
+        if !self.connections.contains_key(&data.socket) {
+            self.stats.connections_unknown += 1;
+            self.insert(unknown(data), out);
+        }
+        let Some(conn) = self.connections.get_mut(&data.socket) else {
+            return;
+        };
+        conn.data(data, &mut environment!(self));
+        if !conn.scheduled && conn.is_waiting() {
+            conn.scheduled = true;
+            self.waiting
+                .push_back((data.at.after(self.limits.idle), data.socket));
+        }
+        if !conn.promised && conn.has_promise() {
+            conn.promised = true;
+            self.promises.push_back((data.at, data.socket));
+        }
+        self.deliver(data.socket, out);
+    }
+
+    fn close(&mut self, close: &SocketClose, out: &mut Vec<Exchange>) {
+        let Some(conn) = self.connections.get_mut(&close.socket) else {
+            return;
+        };
+        self.stats.connections_closed += 1;
+        conn.closed(close, &mut environment!(self));
+        self.deliver(close.socket, out);
+        self.forget(close.socket);
+    }
+
+    /// Removes a connection, now or when its held exchanges are decided.
+    fn forget(&mut self, socket: SocketId) {
+        let Some(conn) = self.connections.get_mut(&socket) else {
+            return;
+        };
+        if conn.held > 0 {
+            conn.closed = true;
+        } else {
+            self.remove(socket);
+        }
+    }
+
+    fn remove(&mut self, socket: SocketId) {
+        let Some(conn) = self.connections.remove(&socket) else {
+            return;
+        };
+        let (local, remote, netns) = conn.addresses();
+        self.twins.leave(socket, local, remote, netns);
+        if let Some(peer) = conn.peer {
+            self.twins.stop_waiting(socket, peer);
+        }
+    }
+
+    /// Passes on the exchanges of the event at hand, by role and twin.
+    fn deliver(&mut self, socket: SocketId, out: &mut Vec<Exchange>) {
+        if self.fresh.is_empty() {
+            return;
+        }
+        let Some(conn) = self.connections.get_mut(&socket) else {
+            self.fresh.clear();
+            return;
+        };
+        if conn.side() == Some(Side::Client) {
+            let (tells, silent) = conn
+                .twin
+                .as_ref()
+                .map_or((false, false), |twin| (twin.tells, twin.silent));
+            let (local, remote, _) = conn.addresses();
+            let expected = conn.twin.is_some() || twins::is_local(local, remote);
+            if tells {
+                self.stats.suppressed_exchanges += self.fresh.len() as u64;
+                self.fresh.clear();
+                return;
+            }
+            if expected && !silent {
+                let until = conn.last.after(self.limits.hold);
+                conn.held += self.fresh.len() as u32;
+                self.held
+                    .extend(self.fresh.drain(..).map(|exchange| Held { until, exchange }));
+                while self.held.len() > self.limits.held_exchanges {
+                    self.stats.held_full += 1;
+                    self.release(out);
+                }
+                return;
+            }
+        } else if !conn.tells && self.fresh.iter().any(is_whole) {
+            conn.tells = true;
+            let twin = conn.twin.as_ref().map(|twin| twin.socket);
+            if let Some(twin) = twin.and_then(|twin| self.connections.get_mut(&twin))
+                && let Some(back) = &mut twin.twin
+                && back.socket == socket
+            {
+                back.tells = true;
+            }
+        }
+        self.stats.exchanges += self.fresh.len() as u64;
+        out.append(&mut self.fresh);
+    }
+
+    /// Decides the oldest held exchange.
+    fn release(&mut self, out: &mut Vec<Exchange>) {
+        let Some(Held { exchange, .. }) = self.held.pop_front() else {
+            return;
+        };
+        let socket = exchange.connection.socket;
+        let mut told = false;
+        if let Some(conn) = self.connections.get_mut(&socket) {
+            conn.held = conn.held.saturating_sub(1);
+            if let Some(twin) = &mut conn.twin {
+                told = twin.tells;
+                twin.silent |= !told && is_whole(&exchange);
+            }
+            if conn.closed && conn.held == 0 {
+                self.remove(socket);
+            }
+        }
+        if told {
+            self.stats.suppressed_exchanges += 1;
+        } else {
+            self.stats.released_exchanges += 1;
+            self.stats.exchanges += 1;
+            out.push(exchange);
+        }
+    }
+
+    fn keep_promises(&mut self, before: u64, out: &mut Vec<Exchange>) {
+        while let Some(&(since, socket)) = self.promises.front() {
+            if since.0 > before {
+                break;
+            }
+            self.promises.pop_front();
+            if let Some(conn) = self.connections.get_mut(&socket) {
+                conn.promised = false;
+                conn.keep_promises(&mut environment!(self));
+                self.deliver(socket, out);
+            }
+        }
+    }
+
+    /// Ends what may be over on a connection without events.
+    fn check_idle(&mut self, socket: SocketId, now: Timestamp, out: &mut Vec<Exchange>) {
+        let Some(conn) = self.connections.get_mut(&socket) else {
+            return;
+        };
+        let mut due = conn.last.after(self.limits.idle);
+        if due <= now {
+            let before = self.fresh.len();
+            conn.idle(&mut environment!(self));
+            self.stats.idle_exchanges += (self.fresh.len() - before) as u64;
+            due = now.after(self.limits.idle);
+        }
+        conn.scheduled = conn.is_waiting();
+        if conn.scheduled {
+            self.waiting.push_back((due, socket));
+        }
+        self.deliver(socket, out);
+    }
+
+    /// Forgets unix connections that have been idle for long.
+    fn sweep(&mut self, now: Timestamp, out: &mut Vec<Exchange>) {
+        for _ in 0..SWEEP.min(self.clock.len()) {
+            let Some((seen, socket)) = self.clock.pop_front() else {
+                return;
+            };
+            if seen.after(self.limits.unix_idle) > now {
+                // Not long enough known to be idle for so long; later ones may be, and get their look in turn.
+                self.clock.push_back((seen, socket));
+                continue;
+            }
+            let Some(conn) = self.connections.get(&socket) else {
+                continue;
+            };
+            let is_unix = matches!(conn.addresses().0, Address::Unix(_));
+            if is_unix && conn.last.after(self.limits.unix_idle) <= now {
+                self.evict(socket, out);
+            } else {
+                self.clock.push_back((conn.last, socket));
+            }
+        }
+    }
+
+    /// Evicts a connection that was not active since it was looked at last, or after some tries any.
+    fn make_room(&mut self, out: &mut Vec<Exchange>) {
+        let tries = 64.min(self.clock.len());
+        for attempt in 0..=tries {
+            let Some((seen, socket)) = self.clock.pop_front() else {
+                return;
+            };
+            let Some(conn) = self.connections.get(&socket) else {
+                continue;
+            };
+            if conn.last <= seen || attempt >= tries {
+                self.evict(socket, out);
+                return;
+            }
+            self.clock.push_back((conn.last, socket));
+        }
+    }
+
+    fn evict(&mut self, socket: SocketId, out: &mut Vec<Exchange>) {
+        self.stats.connections_evicted += 1;
+        if let Some(conn) = self.connections.get_mut(&socket) {
+            conn.end(&mut environment!(self));
+            self.deliver(socket, out);
+            self.forget(socket);
+        }
+    }
+}
+
+/// Whether the server's end would have told this exchange.
+fn is_whole(exchange: &Exchange) -> bool {
+    exchange.request.is_some() && exchange.response.is_some()
+}
+
+/// A socket whose announcement was lost.
+fn unknown(data: &SocketData<'_>) -> SocketOpen {
+    SocketOpen {
+        socket: data.socket,
+        at: data.at,
+        local: Address::Unix(String::new()),
+        remote: Address::Unix(String::new()),
+        netns: 0,
+        process: ProcessRef {
+            pid: data.pid,
+            start_ns: 0,
+            cgroup: 0,
+            comm: String::new(),
+        },
+        peer: None,
+        joined_late: data.position > 0,
+        tls: false,
+        positions: [0; 2],
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,11 @@
-//! Stub.
+//! From the ordered bytes of one connection to exchanges.
+//!
+//! In: chunks and gaps of both ways of a connection whose protocol is known, from [`crate::flow`]. Out:
+//! [`crate::exchange::Exchange`]s with credentials masked ([`redact`]). Sans-IO: time is an argument. Refuses to
+//! guess: what a gap made uncertain stays unpaired and says so.
+
+pub(crate) mod body;
+pub(crate) mod http1;
+pub mod redact;
+pub(crate) mod session;
+pub(crate) mod start;

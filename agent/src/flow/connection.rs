@@ -1,0 +1,434 @@
+//! One observed socket: positions, protocol and role, and the session that parses it.
+//!
+//! In: the events of one socket. Out: exchanges. The announcement is kept until the role is known, and becomes the
+//! shared [`Connection`] of its exchanges then.
+
+use std::sync::Arc;
+
+use super::{
+    Limits, Stats,
+    opening::{Decision, Opening},
+    stream::Stream,
+};
+use crate::{
+    clock::Timestamp,
+    event::{Address, Direction, ProcessRef, SocketClose, SocketData, SocketId, SocketOpen},
+    exchange::{Connection, Exchange, Side},
+    protocol::{
+        http1::Http1,
+        redact::Redactor,
+        session::{Chunk, Context, Gap, Session, Way},
+    },
+};
+
+/// What a connection works with.
+pub(super) struct Environment<'a> {
+    pub(super) limits: &'a Limits,
+    pub(super) redactor: &'a Redactor,
+    pub(super) stats: &'a mut Stats,
+    pub(super) out: &'a mut Vec<Exchange>,
+}
+
+/// The socket at the other end, on this host.
+#[derive(Debug)]
+pub(super) struct Twin {
+    pub(super) socket: SocketId,
+    pub(super) process: ProcessRef,
+    /// It has told whole exchanges as the server.
+    pub(super) tells: bool,
+    /// It was given time to tell and did not.
+    pub(super) silent: bool,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// The protocol is not known yet.
+    Opening(Box<Opening>, Box<SocketOpen>),
+    /// It is.
+    Decided(Session, Arc<Connection>),
+}
+
+/// The state of one socket.
+#[derive(Debug)]
+pub(super) struct Conn {
+    stage: Stage,
+    streams: [Stream; 2],
+    pub(super) twin: Option<Box<Twin>>,
+    pub(super) peer: Option<SocketId>,
+    pub(super) last: Timestamp,
+    /// Exchanges of it that wait for the server's side.
+    pub(super) held: u32,
+    /// An entry in the queue of idleness checks exists.
+    pub(super) scheduled: bool,
+    /// An entry in the queue of promises exists.
+    pub(super) promised: bool,
+    /// The socket is closed; only held exchanges keep it.
+    pub(super) closed: bool,
+    /// Whole exchanges were told.
+    pub(super) tells: bool,
+}
+
+impl Conn {
+    pub(super) fn new(open: SocketOpen) -> Self {
+        // A connection that was joined late begins where its first bytes are.
+        let streams = open.positions.map(|position| {
+            let mut stream = Stream::default();
+            if !open.joined_late {
+                stream.start(position);
+            }
+            stream
+        });
+        Self {
+            streams,
+            twin: None,
+            peer: open.peer,
+            last: open.at,
+            held: 0,
+            scheduled: false,
+            promised: false,
+            closed: false,
+            tells: false,
+            stage: Stage::Opening(Box::default(), Box::new(open)),
+        }
+    }
+
+    /// Role of the observed end, once it is known.
+    pub(super) fn side(&self) -> Option<Side> {
+        match &self.stage {
+            Stage::Opening(..) => None,
+            Stage::Decided(_, connection) => Some(connection.side),
+        }
+    }
+
+    /// Local and remote address and network namespace.
+    pub(super) fn addresses(&self) -> (&Address, &Address, u32) {
+        match &self.stage {
+            Stage::Opening(_, open) => (&open.local, &open.remote, open.netns),
+            Stage::Decided(_, connection) => match connection.side {
+                Side::Server => (&connection.server, &connection.client, connection.netns),
+                Side::Client => (&connection.client, &connection.server, connection.netns),
+            },
+        }
+    }
+
+    /// The process that owns the socket.
+    pub(super) fn process(&self) -> &ProcessRef {
+        match &self.stage {
+            Stage::Opening(_, open) => &open.process,
+            Stage::Decided(_, connection) => &connection.process,
+        }
+    }
+
+    /// Names the other end.
+    pub(super) fn set_twin(&mut self, socket: SocketId, process: ProcessRef, tells: bool) {
+        if let Stage::Decided(_, connection) = &mut self.stage {
+            let mut named = Connection::clone(connection);
+            named.peer_process = Some(process.clone());
+            *connection = Arc::new(named);
+        }
+        self.twin = Some(Box::new(Twin {
+            socket,
+            process,
+            tells,
+            silent: false,
+        }));
+    }
+
+    /// Whether exchanges are under way.
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(&self.stage, Stage::Decided(session, _) if session.is_waiting())
+    }
+
+    /// Whether operations were told in part.
+    pub(super) fn has_promise(&self) -> bool {
+        self.streams.iter().any(Stream::has_promise)
+    }
+
+    pub(super) fn data(&mut self, data: &SocketData<'_>, env: &mut Environment<'_>) {
+        self.last = data.at;
+        let length = data.bytes.len() as u64;
+        self.keep_promise(data.direction.flip(), data.at, env);
+        self.stream(data.direction).start(data.position);
+        if !self.stream(data.direction).continues(data.position, data.end) {
+            self.keep_promise(data.direction, data.at, env);
+        }
+        let budget = env.limits.budget_bytes;
+        let advance = self
+            .stream(data.direction)
+            .advance(data.position, length, data.end, data.turn, budget);
+        if advance.missing > 0 {
+            let gap = Gap {
+                at: data.at,
+                length: advance.missing,
+                loss: advance.loss,
+            };
+            self.gap(data.direction, gap, env);
+        }
+        if advance.known > 0 {
+            env.stats.overlaps += 1;
+            env.stats.overlap_bytes += advance.known;
+        }
+        let bytes = data.bytes.get(advance.known as usize..).unwrap_or_default();
+        if !bytes.is_empty() {
+            let chunk = Chunk {
+                at: data.at,
+                turn: data.turn && advance.known == 0,
+                bytes,
+            };
+            self.bytes(data.direction, &chunk, env);
+        }
+        if data.eof {
+            self.keep_promise(data.direction, data.at, env);
+            self.eof(data.direction, data.at, env);
+        }
+    }
+
+    fn stream(&mut self, direction: Direction) -> &mut Stream {
+        let [egress, ingress] = &mut self.streams;
+        match direction {
+            Direction::Egress => egress,
+            Direction::Ingress => ingress,
+        }
+    }
+
+    /// The rest of an operation has passed unseen.
+    fn keep_promise(&mut self, direction: Direction, at: Timestamp, env: &mut Environment<'_>) {
+        let length = self.stream(direction).take_promise();
+        if length > 0 {
+            self.gap(
+                direction,
+                Gap {
+                    at,
+                    length,
+                    loss: false,
+                },
+                env,
+            );
+        }
+    }
+
+    /// Accounts for the rest of operations that were told in part.
+    pub(super) fn keep_promises(&mut self, env: &mut Environment<'_>) {
+        let at = self.last;
+        self.keep_promise(Direction::Egress, at, env);
+        self.keep_promise(Direction::Ingress, at, env);
+    }
+
+    fn gap(&mut self, direction: Direction, gap: Gap, env: &mut Environment<'_>) {
+        if gap.loss {
+            env.stats.gaps += 1;
+            env.stats.gap_bytes += gap.length;
+        } else {
+            env.stats.skipped_bytes += gap.length;
+        }
+        match &mut self.stage {
+            Stage::Opening(opening, _) => opening.gap(direction, gap.length),
+            Stage::Decided(session, connection) => {
+                let way = way(connection.side, direction);
+                session.gap(way, gap, &mut context(connection, env));
+            }
+        }
+    }
+
+    fn bytes(&mut self, direction: Direction, chunk: &Chunk<'_>, env: &mut Environment<'_>) {
+        match &mut self.stage {
+            Stage::Decided(session, connection) => {
+                let way = way(connection.side, direction);
+                session.bytes(way, chunk, &mut context(connection, env));
+            }
+            Stage::Opening(opening, _) => {
+                let decision = opening.bytes(direction, chunk.bytes, chunk.turn, chunk.at);
+                self.decide(decision, direction, chunk, env);
+            }
+        }
+    }
+
+    /// The protocol has become known: builds the session and gives it what was kept back.
+    fn decide(
+        &mut self,
+        decision: Decision,
+        direction: Direction,
+        chunk: &Chunk<'_>,
+        env: &mut Environment<'_>,
+    ) {
+        let side = match decision {
+            Decision::Wait => return,
+            Decision::Http1(side) => side,
+            Decision::Http2 if direction == Direction::Ingress => Side::Server,
+            Decision::Http2 | Decision::Tls | Decision::Other => Side::Client,
+        };
+        let Stage::Opening(opening, open) = &mut self.stage else {
+            return;
+        };
+        let joined_late = open.joined_late;
+        let connection = connection(open, side, self.twin.as_deref());
+        let halves = std::mem::take(&mut opening.halves);
+        let session = match decision {
+            Decision::Http1(_) => {
+                env.stats.http1_connections += 1;
+                let [egress, ingress] = &halves;
+                let (requests, responses) = match side {
+                    Side::Server => (ingress, egress),
+                    Side::Client => (egress, ingress),
+                };
+                let lost = [
+                    joined_late || requests.incomplete,
+                    joined_late || responses.incomplete,
+                ];
+                Session::Http1(Box::new(Http1::new(lost)))
+            }
+            Decision::Http2 => {
+                env.stats.http2_connections += 1;
+                Session::Opaque
+            }
+            Decision::Tls => {
+                env.stats.tls_connections += 1;
+                Session::Opaque
+            }
+            Decision::Other | Decision::Wait => {
+                env.stats.other_connections += 1;
+                Session::Opaque
+            }
+        };
+        self.stage = Stage::Decided(session, Arc::new(connection));
+        // The other direction's bytes came first.
+        let [egress, ingress] = halves;
+        let order = match direction {
+            Direction::Egress => [(Direction::Ingress, ingress), (Direction::Egress, egress)],
+            Direction::Ingress => [(Direction::Egress, egress), (Direction::Ingress, ingress)],
+        };
+        for (direction, half) in order {
+            let kept = half.prefix.len().saturating_sub(chunk.bytes.len());
+            // Bytes of the present chunk keep their time.
+            let (before, now) = match half.prefix.split_at_checked(kept) {
+                Some((before, now)) if half.prefix.ends_with(chunk.bytes) => (before, now),
+                _ => (&*half.prefix, Default::default()),
+            };
+            for (bytes, at, turn) in [
+                (before, half.at, half.turn),
+                (now, chunk.at, half.turn && before.is_empty()),
+            ] {
+                if !bytes.is_empty() {
+                    self.bytes(direction, &Chunk { at, turn, bytes }, env);
+                }
+            }
+        }
+    }
+
+    fn eof(&mut self, direction: Direction, at: Timestamp, env: &mut Environment<'_>) {
+        if let Stage::Decided(session, connection) = &mut self.stage {
+            let way = way(connection.side, direction);
+            session.eof(way, at, &mut context(connection, env));
+        }
+    }
+
+    /// The socket has reported its end.
+    pub(super) fn closed(&mut self, close: &SocketClose, env: &mut Environment<'_>) {
+        self.last = close.at;
+        self.keep_promises(env);
+        let budget = env.limits.budget_bytes;
+        for (direction, position) in [Direction::Egress, Direction::Ingress]
+            .into_iter()
+            .zip(close.positions)
+        {
+            self.stream(direction).start(position);
+            let advance = self
+                .stream(direction)
+                .advance(position, 0, position, false, budget);
+            if advance.missing > 0 {
+                let gap = Gap {
+                    at: close.at,
+                    length: advance.missing,
+                    loss: advance.loss,
+                };
+                self.gap(direction, gap, env);
+            }
+        }
+        if let Some(kernel) = close.kernel_bytes {
+            if kernel == close.positions {
+                env.stats.reconciled_connections += 1;
+            } else {
+                env.stats.unreconciled_connections += 1;
+            }
+        }
+        self.eof(Direction::Ingress, close.at, env);
+        self.eof(Direction::Egress, close.at, env);
+        self.end(env);
+    }
+
+    /// No more events will come: emits what is pending.
+    pub(super) fn end(&mut self, env: &mut Environment<'_>) {
+        self.keep_promises(env);
+        match &mut self.stage {
+            Stage::Opening(..) => env.stats.undecided_connections += 1,
+            Stage::Decided(session, connection) => {
+                let silent = silent(&self.streams, connection.side, env.limits.budget_bytes);
+                session.close(silent, &mut context(connection, env));
+            }
+        }
+    }
+
+    /// Nothing has happened for a while.
+    pub(super) fn idle(&mut self, env: &mut Environment<'_>) {
+        if let Stage::Decided(session, connection) = &mut self.stage {
+            let silent = silent(&self.streams, connection.side, env.limits.budget_bytes);
+            session.idle(silent, &mut context(connection, env));
+        }
+    }
+
+    /// Bytes of memory, roughly.
+    pub(super) fn memory(&self) -> usize {
+        let stage = match &self.stage {
+            Stage::Opening(opening, _) => opening.memory() + size_of::<SocketOpen>(),
+            Stage::Decided(session, _) => session.memory() + size_of::<Connection>(),
+        };
+        size_of::<Self>() + stage + self.twin.as_ref().map_or(0, |_| size_of::<Twin>())
+    }
+}
+
+fn context<'a>(connection: &'a Arc<Connection>, env: &'a mut Environment<'_>) -> Context<'a> {
+    Context {
+        connection,
+        redactor: env.redactor,
+        limits: env.limits,
+        stats: env.stats,
+        out: env.out,
+    }
+}
+
+fn way(side: Side, direction: Direction) -> Way {
+    match (side, direction) {
+        (Side::Server, Direction::Ingress) | (Side::Client, Direction::Egress) => Way::Request,
+        (Side::Server, Direction::Egress) | (Side::Client, Direction::Ingress) => Way::Response,
+    }
+}
+
+/// Which ways the source has stopped to copy, requests first.
+fn silent(streams: &[Stream; 2], side: Side, budget: u64) -> [bool; 2] {
+    let [egress, ingress] = streams.each_ref().map(|stream| stream.is_silent(budget));
+    match side {
+        Side::Server => [ingress, egress],
+        Side::Client => [egress, ingress],
+    }
+}
+
+/// The announcement as the connection of exchanges; its addresses and names are taken over.
+fn connection(open: &mut SocketOpen, side: Side, twin: Option<&Twin>) -> Connection {
+    let take = |address: &mut Address| std::mem::replace(address, Address::Unix(String::new()));
+    let (local, remote) = (take(&mut open.local), take(&mut open.remote));
+    let (server, client) = match side {
+        Side::Server => (local, remote),
+        Side::Client => (remote, local),
+    };
+    Connection {
+        socket: open.socket,
+        side,
+        server,
+        client,
+        netns: open.netns,
+        process: open.process.clone(),
+        peer_process: twin.map(|twin| twin.process.clone()),
+        joined_late: open.joined_late,
+        tls: open.tls,
+    }
+}

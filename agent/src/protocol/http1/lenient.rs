@@ -1,0 +1,208 @@
+//! Heads that break RFC 9112 in ways that servers in the field put up with.
+//!
+//! In: a head up to and including its empty line. Out: [`Parsed`] with the deviations as facts: folded lines,
+//! white space in front of the colon, targets with spaces or bytes beyond ASCII, more than [`MAX_FIELDS`] fields.
+//! Lines that are no field at all are left out. Linear in the length of the head.
+
+use std::ops::Range;
+
+use super::{
+    head::{Fields, Kind, Line, MAX_FIELDS, Parsed},
+    lengths::Lengths,
+};
+use crate::exchange::Facts;
+
+/// Parses what the strict parser refused; `None` if the first line is not one of HTTP/1.
+pub(super) fn parse(kind: Kind, head: &[u8]) -> Option<Parsed> {
+    let mut lines = Lines { head, at: 0 };
+    let first = lines.next()?;
+    let (line, minor) = first_line(kind, head.get(first.clone())?)?;
+    let mut facts = Facts::default();
+    let mut fields = Fields::new();
+    let mut lengths = Lengths::default();
+    let mut cut = false;
+    let mut open: Option<(Range<usize>, Range<usize>)> = None;
+    for line in lines {
+        let text = head.get(line.clone())?;
+        if matches!(text.first(), Some(b' ' | b'\t')) {
+            facts = facts.with(Facts::OBSOLETE_FOLD);
+            if let Some((_, value)) = &mut open {
+                value.end = line.end;
+            }
+            continue;
+        }
+        close(&mut open, head, &mut fields, &mut lengths, &mut cut);
+        let Some(colon) = memchr::memchr(b':', text) else {
+            continue;
+        };
+        let name = text.get(..colon)?;
+        let trimmed = name.trim_ascii_end().len();
+        if trimmed == 0 {
+            continue;
+        }
+        if trimmed < name.len() {
+            facts = facts.with(Facts::SPACE_BEFORE_COLON);
+        }
+        let start = line.start;
+        open = Some((start..start + trimmed, start + colon + 1..line.end));
+    }
+    close(&mut open, head, &mut fields, &mut lengths, &mut cut);
+    if bare_line_feed(head) {
+        facts = facts.with(Facts::BARE_LF);
+    }
+    Some(Parsed {
+        length: head.len(),
+        line,
+        minor,
+        fields,
+        facts: facts.with(lengths.facts),
+        lengths,
+        cut,
+    })
+}
+
+/// Finishes the field that folded lines may have extended.
+fn close(
+    open: &mut Option<(Range<usize>, Range<usize>)>,
+    head: &[u8],
+    fields: &mut Fields,
+    lengths: &mut Lengths,
+    cut: &mut bool,
+) {
+    let Some((name, mut value)) = open.take() else {
+        return;
+    };
+    let text = head.get(value.clone()).unwrap_or_default();
+    value.start += text.len() - text.trim_ascii_start().len();
+    let text = text.trim_ascii();
+    value.end = value.start + text.len();
+    lengths.field(head.get(name.clone()).unwrap_or_default(), text);
+    if fields.len() < MAX_FIELDS {
+        fields.push((narrow(name), narrow(value)));
+    } else {
+        *cut = true;
+    }
+}
+
+fn narrow(range: Range<usize>) -> Range<u32> {
+    range.start as u32..range.end as u32
+}
+
+/// The first line of a message and its minor version.
+pub(super) fn first_line(kind: Kind, line: &[u8]) -> Option<(Line, u8)> {
+    let line = line.trim_ascii_end();
+    match kind {
+        Kind::Response => {
+            let rest = line.strip_prefix(b"HTTP/1.")?;
+            let (&minor, rest) = rest.split_first()?;
+            let rest = rest.trim_ascii_start();
+            let digits = rest.get(..3)?;
+            if !minor.is_ascii_digit() || rest.get(3).is_some_and(|&b| b != b' ') {
+                return None;
+            }
+            let code = digits.iter().try_fold(0_u16, |code, &digit| {
+                digit
+                    .is_ascii_digit()
+                    .then(|| code * 10 + u16::from(digit - b'0'))
+            })?;
+            (code >= 100).then_some((Line::Status(code), (minor - b'0').min(1)))
+        }
+        Kind::Request => {
+            let version = memchr::memmem::rfind(line, b"HTTP/1.")?;
+            let minor = match line.get(version + 7..)? {
+                [digit] if digit.is_ascii_digit() => (digit - b'0').min(1),
+                _ => return None,
+            };
+            let method = line.iter().position(|&b| b == b' ' || b == b'\t')?;
+            let is_token = line
+                .get(..method)?
+                .iter()
+                .all(|&b| b.is_ascii_graphic() && b != b'"');
+            let target = line.get(method..version)?;
+            let start = method + (target.len() - target.trim_ascii_start().len());
+            let target = target.trim_ascii();
+            if method == 0 || !is_token || target.is_empty() || !line.get(version - 1)?.is_ascii_whitespace()
+            {
+                return None;
+            }
+            let end = start + target.len();
+            Some((Line::Request(narrow(0..method), narrow(start..end)), minor))
+        }
+    }
+}
+
+/// Lines without their ends, up to the empty one.
+struct Lines<'a> {
+    head: &'a [u8],
+    at: usize,
+}
+
+impl Iterator for Lines<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        let rest = self.head.get(self.at..)?;
+        let length = memchr::memchr(b'\n', rest)?;
+        let start = self.at;
+        self.at += length + 1;
+        let line = rest.get(..length)?;
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        (!line.is_empty()).then(|| start..start + line.len())
+    }
+}
+
+fn bare_line_feed(head: &[u8]) -> bool {
+    memchr::memchr_iter(b'\n', head).any(|at| at == 0 || head.get(at - 1) != Some(&b'\r'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::head::tests::{head, texts},
+        *,
+    };
+
+    #[test]
+    fn folded_lines_belong_to_their_field() {
+        let bytes = b"GET / HTTP/1.1\r\nA: one\r\n  two\r\nB: c\r\n\r\n";
+        let parsed = head(Kind::Request, bytes);
+        assert!(parsed.facts.has(Facts::OBSOLETE_FOLD));
+        assert_eq!(
+            texts(&parsed, bytes),
+            [("A".into(), "one\r\n  two".into()), ("B".into(), "c".into())]
+        );
+    }
+
+    #[test]
+    fn space_before_the_colon_still_frames() {
+        let bytes = b"POST / HTTP/1.1\r\nContent-Length : 5\r\n\r\n";
+        let parsed = head(Kind::Request, bytes);
+        assert!(parsed.facts.has(Facts::SPACE_BEFORE_COLON));
+        assert_eq!(parsed.lengths.rule(), super::super::lengths::Rule::Length(5));
+    }
+
+    #[test]
+    fn odd_targets_are_kept() {
+        for target in ["/a b c", "/caf\u{e9}", "/x\u{7f}"] {
+            let text = format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n");
+            let parsed = head(Kind::Request, text.as_bytes());
+            let Line::Request(_, range) = parsed.line else {
+                panic!()
+            };
+            assert_eq!(&text[range.start as usize..range.end as usize], target);
+        }
+    }
+
+    #[test]
+    fn many_fields_are_cut_and_obeyed() {
+        let mut text = String::from("POST / HTTP/1.1\r\n");
+        for i in 0..200 {
+            text.push_str(&format!("X-{i}: y\r\n"));
+        }
+        text.push_str("Content-Length: 7\r\n\r\n");
+        let parsed = head(Kind::Request, text.as_bytes());
+        assert!(parsed.cut);
+        assert_eq!(parsed.fields.len(), MAX_FIELDS);
+        assert_eq!(parsed.lengths.rule(), super::super::lengths::Rule::Length(7));
+    }
+}

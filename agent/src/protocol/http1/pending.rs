@@ -1,0 +1,202 @@
+//! An exchange under way: what is known of it, built in place.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::head::{Line, Parsed};
+use crate::{
+    clock::Timestamp,
+    exchange::{Completeness, Exchange, Facts, Head, Protocol, Request, Response},
+    protocol::{body::Sample, session::Context},
+};
+
+/// How far a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Nothing of it was seen.
+    None,
+    /// Its head was seen, its end was not.
+    Open,
+    /// It has ended.
+    Done,
+}
+
+/// One exchange under way.
+#[derive(Debug)]
+pub(super) struct Pending {
+    exchange: Exchange,
+    pub(super) request: Phase,
+    pub(super) response: Phase,
+    request_body: Sample,
+    response_body: Sample,
+    /// When the last known byte of the request passed.
+    request_end: Timestamp,
+    /// When the response started, and when its last known byte passed.
+    response_start: Timestamp,
+    response_end: Timestamp,
+    /// Its request started where nothing can have been outstanding.
+    pub(super) quiet: bool,
+    /// Its place in the order of requests is certain.
+    pub(super) sure: bool,
+    /// A request before it may be unanswered, unless responses turn out to be lost too.
+    pub(super) doubt: bool,
+    /// Bytes of it were lost.
+    pub(super) loss: bool,
+    /// The connection ended inside of it.
+    pub(super) truncated: bool,
+    /// Bytes of heads it holds.
+    head_bytes: usize,
+}
+
+impl Pending {
+    /// Without request or response.
+    pub(super) fn new(at: Timestamp, minor: u8, cx: &Context<'_>) -> Box<Self> {
+        Box::new(Self {
+            exchange: Exchange {
+                connection: cx.connection.clone(),
+                number: 0,
+                protocol: if minor == 0 {
+                    Protocol::Http10
+                } else {
+                    Protocol::Http11
+                },
+                started: at,
+                latency: None,
+                duration: None,
+                request: None,
+                response: None,
+                completeness: Completeness::Complete,
+                facts: Facts::default(),
+            },
+            request: Phase::None,
+            response: Phase::None,
+            request_body: Sample::default(),
+            response_body: Sample::default(),
+            request_end: at,
+            response_start: at,
+            response_end: at,
+            quiet: false,
+            sure: false,
+            doubt: false,
+            loss: false,
+            truncated: false,
+            head_bytes: 0,
+        })
+    }
+
+    /// Takes the request head.
+    pub(super) fn set_request(&mut self, parsed: Parsed, mut bytes: Vec<u8>, cx: &Context<'_>) {
+        let Line::Request(method, target) = &parsed.line else {
+            return;
+        };
+        let credentials = cx.redactor.request(&mut bytes, target, &parsed.fields);
+        let target = text(&bytes, target);
+        if !target.starts_with('/') && target.contains("://") {
+            self.exchange.facts = self.exchange.facts.with(Facts::ABSOLUTE_FORM);
+        }
+        self.exchange.facts = self.exchange.facts.with(parsed.facts);
+        self.head_bytes += bytes.len();
+        self.exchange.request = Some(Request {
+            method: text(&bytes, method),
+            target,
+            head: head(parsed, bytes),
+            body: Default::default(),
+            credentials,
+        });
+        self.request = Phase::Open;
+    }
+
+    /// Takes the response head.
+    pub(super) fn set_response(
+        &mut self,
+        status: u16,
+        parsed: Parsed,
+        mut bytes: Vec<u8>,
+        at: Timestamp,
+        cx: &Context<'_>,
+    ) {
+        cx.redactor.response(&mut bytes, &parsed.fields);
+        self.exchange.facts = self.exchange.facts.with(parsed.facts);
+        self.head_bytes += bytes.len();
+        self.exchange.response = Some(Response {
+            status,
+            head: head(parsed, bytes),
+            body: Default::default(),
+        });
+        self.response_start = at;
+        self.response_end = at;
+        self.response = Phase::Open;
+    }
+
+    /// The body of a message, to add to.
+    pub(super) fn body(&mut self, response: bool) -> &mut Sample {
+        if response {
+            &mut self.response_body
+        } else {
+            &mut self.request_body
+        }
+    }
+
+    /// Notes when bytes of a message passed.
+    pub(super) fn touch(&mut self, response: bool, at: Timestamp) {
+        if response {
+            self.response_end = at;
+        } else {
+            self.request_end = at;
+        }
+    }
+
+    pub(super) fn method(&self) -> Option<&str> {
+        self.exchange.request.as_ref().map(|request| &*request.method)
+    }
+
+    pub(super) fn add(&mut self, facts: Facts) {
+        self.exchange.facts = self.exchange.facts.with(facts);
+    }
+
+    /// Bytes it holds.
+    pub(super) fn held(&self) -> usize {
+        self.head_bytes + self.request_body.held() + self.response_body.held()
+    }
+
+    /// The exchange, with what is known.
+    pub(super) fn finish(self: Box<Self>, number: u64) -> Exchange {
+        let this = *self;
+        let mut exchange = this.exchange;
+        exchange.number = number;
+        exchange.completeness = match (&exchange.request, &exchange.response) {
+            (None, _) => Completeness::Lost,
+            _ if this.loss => Completeness::Lost,
+            _ if this.truncated => Completeness::Truncated,
+            (_, None) => Completeness::NoResponse,
+            _ => Completeness::Complete,
+        };
+        if let Some(request) = &mut exchange.request {
+            request.body = this.request_body.finish();
+        }
+        if let Some(response) = &mut exchange.response {
+            response.body = this.response_body.finish();
+            exchange.duration = Some(this.response_end.since(exchange.started));
+            if exchange.request.is_some() {
+                exchange.latency = Some(this.response_start.since(this.request_end));
+            }
+        }
+        exchange
+    }
+}
+
+fn head(parsed: Parsed, bytes: Vec<u8>) -> Head {
+    Head {
+        buffer: Bytes::from(bytes),
+        fields: parsed.fields,
+        cut: parsed.cut,
+    }
+}
+
+fn text(bytes: &[u8], range: &Range<u32>) -> Box<str> {
+    let bytes = bytes
+        .get(range.start as usize..range.end as usize)
+        .unwrap_or_default();
+    String::from_utf8_lossy(bytes).into()
+}
