@@ -5,9 +5,10 @@ use serde_json::Value;
 use super::{
     Context, Failure,
     output::{self, Format},
-    query::{self, ago, at, time_of},
+    query::{self, at},
     source::Topic,
     table::{self, Column, Kind},
+    time::{self, ago},
 };
 use crate::clock::Timestamp;
 
@@ -103,7 +104,7 @@ fn cells(row: &Value, now: Timestamp) -> Vec<String> {
             .map_or_else(dash, |ms| format!("{ms:.1}")),
         text(row, "auth.verdict"),
         sensitive(at(row, "sensitive")),
-        ago(time_of(row, "last_seen"), now),
+        ago(time::of(at(row, "last_seen")), now),
     ]
 }
 

@@ -22,6 +22,7 @@ mod source;
 mod status;
 mod table;
 mod terminal;
+mod time;
 mod workloads;
 
 use std::{

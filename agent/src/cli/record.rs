@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Context, Failure, query};
+use super::{Context, Failure, time};
 
 const EXAMPLES: &str = "EXAMPLES:
   apiarist record -o shop.apr --duration 1m";
@@ -15,7 +15,7 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// Stop after this time, such as 30s or 10m; without it, on SIGINT
-    #[arg(long, value_name = "SPAN", value_parser = query::span)]
+    #[arg(long, value_name = "SPAN", value_parser = time::span)]
     duration: Option<Duration>,
 }
 

@@ -5,18 +5,17 @@
 
 use std::{io::Write, path::PathBuf, time::Duration};
 
-use serde_json::Value;
-
 use super::{
     Context, Failure, Terminal,
     doctor::{HostFacts, Outcome, diagnose},
-    endpoints::text,
-    logging, query,
+    logging,
     status::size,
     table::{shorten, visible},
+    time,
 };
 use crate::{
     config::{AlertTarget, Config, RunOptions, Scope, default_store},
+    inventory::EndpointView,
     status::Status,
 };
 
@@ -43,7 +42,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "-|FILE")]
     alerts: Option<PathBuf>,
     /// Stop after this time, such as 30s or 10m; without it, on SIGINT or SIGTERM
-    #[arg(long, value_name = "SPAN", value_parser = query::span)]
+    #[arg(long, value_name = "SPAN", value_parser = time::span)]
     duration: Option<Duration>,
     /// Observe only sockets with this local or remote port
     #[arg(long, value_name = "PORT", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
@@ -155,29 +154,28 @@ fn start(options: RunOptions, _context: &mut Context<'_>) -> Result<(), Failure>
 }
 
 /// One line for a new endpoint, fitted to the terminal.
-#[expect(dead_code, reason = "called by the pipeline's console")]
-pub(crate) fn announce(out: &mut dyn Write, terminal: Terminal, row: &Value) -> Result<(), Failure> {
-    let what = match text(row, "operation") {
-        operation if operation != "-" => operation,
-        _ => text(row, "template"),
-    };
+#[cfg_attr(not(test), expect(dead_code, reason = "called by the pipeline's console"))]
+pub(crate) fn announce(
+    out: &mut dyn Write,
+    terminal: Terminal,
+    endpoint: &EndpointView,
+) -> Result<(), Failure> {
+    let what = endpoint.operation.as_ref().unwrap_or(&endpoint.template);
     let line = format!(
         "new endpoint  {:<7} {}  {}",
-        text(row, "method"),
-        visible(&what),
-        text(row, "workload")
+        visible(&endpoint.method),
+        visible(what),
+        visible(&endpoint.workload)
     );
-    Ok(writeln!(
-        out,
-        "{}",
-        terminal
-            .width
-            .map_or_else(|| line.clone(), |width| shorten(&line, width))
-    )?)
+    match terminal.width {
+        Some(width) => writeln!(out, "{}", shorten(&line, width))?,
+        None => writeln!(out, "{line}")?,
+    }
+    Ok(())
 }
 
 /// What a run came to, in a few words.
-#[expect(dead_code, reason = "called by the pipeline's console")]
+#[cfg_attr(not(test), expect(dead_code, reason = "called by the pipeline's console"))]
 pub(crate) fn summarise(out: &mut dyn Write, status: &Status, endpoints: usize) -> Result<(), Failure> {
     let lost: u64 = status.lost.values().sum();
     let uptime = Duration::from_secs(status.uptime as u64);
@@ -186,7 +184,7 @@ pub(crate) fn summarise(out: &mut dyn Write, status: &Status, endpoints: usize) 
         "{endpoints} endpoints, {} exchanges, {} in {}; {}",
         status.exchanges,
         size(status.bytes),
-        query::show_span(uptime),
+        time::show_span(uptime),
         match lost {
             0 => "nothing lost".to_owned(),
             _ => "some was lost: see `apiarist status`".to_owned(),
@@ -266,5 +264,50 @@ mod tests {
             "{sentence}"
         );
         assert_eq!(sentence.lines().count(), 1);
+    }
+
+    #[test]
+    fn a_run_is_summed_up_in_one_line() {
+        let mut status = Status {
+            uptime: 61.0,
+            exchanges: 12,
+            bytes: 2048,
+            ..Status::default()
+        };
+        let mut out = Vec::new();
+        summarise(&mut out, &status, 3).unwrap();
+        status.lost.insert("ring_full_events".into(), 1);
+        summarise(&mut out, &status, 3).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "3 endpoints, 12 exchanges, 2.0 KiB in 1m 1s; nothing lost\n\
+             3 endpoints, 12 exchanges, 2.0 KiB in 1m 1s; some was lost: see `apiarist status`\n"
+        );
+    }
+
+    #[test]
+    fn a_new_endpoint_is_one_line_that_fits() {
+        let row = serde_json::json!({
+            "id": "aa11000000000000", "workload": "shop\u{1b}[31m", "workload_id": "w1", "kind": "rest", "method": "GET",
+            "template": format!("/{}", "x".repeat(100)), "operation": null, "hosts": [], "hits": 1, "first_seen": "",
+            "last_seen": "", "state": "new", "exposure": "host",
+            "auth": {"verdict": "unknown", "schemes": [], "rates": {}}, "sensitive": [], "status": {},
+            "latency_ms": {"p50": null, "p90": null, "p99": null}, "callers": [], "owner": null, "risk": null,
+            "spec": "unknown", "completeness": {"complete": 1, "no_response": 0, "lost": 0, "truncated": 0},
+            "parameters": [],
+        });
+        let endpoint: EndpointView = serde_json::from_value(row).unwrap();
+        let mut out = Vec::new();
+        let narrow = Terminal {
+            width: Some(60),
+            colour: false,
+        };
+        announce(&mut out, narrow, &endpoint).unwrap();
+        announce(&mut out, Terminal::PLAIN, &endpoint).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0].chars().count(), 60);
+        assert!(lines[1].ends_with(r"shop\u{1b}[31m"), "{text}");
     }
 }

@@ -5,9 +5,9 @@ use std::io::Write;
 use super::{
     Context, Failure,
     output::{self, Format},
-    query::show_span,
     source::{self, Topic},
     table::{self, Column, Kind, visible},
+    time::show_span,
 };
 use crate::status::{Coverage, Status};
 

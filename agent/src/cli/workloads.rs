@@ -6,9 +6,10 @@ use super::{
     Context, Failure,
     endpoints::text,
     output::{self, Format},
-    query::{self, ago, time_of},
+    query::{self, at},
     source::Topic,
     table::{self, Column, Kind},
+    time::{self, ago},
 };
 use crate::clock::Timestamp;
 
@@ -79,7 +80,7 @@ fn cells(row: &Value, now: Timestamp) -> Vec<String> {
         text(row, "kind"),
         text(row, "endpoints"),
         text(row, "hits"),
-        ago(time_of(row, "last_seen"), now),
+        ago(time::of(at(row, "last_seen")), now),
         runs.unwrap_or_else(|| "-".to_owned()),
     ]
 }

@@ -3,7 +3,8 @@
 //! In: rows with opaque records (JSON bytes that their owners encode), in batches. Out: the same rows. One agent
 //! writes ([`Store`]); any number of readers ([`Reader`]) look at it meanwhile, or after the writer was killed. The
 //! journal is a write-ahead log and a batch is one transaction, so a crash costs at most the last batch.
-//! The store does not look into records ([`records`] does that at its edge). Refuses to overwrite a database that a newer version wrote.
+//! The tables know nothing of what a record holds; [`records`] does. Refuses to overwrite a database that a newer
+//! version wrote.
 
 mod files;
 mod reader;
