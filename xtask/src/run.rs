@@ -23,10 +23,11 @@ pub(crate) struct Options {
 pub(crate) fn main(options: &Options) -> Result<()> {
     setup::prepare(Purpose::Run)?;
     let root = workspace::root()?;
+    let agent = workspace::target_directory(&root).join("release/apiarist");
+    // Before the build: who lacks the rights should not wait for it.
+    let mut command: Command = as_root(&agent, "watching the kernel")?;
     say("building the agent");
     run(cargo(&root).args(["build", "--release", "--package", "apiarist"]))?;
-    let agent = workspace::target_directory(&root).join("release/apiarist");
-    let mut command: Command = as_root(&agent, "watching the kernel")?;
     command.arg("run").args(&options.arguments);
     say(format!("starting {} run {}", agent.display(), options.arguments.join(" ")).trim_end());
     Err(command.exec()).with_context(|| format!("cannot start {}", agent.display()))
