@@ -16,6 +16,7 @@ pub mod flow;
 pub mod inventory;
 pub mod pipeline;
 pub mod protocol;
+pub mod replay;
 pub mod status;
 pub mod store;
 pub mod workload;

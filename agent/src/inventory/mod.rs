@@ -14,6 +14,7 @@ pub(crate) mod fixture;
 mod kind;
 mod ledger;
 mod limits;
+mod locate;
 pub mod path;
 mod recent;
 mod record;

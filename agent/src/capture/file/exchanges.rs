@@ -18,7 +18,7 @@ use super::{
     Problems, Sink,
     made_up::{Draft, Maker, Message},
 };
-use crate::{clock::Timestamp, exchange::Protocol};
+use crate::{clock::Timestamp, exchange::Protocol, protocol::redact::Redactor};
 
 /// Longest line. Overflow policy: the line is skipped and counted.
 const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
@@ -58,9 +58,9 @@ struct Part {
 }
 
 /// Reads an exchanges file to its end.
-pub(super) fn read(input: impl Read, sink: &mut dyn Sink, problems: &mut Problems) {
+pub(super) fn read(input: impl Read, redactor: &Redactor, sink: &mut dyn Sink, problems: &mut Problems) {
     let mut input = BufReader::with_capacity(256 * 1024, input);
-    let mut maker = Maker::default();
+    let mut maker = Maker::new(redactor);
     let mut line = Vec::new();
     let mut number = 0_u64;
     loop {

@@ -24,7 +24,7 @@ use super::{
     Problems, Sink,
     made_up::{Draft, Maker, Message},
 };
-use crate::{clock::Timestamp, exchange::Protocol};
+use crate::{clock::Timestamp, exchange::Protocol, protocol::redact::Redactor};
 
 /// Bytes of one entry, and of anything else that is read at once. Overflow policy: the archive is read up to
 /// there.
@@ -92,7 +92,7 @@ struct Timings {
 }
 
 /// Reads an archive to its end.
-pub(super) fn read(input: impl Read, sink: &mut dyn Sink, problems: &mut Problems) {
+pub(super) fn read(input: impl Read, redactor: &Redactor, sink: &mut dyn Sink, problems: &mut Problems) {
     let budget = Rc::new(Cell::new(MAX_ENTRY_BYTES));
     let input = BufReader::new(Metered {
         input: BufReader::with_capacity(256 * 1024, input),
@@ -106,7 +106,7 @@ pub(super) fn read(input: impl Read, sink: &mut dyn Sink, problems: &mut Problem
         sink,
         problems,
         budget,
-        maker: Maker::default(),
+        maker: Maker::new(redactor),
         number: 0,
     };
     let mut document = serde_json::Deserializer::from_reader(&mut input);
@@ -126,7 +126,7 @@ struct Entries<'a> {
     sink: &'a mut dyn Sink,
     problems: &'a mut Problems,
     budget: Rc<Cell<u64>>,
-    maker: Maker,
+    maker: Maker<'a>,
     number: u64,
 }
 

@@ -20,12 +20,14 @@ use crate::{
         BODY_SAMPLE_BYTES, Body, Completeness, Connection, Exchange, Facts, Head, Protocol, Request,
         Response, Side,
     },
+    protocol::redact::Redactor,
 };
 
 /// Connections remembered. Overflow policy: all are forgotten, and exchanges open new ones.
 const MAX_CONNECTIONS: usize = 65_536;
 
-/// Field bytes of one head. Overflow policy: the fields beyond are left out and the head says so.
+/// Field bytes of one head, besides a target. Overflow policy: the fields beyond are left out and the head says
+/// so.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// Longest method. Longer ones are an error.
@@ -43,6 +45,8 @@ pub struct FileExchange {
     pub workload: Option<String>,
     /// The client as the file has it.
     pub client: Option<String>,
+    /// The server as the file has it: its name, else its address.
+    pub server: Option<String>,
     /// The target as the file has it.
     pub target: Box<str>,
     /// What was said.
@@ -91,14 +95,24 @@ struct Key {
 }
 
 /// Turns drafts into exchanges.
-#[derive(Debug, Default)]
-pub(super) struct Maker {
+#[derive(Debug)]
+pub(super) struct Maker<'a> {
+    redactor: &'a Redactor,
     connections: HashMap<Key, (Arc<Connection>, u64)>,
     sockets: u64,
     last_at: Timestamp,
 }
 
-impl Maker {
+impl<'a> Maker<'a> {
+    pub(super) fn new(redactor: &'a Redactor) -> Self {
+        Self {
+            redactor,
+            connections: HashMap::new(),
+            sockets: 0,
+            last_at: Timestamp::default(),
+        }
+    }
+
     /// Makes an exchange, or says why not.
     pub(super) fn make(&mut self, draft: Draft) -> Result<FileExchange, String> {
         let Draft {
@@ -136,6 +150,7 @@ impl Maker {
         {
             request.headers.insert(0, ("host".to_owned(), host.clone()));
         }
+        let named = host.clone().or_else(|| server.clone());
         let (connection, number) = self.connection(Key {
             client: client.clone(),
             workload: workload.clone(),
@@ -143,7 +158,6 @@ impl Maker {
             host,
             tls,
         });
-        let target: Box<str> = target.into();
         let exchange = Exchange {
             connection,
             number,
@@ -151,18 +165,8 @@ impl Maker {
             started,
             latency,
             duration,
-            request: Some(Request {
-                method: method.into(),
-                target: target.clone(),
-                head: head(&request.headers),
-                body: body(request),
-                credentials: Default::default(),
-            }),
-            response: status.map(|status| Response {
-                status,
-                head: head(&response.headers),
-                body: body(response),
-            }),
+            request: Some(self.request(method, &target, request)),
+            response: status.map(|status| self.response(status, response)),
             completeness: match status {
                 Some(_) => Completeness::Complete,
                 None => Completeness::NoResponse,
@@ -173,9 +177,35 @@ impl Maker {
             id,
             workload,
             client,
-            target,
+            server: named,
+            target: target.into(),
             exchange,
         })
+    }
+
+    fn request(&self, method: String, target: &str, message: Message) -> Request {
+        let (mut head, mut bytes) = head(target, &message.headers);
+        let range = 0..target.len() as u32;
+        let credentials = self.redactor.request(&mut bytes, &range, &head.fields);
+        head.buffer = Bytes::from(bytes);
+        Request {
+            method: method.into(),
+            target: String::from_utf8_lossy(head.slice(&range)).into(),
+            head,
+            body: body(message),
+            credentials,
+        }
+    }
+
+    fn response(&self, status: u16, message: Message) -> Response {
+        let (mut head, mut bytes) = head("", &message.headers);
+        self.redactor.response(&mut bytes, &head.fields);
+        head.buffer = Bytes::from(bytes);
+        Response {
+            status,
+            head,
+            body: body(message),
+        }
     }
 
     fn connection(&mut self, key: Key) -> (Arc<Connection>, u64) {
@@ -228,24 +258,24 @@ fn address(text: Option<&str>, port: u16) -> Address {
     Address::Ip(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)
 }
 
-fn head(headers: &[(String, String)]) -> Head {
-    let mut buffer = Vec::new();
+/// A head whose buffer begins with `start`, and the buffer, to be masked and put into it.
+fn head(start: &str, headers: &[(String, String)]) -> (Head, Vec<u8>) {
+    let mut buffer = Vec::from(start);
     let mut head = Head::default();
     for (name, value) in headers {
-        if buffer.len() + name.len() + value.len() > MAX_HEAD_BYTES {
+        if buffer.len() + name.len() + value.len() > MAX_TARGET_BYTES + MAX_HEAD_BYTES {
             head.cut = true;
             break;
         }
         let mut add = |text: &str| {
-            // Bounded by `MAX_HEAD_BYTES`.
+            // Bounded by the sizes above.
             let start = buffer.len() as u32;
             buffer.extend_from_slice(text.as_bytes());
             start..buffer.len() as u32
         };
         head.fields.push((add(name), add(value)));
     }
-    head.buffer = Bytes::from(buffer);
-    head
+    (head, buffer)
 }
 
 fn body(message: Message) -> Body {
@@ -291,9 +321,10 @@ mod tests {
 
     #[test]
     fn heads_are_bounded() {
-        let long = vec![("x".to_owned(), "y".repeat(40_000)); 3];
-        let head = head(&long);
-        assert_eq!(head.fields.len(), 1);
+        let long = vec![("x".to_owned(), "y".repeat(40_000)); 9];
+        let (head, bytes) = head("/", &long);
+        assert_eq!(head.fields.len(), 3);
+        assert!(bytes.len() <= MAX_TARGET_BYTES + MAX_HEAD_BYTES);
         assert!(head.cut);
     }
 

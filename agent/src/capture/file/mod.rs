@@ -21,7 +21,7 @@ use std::io::{self, Cursor, Read};
 use flate2::read::MultiGzDecoder;
 
 pub use self::{detect::Format, made_up::FileExchange};
-use crate::event::SocketEvent;
+use crate::{event::SocketEvent, protocol::redact::Redactor};
 
 /// Takes what a file holds.
 pub trait Sink {
@@ -75,21 +75,29 @@ pub struct Report {
     pub problems: Problems,
 }
 
-/// Reads a file to its end.
+/// Reads a file to its end. Credentials in exchanges are masked by `redactor`.
 ///
 /// # Errors
 /// When nothing of it can be read. Damage further inside is in the [`Report`].
-pub fn read(mut input: impl Read + Send, sink: &mut dyn Sink) -> Result<Report, InputError> {
+pub fn read(
+    mut input: impl Read + Send,
+    redactor: &Redactor,
+    sink: &mut dyn Sink,
+) -> Result<Report, InputError> {
     let head = peek(&mut input)?;
     let compressed = head.starts_with(&[0x1f, 0x8b]);
     let input = Cursor::new(head).chain(input);
     if !compressed {
-        return read_plain(input, sink);
+        return read_plain(input, redactor, sink);
     }
-    read_plain(MultiGzDecoder::new(input), sink)
+    read_plain(MultiGzDecoder::new(input), redactor, sink)
 }
 
-fn read_plain(mut input: impl Read + Send, sink: &mut dyn Sink) -> Result<Report, InputError> {
+fn read_plain(
+    mut input: impl Read + Send,
+    redactor: &Redactor,
+    sink: &mut dyn Sink,
+) -> Result<Report, InputError> {
     let head = peek(&mut input)?;
     if head.is_empty() {
         return Err(InputError::Empty);
@@ -100,8 +108,8 @@ fn read_plain(mut input: impl Read + Send, sink: &mut dyn Sink) -> Result<Report
     match format {
         Format::Recording => read_recording(input, sink, &mut problems)?,
         Format::Pcap | Format::PcapNg => pcap::read(input, sink, &mut problems),
-        Format::Har => har::read(input, sink, &mut problems),
-        Format::Exchanges => exchanges::read(input, sink, &mut problems),
+        Format::Har => har::read(input, redactor, sink, &mut problems),
+        Format::Exchanges => exchanges::read(input, redactor, sink, &mut problems),
     }
     Ok(Report { format, problems })
 }

@@ -31,7 +31,7 @@ impl Sink for Taken {
 
 fn take(file: &[u8]) -> (Taken, Result<Report, InputError>) {
     let mut taken = Taken::default();
-    let report = read(file, &mut taken);
+    let report = read(file, &Redactor::new([7; 16]), &mut taken);
     (taken, report)
 }
 
@@ -171,6 +171,7 @@ fn an_exchange_has_what_its_line_says() {
     let FileExchange {
         id,
         workload,
+        server,
         client,
         target,
         exchange,
@@ -179,6 +180,7 @@ fn an_exchange_has_what_its_line_says() {
         (id.as_str(), workload.as_deref(), client.as_deref()),
         ("x1", Some("shop"), Some("10.0.0.7"))
     );
+    assert_eq!(server.as_deref(), Some("api.example.test"));
     assert_eq!(&**target, "/v1/users/42?full=1");
     assert_eq!(exchange.started.0, 1_700_000_000_250_000_000);
     assert_eq!(exchange.duration.unwrap().as_micros(), 3_200);

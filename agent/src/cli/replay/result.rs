@@ -1,0 +1,92 @@
+//! Where the results of a replay go: a store that is filled anew, files, standard output.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    cli::Failure,
+    clock::Timestamp,
+    inventory::Inventory,
+    status::Status,
+    store::{Batch, Store},
+};
+
+/// A store that is to be filled anew. It never takes the place of an agent's.
+pub(super) struct Replacement {
+    store: Store,
+}
+
+impl Replacement {
+    /// Opens the store in `directory`, which must be empty or left by a replay.
+    pub(super) fn open(directory: &Path, max_bytes: u64, now: Timestamp) -> Result<Self, Failure> {
+        let store = Store::open(directory, max_bytes, now)
+            .map_err(Failure::usage)?
+            .store;
+        let contents = store.load().map_err(Failure::usage)?;
+        let is_ours = match contents.status.as_deref().map(serde_json::from_slice::<Status>) {
+            Some(status) => status.is_ok_and(|status| status.tier == 0),
+            None => contents.endpoints.is_empty() && contents.workloads.is_empty(),
+        };
+        if !is_ours {
+            return Err(Failure::usage(format!(
+                "the store {} is that of an agent: name another directory with --store",
+                directory.display()
+            )));
+        }
+        Ok(Self { store })
+    }
+
+    /// Puts an inventory in place of what is there.
+    pub(super) fn save(mut self, inventory: &mut Inventory, status: &Status) -> Result<(), Failure> {
+        let batch = Batch::of(
+            &inventory.take_dirty(),
+            &inventory.take_dirty_workloads(),
+            Some(status),
+        );
+        let saved = self
+            .store
+            .remove_older(Timestamp(u64::MAX))
+            .and_then(|_| self.store.save(&batch));
+        saved.map_err(Failure::usage)
+    }
+}
+
+/// Where a result is written.
+pub(super) enum Target {
+    /// Standard output.
+    Stdout,
+    /// A file.
+    File(PathBuf, File),
+}
+
+impl Target {
+    /// `-` is standard output; a file is made or emptied.
+    pub(super) fn create(path: PathBuf) -> Result<Self, Failure> {
+        if path.as_os_str() == "-" {
+            return Ok(Self::Stdout);
+        }
+        let file = File::create(&path)
+            .map_err(|error| Failure::usage(format!("cannot create {}: {error}", path.display())))?;
+        Ok(Self::File(path, file))
+    }
+
+    /// Writes the result.
+    pub(super) fn write(
+        self,
+        stdout: &mut dyn Write,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        match self {
+            Self::Stdout => Ok(write(stdout)?),
+            Self::File(path, file) => {
+                let mut out = BufWriter::with_capacity(256 * 1024, file);
+                write(&mut out)
+                    .and_then(|()| out.flush())
+                    .map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))
+            }
+        }
+    }
+}
