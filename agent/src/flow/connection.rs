@@ -217,9 +217,9 @@ impl Conn {
     fn gap(&mut self, direction: Direction, gap: Gap, env: &mut Environment<'_>) {
         if gap.loss {
             env.stats.gaps += 1;
-            env.stats.gap_bytes += gap.length;
+            env.stats.gap_bytes = env.stats.gap_bytes.saturating_add(gap.length);
         } else {
-            env.stats.skipped_bytes += gap.length;
+            env.stats.skipped_bytes = env.stats.skipped_bytes.saturating_add(gap.length);
         }
         match &mut self.stage {
             Stage::Opening(opening, _) => opening.gap(direction, gap.length),

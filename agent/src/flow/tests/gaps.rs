@@ -142,7 +142,7 @@ fn a_gap_anywhere_never_pairs_wrongly() {
                         .map(|(_, b)| b.len())
                 };
                 let (spared, total): (usize, usize) = (lengths().take(spared).sum(), lengths().sum());
-                for count in [1, 2, 7, 30, 64, 90, 150, 400] {
+                for count in [1, 2, 30, 90, 400] {
                     for from in spared..total {
                         let out = play_lossy(&parts, request, from, count);
                         assert_pairs(&out, &format!("{pattern} {kinds:?} {request} {from}+{count}"));

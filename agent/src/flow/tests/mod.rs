@@ -1,7 +1,10 @@
 //! Behaviour of the whole path from socket events to exchanges.
 
+mod conformance;
 mod gaps;
+mod hostile;
 mod kit;
 mod semantics;
+mod speed;
 mod splits;
 mod twins;

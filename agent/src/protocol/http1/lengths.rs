@@ -12,7 +12,7 @@ pub(super) struct Lengths {
     content_length: Option<u64>,
     /// `Transfer-Encoding` was present.
     transfer_coding: bool,
-    /// … and named `chunked`.
+    /// … and named `chunked` last.
     chunked: bool,
     /// Whether `text/event-stream` is the type: a response without an end in sight.
     pub(super) event_stream: bool,
@@ -62,20 +62,15 @@ impl Lengths {
     }
 
     fn transfer_encoding(&mut self, value: &[u8]) {
-        let mut codings = 0;
-        for coding in value
+        let mut codings = value
             .split(|&b| b == b',')
             .map(<[u8]>::trim_ascii)
-            .filter(|c| !c.is_empty())
-        {
-            codings += 1;
-            if coding.eq_ignore_ascii_case(b"chunked") && !self.chunked {
-                self.chunked = true;
-            } else {
-                codings += 1;
-            }
-        }
-        if codings != 1 || self.transfer_coding {
+            .filter(|coding| !coding.is_empty());
+        // RFC 9112 §6.3: it frames the body only as the last coding.
+        self.chunked = codings
+            .next_back()
+            .is_some_and(|last| last.eq_ignore_ascii_case(b"chunked"));
+        if !self.chunked || codings.next().is_some() || self.transfer_coding {
             self.facts = self.facts.with(Facts::ODD_TRANSFER_CODING);
         }
         self.transfer_coding = true;
@@ -175,7 +170,7 @@ mod tests {
             (&[("transfer-encoding", "xchunked")], Rule::Unsaid, odd),
             (
                 &[("transfer-encoding", "chunked"), ("transfer-encoding", "x")],
-                Rule::Chunked,
+                Rule::Unsaid,
                 odd,
             ),
         ];

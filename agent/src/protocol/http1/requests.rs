@@ -58,7 +58,10 @@ impl Http1 {
         let rule = parsed.lengths.rule();
         let ambiguous = parsed.lengths.ambiguous();
         self.request_starts(parsed, bytes, at, cx);
+        let method = self.pairing.arriving().and_then(|pending| pending.method());
         let framing = match rule {
+            // RFC 9110 §9.3.6: what follows it belongs to the tunnel.
+            _ if method == Some("CONNECT") => Framing::Length(0),
             Rule::Length(length) => Framing::Length(length),
             Rule::Chunked => Framing::Chunked,
             // RFC 9112 §6.3: a request without a length has no body.
