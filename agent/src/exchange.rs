@@ -143,6 +143,9 @@ pub struct Request {
     /// Request target as sent (path and query, or another form of RFC 9112 §3.2), lossy UTF-8. Query values
     /// known as credentials are masked.
     pub target: Box<str>,
+    /// The target with nothing masked, where that differs and the redactor keeps it: for the operator of a replay,
+    /// who holds the input. Always `None` on a live host.
+    pub sent_target: Option<Box<str>>,
     /// Fields.
     pub head: Head,
     /// Body.

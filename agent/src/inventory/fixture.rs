@@ -139,6 +139,7 @@ impl Call {
             request: Some(Request {
                 method: self.method.into(),
                 target: self.target.into(),
+                sent_target: None,
                 head: head(&self.fields),
                 body: body.clone(),
                 credentials: self.scheme.map(credential).into_iter().collect(),

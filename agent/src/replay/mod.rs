@@ -94,7 +94,7 @@ impl Replay {
             ..flow::Limits::default()
         };
         Self {
-            flows: Flows::new(limits, Redactor::new(KEY)),
+            flows: Flows::new(limits, Redactor::new(KEY).keeping_targets()),
             inventory: Inventory::new(options.inventory),
             workloads: Workloads::default(),
             trace: options.trace.then(Trace::default),
@@ -110,7 +110,7 @@ impl Replay {
 
     /// What masks the credentials of exchanges that a file gives as such.
     pub fn redactor() -> Redactor {
-        Redactor::new(KEY)
+        Redactor::new(KEY).keeping_targets()
     }
 
     /// Whether anything was read so far: events or exchanges.
@@ -172,7 +172,6 @@ struct Given<'a> {
     workload: Option<&'a str>,
     client: Option<&'a str>,
     server: Option<&'a str>,
-    target: &'a str,
 }
 
 impl Sink for Replay {
@@ -203,7 +202,6 @@ impl Sink for Replay {
             workload,
             client,
             server,
-            target,
             exchange,
         } = exchange;
         self.now = self.now.max(exchange.started);
@@ -212,7 +210,6 @@ impl Sink for Replay {
             workload: workload.as_deref(),
             client: client.as_deref(),
             server: server.as_deref(),
-            target: &target,
         };
         self.observe(&exchange, Some(&given));
     }
@@ -221,7 +218,13 @@ impl Sink for Replay {
 fn row(exchange: &Exchange, given: Option<&Given<'_>>, observation: Observation) -> Row {
     let connection = &exchange.connection;
     let request = exchange.request.as_ref();
-    let sent = request.map(|request| request.target.to_string());
+    let target = |request: &Request| {
+        request
+            .sent_target
+            .as_ref()
+            .unwrap_or(&request.target)
+            .to_string()
+    };
     Row {
         id: match given {
             Some(given) => given.id.to_owned(),
@@ -234,7 +237,7 @@ fn row(exchange: &Exchange, given: Option<&Given<'_>>, observation: Observation)
         sensitive: Vec::new(),
         auth: request.map(|request| scheme(request).to_owned()),
         method: request.map(|request| request.method.to_string()),
-        target: given.map(|given| given.target.to_owned()).or(sent),
+        target: request.map(target),
         status: exchange.response.as_ref().map(|response| response.status),
         client: end(given.map(|given| given.client), &connection.client),
         server: end(given.map(|given| given.server), &connection.server),

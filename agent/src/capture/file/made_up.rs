@@ -47,8 +47,6 @@ pub struct FileExchange {
     pub client: Option<String>,
     /// The server as the file has it: its name, else its address.
     pub server: Option<String>,
-    /// The target as the file has it.
-    pub target: Box<str>,
     /// What was said.
     pub exchange: Exchange,
 }
@@ -178,7 +176,6 @@ impl<'a> Maker<'a> {
             workload,
             client,
             server: named,
-            target: target.into(),
             exchange,
         })
     }
@@ -186,11 +183,14 @@ impl<'a> Maker<'a> {
     fn request(&self, method: String, target: &str, message: Message) -> Request {
         let (mut head, mut bytes) = head(target, &message.headers);
         let range = 0..target.len() as u32;
+        let sent_target = self.redactor.sent_target(&bytes, &range);
         let credentials = self.redactor.request(&mut bytes, &range, &head.fields);
         head.buffer = Bytes::from(bytes);
+        let target: Box<str> = String::from_utf8_lossy(head.slice(&range)).into();
         Request {
             method: method.into(),
-            target: String::from_utf8_lossy(head.slice(&range)).into(),
+            sent_target: sent_target.filter(|sent| *sent != target),
+            target,
             head,
             body: body(message),
             credentials,

@@ -29,6 +29,10 @@ impl Sink for Taken {
     }
 }
 
+fn target(exchange: &FileExchange) -> &str {
+    &exchange.exchange.request.as_ref().unwrap().target
+}
+
 fn take(file: &[u8]) -> (Taken, Result<Report, InputError>) {
     let mut taken = Taken::default();
     let report = read(file, &Redactor::new([7; 16]), &mut taken);
@@ -173,7 +177,6 @@ fn an_exchange_has_what_its_line_says() {
         workload,
         server,
         client,
-        target,
         exchange,
     } = &taken.exchanges[0];
     assert_eq!(
@@ -181,7 +184,6 @@ fn an_exchange_has_what_its_line_says() {
         ("x1", Some("shop"), Some("10.0.0.7"))
     );
     assert_eq!(server.as_deref(), Some("api.example.test"));
-    assert_eq!(&**target, "/v1/users/42?full=1");
     assert_eq!(exchange.started.0, 1_700_000_000_250_000_000);
     assert_eq!(exchange.duration.unwrap().as_micros(), 3_200);
     assert_eq!(exchange.completeness, Completeness::Complete);
@@ -206,7 +208,7 @@ fn lines_that_cannot_be_read_are_named_and_skipped() {
     let targets: Vec<(&str, &str)> = taken
         .exchanges
         .iter()
-        .map(|e| (e.id.as_str(), &*e.target))
+        .map(|e| (e.id.as_str(), target(e)))
         .collect();
     assert_eq!(targets, [("2", "/a"), ("7", "/b")]);
     let request = taken.exchanges[1].exchange.request.as_ref().unwrap();
@@ -256,7 +258,7 @@ fn an_archive_gives_its_entries() {
     let [first, second] = &taken.exchanges[..] else {
         panic!("two entries");
     };
-    assert_eq!((first.id.as_str(), &*first.target), ("1", "/v1/items?x=1"));
+    assert_eq!((first.id.as_str(), target(first)), ("1", "/v1/items?x=1"));
     assert_eq!(first.exchange.started.0, 1_700_000_000_250_000_000);
     assert_eq!(first.exchange.latency.unwrap().as_millis(), 8);
     assert_eq!(first.exchange.connection.server.to_string(), "192.0.2.1:443");
@@ -267,7 +269,7 @@ fn an_archive_gives_its_entries() {
     let response = first.exchange.response.as_ref().unwrap();
     assert_eq!(&response.body.sample[..], b"hello");
     assert_eq!(response.head.fields.len(), 0);
-    assert_eq!((second.id.as_str(), &*second.target), ("3", "/"));
+    assert_eq!((second.id.as_str(), target(second)), ("3", "/"));
     assert_eq!(second.exchange.completeness, Completeness::NoResponse);
 }
 

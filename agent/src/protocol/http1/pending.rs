@@ -90,6 +90,7 @@ impl Pending {
         let Line::Request(method, target) = &parsed.line else {
             return;
         };
+        let sent_target = cx.redactor.sent_target(&bytes, target);
         let credentials = cx.redactor.request(&mut bytes, target, &parsed.fields);
         let target = text(&bytes, target);
         if !target.starts_with('/') && target.contains("://") {
@@ -99,6 +100,7 @@ impl Pending {
         self.head_bytes += bytes.len();
         self.exchange.request = Some(Request {
             method: text(&bytes, method),
+            sent_target: sent_target.filter(|sent| *sent != target),
             target,
             head: head(parsed, bytes),
             body: Default::default(),

@@ -28,6 +28,7 @@ pub const MAX_CREDENTIALS: usize = 8;
 #[derive(Clone)]
 pub struct Redactor {
     key: [u8; 16],
+    keeps_targets: bool,
 }
 
 impl std::fmt::Debug for Redactor {
@@ -42,7 +43,26 @@ pub type Credentials = SmallVec<[Credential; 1]>;
 impl Redactor {
     /// With the key that fingerprints are made with. Keep it as long as fingerprints are compared.
     pub const fn new(key: [u8; 16]) -> Self {
-        Self { key }
+        Self {
+            key,
+            keeps_targets: false,
+        }
+    }
+
+    /// Also keeps request targets as they were sent, beside the masked ones. For replays alone.
+    #[must_use]
+    pub const fn keeping_targets(mut self) -> Self {
+        self.keeps_targets = true;
+        self
+    }
+
+    /// The target as it was sent, if that is kept; to be asked for before it is masked.
+    pub fn sent_target(&self, buffer: &[u8], target: &Range<u32>) -> Option<Box<str>> {
+        if !self.keeps_targets {
+            return None;
+        }
+        let sent = buffer.get(target.start as usize..target.end as usize)?;
+        Some(String::from_utf8_lossy(sent).into())
     }
 
     /// Masks the secrets of a request head and reports them.
