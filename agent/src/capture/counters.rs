@@ -20,12 +20,23 @@ pub(crate) struct Values([u64; Counter::COUNT as usize]);
 // SAFETY: an array of integers.
 unsafe impl Pod for Values {}
 
-impl KernelCounters {
-    /// Reads and sums the map: a value per program and CPU. One that cannot be read counts as zero.
-    pub(crate) fn read(map: &PerCpuArray<MapData, Values>) -> Self {
-        let mut sums = Self::default();
-        for slot in 0..map.len() {
-            let Ok(per_cpu) = map.get(&slot, 0) else { continue };
+/// The programs' counters where they count.
+pub struct CounterMap {
+    map: PerCpuArray<MapData, Values>,
+}
+
+impl CounterMap {
+    pub(super) fn new(map: PerCpuArray<MapData, Values>) -> Self {
+        Self { map }
+    }
+
+    /// Reads and sums: a value per program and CPU. One that cannot be read counts as zero.
+    pub fn read(&self) -> KernelCounters {
+        let mut sums = KernelCounters::default();
+        for slot in 0..self.map.len() {
+            let Ok(per_cpu) = self.map.get(&slot, 0) else {
+                continue;
+            };
             for Values(values) in per_cpu.iter() {
                 for (sum, value) in sums.values.iter_mut().zip(values) {
                     *sum = sum.wrapping_add(*value);
@@ -34,7 +45,9 @@ impl KernelCounters {
         }
         sums
     }
+}
 
+impl KernelCounters {
     /// One counter.
     pub fn get(&self, counter: Counter) -> u64 {
         self.values.get(counter as usize).copied().unwrap_or(0)

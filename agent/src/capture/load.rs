@@ -4,7 +4,7 @@
 //! detaches everything. A required program that fails is an error with the verifier's last words; an optional one is
 //! a sentence in `refused`.
 
-use std::{io::BufReader, path::PathBuf};
+use std::{io::BufReader, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result, anyhow, bail};
 use apiarist_common::offsets::{Offsets, Settings};
@@ -15,7 +15,7 @@ use aya::{
 };
 
 use super::{
-    counters::{KernelCounters, Values},
+    counters::{CounterMap, KernelCounters},
     features::Features,
     plan::{AttachKind, AttachPlan, Attachment},
 };
@@ -64,7 +64,7 @@ unsafe impl Pod for Constant<Settings> {}
 /// Programs at work.
 pub struct Attached {
     ebpf: Ebpf,
-    counters: PerCpuArray<MapData, Values>,
+    counters: Arc<CounterMap>,
     /// What is not seen: the plan's blind spots, and those of optional programs that were refused.
     pub blind_spots: Vec<String>,
     /// Optional programs that the kernel refused, and why.
@@ -92,7 +92,12 @@ impl Attached {
 
     /// The programs' counters.
     pub fn counters(&self) -> KernelCounters {
-        KernelCounters::read(&self.counters)
+        self.counters.read()
+    }
+
+    /// The counters themselves, for another thread.
+    pub fn counter_map(&self) -> Arc<CounterMap> {
+        Arc::clone(&self.counters)
     }
 
     /// Verifier instruction counts by program, where the kernel tells (5.16).
@@ -158,12 +163,14 @@ pub fn attach(
         .take_map("COUNTERS")
         .ok_or_else(|| anyhow!("the kernel object has no map COUNTERS"))?;
     let counters = match counters {
-        Map::PerCpuArray(_) => PerCpuArray::try_from(counters).context("cannot read the counters")?,
+        Map::PerCpuArray(_) => {
+            CounterMap::new(PerCpuArray::try_from(counters).context("cannot read the counters")?)
+        }
         _ => bail!("the kernel object's COUNTERS is of another type"),
     };
     Ok(Attached {
         ebpf,
-        counters,
+        counters: Arc::new(counters),
         blind_spots: plan.blind_spots,
         refused,
     })

@@ -12,5 +12,6 @@ pub mod decode;
 pub mod features;
 pub mod file;
 pub mod load;
+pub mod memory;
 pub mod plan;
 pub mod reader;

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     config::{AlertTarget, Config, RunOptions, Scope, default_store},
     inventory::EndpointView,
+    pipeline::{self, Notice},
     status::Status,
 };
 
@@ -145,16 +146,40 @@ fn preflight(facts: &HostFacts) -> Result<(), Failure> {
     }
 }
 
-fn start(options: RunOptions, _context: &mut Context<'_>) -> Result<(), Failure> {
-    let RunOptions { socket, .. } = options;
-    Err(Failure::usage(format!(
-        "cannot serve {}: this build has no pipeline",
-        socket.display()
-    )))
+fn start(options: RunOptions, context: &mut Context<'_>) -> Result<(), Failure> {
+    let (out, terminal) = (&mut *context.out, context.terminal);
+    // An agent does not stop because nobody reads what it prints: after the first failure it is silent.
+    let mut listening = true;
+    let summary = pipeline::run(&options, |notice| {
+        listening = listening && tell(out, terminal, &options, &notice).is_ok();
+    })
+    .map_err(|error| Failure::usage(format!("cannot run: {error:#}")))?;
+    summarise(out, &summary.status, summary.endpoints)
+}
+
+fn tell(
+    out: &mut dyn Write,
+    terminal: Terminal,
+    options: &RunOptions,
+    notice: &Notice,
+) -> Result<(), Failure> {
+    match notice {
+        Notice::Started { tier, blind_spots } => {
+            writeln!(
+                out,
+                "watching this host (capture tier {tier}); ask with `apiarist endpoints --socket {}`, stop with Ctrl-C",
+                options.socket.display()
+            )?;
+            for spot in blind_spots {
+                writeln!(out, "not seen  {spot}")?;
+            }
+        }
+        Notice::NewEndpoint(endpoint) => announce(out, terminal, endpoint)?,
+    }
+    Ok(out.flush()?)
 }
 
 /// One line for a new endpoint, fitted to the terminal.
-#[cfg_attr(not(test), expect(dead_code, reason = "called by the pipeline's console"))]
 pub(crate) fn announce(
     out: &mut dyn Write,
     terminal: Terminal,
@@ -175,7 +200,6 @@ pub(crate) fn announce(
 }
 
 /// What a run came to, in a few words.
-#[cfg_attr(not(test), expect(dead_code, reason = "called by the pipeline's console"))]
 pub(crate) fn summarise(out: &mut dyn Write, status: &Status, endpoints: usize) -> Result<(), Failure> {
     let lost: u64 = status.lost.values().sum();
     let uptime = Duration::from_secs(status.uptime as u64);

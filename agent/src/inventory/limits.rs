@@ -76,3 +76,46 @@ pub struct Stats {
     /// Records not restored: of another version, beyond a bound, or of no known workload.
     pub records_skipped: u64,
 }
+
+impl Stats {
+    /// All counters by the name `status` shows.
+    pub fn list(self) -> impl Iterator<Item = (&'static str, u64)> {
+        let Self {
+            exchanges,
+            without_request,
+            malformed_method,
+            undecodable_path,
+            oversized_path,
+            unrouted,
+            egress,
+            local_client,
+            caller_overflow,
+            host_overflow,
+            egress_overflow,
+            template_overflow,
+            endpoint_overflow,
+            workload_overflow,
+            candidates_forgotten,
+            records_skipped,
+        } = self;
+        [
+            ("inventory_exchanges", exchanges),
+            ("inventory_without_request", without_request),
+            ("inventory_malformed_method", malformed_method),
+            ("inventory_undecodable_path", undecodable_path),
+            ("inventory_oversized_path", oversized_path),
+            ("inventory_unrouted", unrouted),
+            ("inventory_egress", egress),
+            ("inventory_local_client", local_client),
+            ("inventory_caller_overflow", caller_overflow),
+            ("inventory_host_overflow", host_overflow),
+            ("inventory_egress_overflow", egress_overflow),
+            ("inventory_template_overflow", template_overflow),
+            ("inventory_endpoint_overflow", endpoint_overflow),
+            ("inventory_workload_overflow", workload_overflow),
+            ("inventory_candidates_forgotten", candidates_forgotten),
+            ("inventory_records_skipped", records_skipped),
+        ]
+        .into_iter()
+    }
+}

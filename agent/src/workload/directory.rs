@@ -35,6 +35,19 @@ pub struct DirectoryStats {
     pub evicted: u64,
 }
 
+impl DirectoryStats {
+    /// All counters by the name `status` shows.
+    pub fn list(self) -> impl Iterator<Item = (&'static str, u64)> {
+        let Self { read, gone, evicted } = self;
+        [
+            ("processes_read", read),
+            ("processes_gone", gone),
+            ("processes_evicted", evicted),
+        ]
+        .into_iter()
+    }
+}
+
 /// Workloads by process and by address.
 #[derive(Debug)]
 pub struct Directory {

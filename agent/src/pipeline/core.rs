@@ -1,0 +1,180 @@
+//! The one place where everything comes together: workloads, inventory, store, answers.
+//!
+//! In: batches of exchanges and questions. Out: answers, announcements of new endpoints, rows in the store. Owns its
+//! state alone; nothing here waits for a client, a terminal or, beyond a write, a disk.
+
+use std::{
+    path::Path,
+    sync::mpsc::{Receiver, RecvTimeoutError},
+    time::Duration,
+};
+
+use anyhow::Result;
+use tokio::sync::mpsc;
+
+use super::{
+    Summary,
+    batch::{Batch, ToCore},
+    health::Health,
+};
+use crate::{
+    clock::{self, Timestamp},
+    config,
+    control::Request,
+    exchange::Exchange,
+    inventory::{EndpointView, Inventory},
+    status::Status,
+    store::{self, Store},
+    workload::Directory,
+};
+
+const NS_PER_DAY: u64 = 86_400_000_000_000;
+
+/// What the last run left.
+pub(super) struct Restart {
+    store: Store,
+    inventory: Inventory,
+}
+
+impl Restart {
+    /// Reads the store.
+    pub(super) fn of(store: Store, limits: &config::InventoryLimits) -> Result<Self> {
+        let restored = store.load()?.restore(limits.limits());
+        if restored.skipped > 0 {
+            tracing::warn!(rows = restored.skipped, "rows of the store could not be used");
+        }
+        Ok(Self {
+            store,
+            inventory: restored.inventory,
+        })
+    }
+}
+
+/// State of the core thread.
+pub(super) struct Core {
+    inventory: Inventory,
+    directory: Directory,
+    store: Store,
+    flush_every: Duration,
+    max_age_ns: u64,
+    next_flush: Timestamp,
+    next_expiry: Timestamp,
+    /// The last flush failed: said once, not at each try.
+    store_failed: bool,
+    health: Health,
+    announce: mpsc::Sender<Box<EndpointView>>,
+}
+
+impl Core {
+    pub(super) fn new(
+        restart: Restart,
+        settings: &config::Store,
+        health: Health,
+        announce: mpsc::Sender<Box<EndpointView>>,
+    ) -> Self {
+        Self {
+            inventory: restart.inventory,
+            directory: Directory::new(Path::new("/proc")),
+            store: restart.store,
+            flush_every: Duration::from_secs(u64::from(settings.flush_seconds)),
+            max_age_ns: u64::from(settings.max_age_days).saturating_mul(NS_PER_DAY),
+            next_flush: Timestamp(0),
+            next_expiry: Timestamp(0),
+            store_failed: false,
+            health,
+            announce,
+        }
+    }
+
+    /// Works until all shards and the control API are gone; writes the store a last time.
+    pub(super) fn run(mut self, inbox: &Receiver<ToCore>) -> Summary {
+        self.next_flush = clock::now().after(self.flush_every);
+        loop {
+            let now = clock::now();
+            if now >= self.next_flush {
+                self.flush(now);
+            }
+            match inbox.recv_timeout(self.next_flush.since(now)) {
+                Ok(ToCore::Batch(batch)) => self.batch(*batch),
+                Ok(ToCore::Ask(request)) => self.answer(request),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        let now = clock::now();
+        self.flush(now);
+        Summary {
+            status: self.status(),
+            endpoints: self.inventory.endpoint_views(now).len(),
+        }
+    }
+
+    fn batch(&mut self, batch: Batch) {
+        for process in &batch.processes {
+            self.directory.resolve(process);
+        }
+        for exchange in &batch.exchanges {
+            self.exchange(exchange);
+        }
+        self.health
+            .shard(batch.shard, batch.totals, batch.exchanges.len() as u64);
+    }
+
+    fn exchange(&mut self, exchange: &Exchange) {
+        let connection = &exchange.connection;
+        let workload = self.directory.resolve(&connection.process);
+        let caller = connection
+            .peer_process
+            .as_ref()
+            .map(|peer| self.directory.resolve(peer));
+        let observation = self.inventory.observe(exchange, &workload, caller.as_ref());
+        if observation.is_new
+            && let Some(id) = observation.endpoint
+            && let Some(view) = self.inventory.endpoint_view(id, exchange.started)
+        {
+            // A console that is behind misses the line, not the endpoint.
+            self.announce.try_send(Box::new(view)).unwrap_or(());
+        }
+    }
+
+    fn answer(&mut self, request: Request) {
+        let now = clock::now();
+        // A client that has gone away needs no answer.
+        match request {
+            Request::Endpoints(reply) => drop(reply.send(self.inventory.endpoint_views(now))),
+            Request::Workloads(reply) => drop(reply.send(self.inventory.workload_views())),
+            Request::Status(reply) => drop(reply.send(self.status())),
+        }
+    }
+
+    fn status(&self) -> Status {
+        self.health.status(self.inventory.stats(), self.directory.stats())
+    }
+
+    fn flush(&mut self, now: Timestamp) {
+        self.next_flush = now.after(self.flush_every);
+        let endpoints = self.inventory.take_dirty();
+        let workloads = self.inventory.take_dirty_workloads();
+        let status = self.status();
+        let batch = store::Batch::of(&endpoints, &workloads, Some(&status));
+        match self.store.save(&batch) {
+            Ok(()) => self.store_failed = false,
+            Err(error) => self.failed(&error),
+        }
+        if now >= self.next_expiry {
+            self.next_expiry = now.after(Duration::from_nanos(NS_PER_DAY));
+            let limit = Timestamp(now.0.saturating_sub(self.max_age_ns));
+            if let Err(error) = self.store.remove_older(limit) {
+                self.failed(&error);
+            }
+        }
+    }
+
+    fn failed(&mut self, error: &store::StoreError) {
+        self.health.store_failures += 1;
+        if !self.store_failed {
+            self.store_failed = true;
+            tracing::warn!(%error, "the store was not written; capture goes on");
+        }
+    }
+}

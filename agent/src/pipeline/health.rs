@@ -1,0 +1,97 @@
+//! How the agent is doing, gathered from every layer.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use apiarist_common::counter::Kind;
+
+use super::batch::Totals;
+use crate::{capture::counters::CounterMap, clock, inventory, status::Status, workload::DirectoryStats};
+
+/// Totals of all shards, and where the rest is found.
+pub(super) struct Health {
+    kernel: String,
+    tier: u8,
+    counters: Arc<CounterMap>,
+    started_ns: u64,
+    shards: BTreeMap<usize, Totals>,
+    exchanges: u64,
+    /// Writes of the store that failed.
+    pub(super) store_failures: u64,
+}
+
+impl Health {
+    pub(super) fn new(kernel: String, tier: u8, counters: Arc<CounterMap>, started_ns: u64) -> Self {
+        Self {
+            kernel,
+            tier,
+            counters,
+            started_ns,
+            shards: BTreeMap::new(),
+            exchanges: 0,
+            store_failures: 0,
+        }
+    }
+
+    /// Notes a shard's totals and the exchanges that came with them.
+    pub(super) fn shard(&mut self, shard: usize, totals: Totals, exchanges: u64) {
+        self.exchanges += exchanges;
+        self.shards.insert(shard, totals);
+    }
+
+    /// The whole picture.
+    pub(super) fn status(&self, inventory: inventory::Stats, directory: DirectoryStats) -> Status {
+        let mut status = Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime: clock::monotonic_ns().saturating_sub(self.started_ns) as f64 / 1e9,
+            kernel: self.kernel.clone(),
+            tier: self.tier,
+            exchanges: self.exchanges,
+            memory_bytes: resident_bytes(),
+            cpu_seconds: clock::process_cpu_seconds(),
+            ..Status::default()
+        };
+        for (name, kind, value) in self.counters.read().iter() {
+            let target = match kind {
+                Kind::Loss => &mut status.lost,
+                Kind::Activity => &mut status.counters,
+            };
+            target.insert(name.to_owned(), value);
+        }
+        for totals in self.shards.values() {
+            let Totals {
+                events,
+                bytes,
+                undecodable,
+                out_of_scope,
+                flow,
+            } = totals;
+            status.events += events;
+            status.bytes += bytes;
+            add(&mut status.lost, "undecodable_records", *undecodable);
+            add(&mut status.counters, "sockets_out_of_scope", *out_of_scope);
+            for (name, value) in flow.list() {
+                add(&mut status.counters, name, value);
+            }
+        }
+        for (name, value) in inventory.list().chain(directory.list()) {
+            add(&mut status.counters, name, value);
+        }
+        add(&mut status.counters, "store_failures", self.store_failures);
+        status
+    }
+}
+
+fn add(values: &mut BTreeMap<String, u64>, name: &str, value: u64) {
+    *values.entry(name.to_owned()).or_default() += value;
+}
+
+/// Resident memory of this process; 0 when /proc does not tell.
+fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = statm
+        .split_whitespace()
+        .nth(1)
+        .and_then(|pages| pages.parse().ok())
+        .unwrap_or(0);
+    pages * rustix::param::page_size() as u64
+}

@@ -1,0 +1,278 @@
+//! One run of the agent: threads and channels, and nothing else.
+//!
+//! | thread | does |
+//! |---|---|
+//! | one per ring (`shard`) | reads its ring in place, follows connections, parses; owns what it needs, no locks |
+//! | core | workloads, inventory, store; answers questions |
+//! | main | control socket, signals, console |
+//!
+//! The only place that spawns threads and makes channels. Every channel is bounded; a core that falls behind makes the
+//! shards wait, and a ring that fills up then is counted by the kernel programs: loss has one place.
+
+mod batch;
+mod core;
+mod health;
+mod scope;
+mod shard;
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{SyncSender, TrySendError, sync_channel},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, anyhow};
+use tokio::sync::{mpsc, oneshot};
+
+use self::{
+    batch::{MAX_WAITING_BATCHES, ToCore},
+    core::{Core, Restart},
+    health::Health,
+    scope::Scope,
+    shard::Shard,
+};
+use crate::{
+    capture::{
+        btf::KernelTypes,
+        features::{Features, running_release},
+        load::{Attached, LoadOptions, attach},
+        memory,
+        plan::plan,
+        reader::RingReader,
+    },
+    clock::{self, Clock},
+    config::RunOptions,
+    control::{self, Query, Request},
+    event::Address,
+    flow::{Flows, Limits},
+    inventory::EndpointView,
+    protocol::redact::Redactor,
+    status::Status,
+    store::Store,
+};
+
+/// Announcements that may wait for the console. Overflow policy: further ones are not shown; the inventory has them.
+const MAX_ANNOUNCEMENTS: usize = 1024;
+
+/// What the console is told while the agent runs.
+#[derive(Debug)]
+pub enum Notice {
+    /// Capture is on: the tier, the control socket, and what cannot be seen.
+    Started {
+        /// 1, 2 or 3.
+        tier: u8,
+        /// What this kernel does not let us see.
+        blind_spots: Vec<String>,
+    },
+    /// An endpoint was seen for the first time.
+    NewEndpoint(Box<EndpointView>),
+}
+
+/// What a run came to.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// The agent's last health.
+    pub status: Status,
+    /// Endpoints known at the end.
+    pub endpoints: usize,
+}
+
+/// Captures until the duration is over or a signal comes. `notice` is called on this thread.
+///
+/// # Errors
+/// One sentence: the kernel refuses, the store or the control socket cannot be used.
+pub fn run(options: &RunOptions, mut notice: impl FnMut(Notice)) -> Result<Summary> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let now = clock::now();
+    let opened = Store::open(&options.store, options.config.store.max_bytes, now)?;
+    if let Some(aside) = &opened.damaged {
+        tracing::warn!(aside = %aside.display(), "the store was damaged: it was put aside, a new one was started");
+    }
+    let socket = control::bind(&options.socket, &options.config.control.group)?;
+    let started = Started::new(options)?;
+    notice(Notice::Started {
+        tier: started.tier,
+        blind_spots: started.attached.blind_spots.clone(),
+    });
+    let Started {
+        tier,
+        release,
+        attached,
+        readers,
+    } = started;
+
+    let (to_core, from_shards) = sync_channel::<ToCore>(MAX_WAITING_BATCHES);
+    let (announce, announced) = mpsc::channel(MAX_ANNOUNCEMENTS);
+    let health = Health::new(release, tier, attached.counter_map(), clock::monotonic_ns());
+    let restart = Restart::of(opened.store, &options.config.inventory)?;
+    let core = Core::new(restart, &options.config.store, health, announce);
+    let core = spawn("apiarist-core", move || core.run(&from_shards))?;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut shards = Vec::new();
+    for (number, reader) in readers.into_iter().enumerate() {
+        let shard = Shard::new(
+            number,
+            reader,
+            Flows::new(Limits::default(), Redactor::new(random_key()?)),
+            Scope::new(&options.config.capture.scope, own_address(&options.socket)),
+            Clock::start(),
+            to_core.clone(),
+        );
+        let stop = Arc::clone(&stop);
+        shards.push(spawn("apiarist-shard", move || shard.run(&stop))?);
+    }
+    memory::release();
+
+    let served = runtime.block_on(until_stopped(options, &socket, to_core, announced, &mut notice));
+    drop(attached);
+    stop.store(true, Ordering::Release);
+    for shard in shards {
+        join(shard, "a shard")?;
+    }
+    let summary = join(core, "the core")?;
+    served?;
+    Ok(summary)
+}
+
+/// Programs at work, and their rings.
+struct Started {
+    tier: u8,
+    release: String,
+    attached: Attached,
+    readers: Vec<RingReader>,
+}
+
+impl Started {
+    fn new(options: &RunOptions) -> Result<Self> {
+        let types = KernelTypes::of_running_kernel()?;
+        let features = Features::of(&running_release(), Some(&types));
+        let offsets = types.offsets();
+        drop(types);
+        let plan = plan(&features, &offsets).map_err(|reason| anyhow!(reason))?;
+        let tier = plan.tier;
+        let capture = &options.config.capture;
+        let load = LoadOptions {
+            budget_bytes: capture.budget_bytes,
+            rings: capture.shards,
+            ring_bytes: capture.ring_bytes,
+            observe_self: false,
+        };
+        let mut attached = attach(plan, &features, offsets, load)?;
+        for refused in &attached.refused {
+            tracing::debug!(refused, "optional program");
+        }
+        let rings = attached.take_rings(capture.shards)?;
+        let readers = rings.into_iter().map(RingReader::new).collect::<Result<_>>()?;
+        Ok(Self {
+            tier,
+            release: features.release_text,
+            attached,
+            readers,
+        })
+    }
+}
+
+/// Serves the control API and the console until a signal or the end of the duration.
+async fn until_stopped(
+    options: &RunOptions,
+    socket: &control::Socket,
+    to_core: SyncSender<ToCore>,
+    mut announced: mpsc::Receiver<Box<EndpointView>>,
+    notice: &mut impl FnMut(Notice),
+) -> Result<()> {
+    let (query, requests) = Query::channel();
+    let (stop_serving, serving_stopped) = oneshot::channel::<()>();
+    let server = control::serve(socket, query, async {
+        // Whether told to stop or left alone: both mean the end.
+        serving_stopped.await.unwrap_or(());
+    });
+    let ended = stopped(options.duration);
+    let forwarded = forward(requests, to_core);
+    tokio::pin!(server, ended, forwarded);
+    loop {
+        tokio::select! {
+            result = &mut ended => {
+                result?;
+                break;
+            }
+            result = &mut server => {
+                result.context("the control API ended")?;
+                break;
+            }
+            () = &mut forwarded => break,
+            Some(view) = announced.recv() => notice(Notice::NewEndpoint(view)),
+        }
+    }
+    drop(stop_serving);
+    Ok(())
+}
+
+/// Passes requests on to the core's one queue.
+async fn forward(mut requests: mpsc::Receiver<Request>, to_core: SyncSender<ToCore>) {
+    while let Some(request) = requests.recv().await {
+        let mut message = ToCore::Ask(request);
+        loop {
+            message = match to_core.try_send(message) {
+                Ok(()) => break,
+                Err(TrySendError::Full(message)) => message,
+                Err(TrySendError::Disconnected(_)) => return,
+            };
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+/// Completes on SIGINT, SIGTERM, or when the duration is over.
+async fn stopped(duration: Option<Duration>) -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
+    let over = async {
+        match duration {
+            Some(duration) => tokio::time::sleep(duration).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        () = over => {}
+    }
+    Ok(())
+}
+
+fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .with_context(|| format!("cannot start the thread {name}"))
+}
+
+fn join<T>(thread: JoinHandle<T>, who: &str) -> Result<T> {
+    thread
+        .join()
+        .map_err(|_| anyhow!("{who} thread ended by a panic: please report it"))
+}
+
+/// Key of the fingerprints of credentials: new for each run.
+fn random_key() -> Result<[u8; 16]> {
+    let mut key = [0; 16];
+    let filled = rustix::rand::getrandom(&mut key, rustix::rand::GetRandomFlags::empty())
+        .context("cannot get random bytes")?;
+    anyhow::ensure!(filled == key.len(), "the system gave too few random bytes");
+    Ok(key)
+}
+
+/// The control socket as its clients' connections name it.
+fn own_address(socket: &Path) -> Address {
+    Address::Unix(socket.to_string_lossy().into_owned())
+}

@@ -1,0 +1,184 @@
+//! One ring, its connections, and their exchanges.
+//!
+//! In: records of one ring, parsed where they lie. Out: batches to the core. Waits when the core is behind; the ring then
+//! fills up, and what does not fit is counted by the kernel programs.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::SyncSender,
+    },
+    time::Duration,
+};
+
+use foldhash::fast::FixedState;
+
+use super::{
+    batch::{BATCH_BYTES, Batch, ToCore, weight},
+    scope::Scope,
+};
+use crate::{
+    capture::{decode::decode, reader::RingReader},
+    clock::{self, Clock},
+    event::{SocketEvent, SocketId},
+    exchange::Exchange,
+    flow::Flows,
+};
+
+/// Records handled before the shard looks after time and its batch.
+const DRAIN: u64 = 2048;
+
+/// Longest sleep while connections are open: what may be over by time is looked at this often.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Longest sleep when nothing is open: only so that a stop is noticed.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// Sockets outside the scope that are remembered. Overflow policy: all are forgotten, and those still in use show up as
+/// connections of unknown origin.
+const MAX_EXCLUDED: usize = 65_536;
+
+/// Reads one ring.
+pub(super) struct Shard {
+    reader: RingReader,
+    to_core: SyncSender<ToCore>,
+    work: Work,
+}
+
+/// What the shard does with each record; apart from the reader, which lends the record.
+struct Work {
+    flows: Flows,
+    scope: Scope,
+    clock: Clock,
+    excluded: HashSet<SocketId, FixedState>,
+    batch: Batch,
+    fresh: Vec<Exchange>,
+    weight: usize,
+}
+
+impl Shard {
+    pub(super) fn new(
+        number: usize,
+        reader: RingReader,
+        flows: Flows,
+        scope: Scope,
+        clock: Clock,
+        to_core: SyncSender<ToCore>,
+    ) -> Self {
+        let work = Work {
+            flows,
+            scope,
+            clock,
+            excluded: HashSet::default(),
+            batch: Batch {
+                shard: number,
+                ..Batch::default()
+            },
+            fresh: Vec::new(),
+            weight: 0,
+        };
+        Self {
+            reader,
+            to_core,
+            work,
+        }
+    }
+
+    /// Works until told to stop, then empties the ring and ends all connections.
+    pub(super) fn run(mut self, stop: &Arc<AtomicBool>) {
+        let mut next_tick = 0;
+        loop {
+            // Read before the ring is emptied: what was written before the stop is not left behind.
+            let stopping = stop.load(Ordering::Acquire);
+            let work = &mut self.work;
+            let drained = self.reader.drain(DRAIN, |record| work.record(record));
+            let now = clock::monotonic_ns();
+            if now >= next_tick {
+                next_tick = now + TICK.as_nanos() as u64;
+                work.flows.tick(work.clock.wall(now), &mut work.fresh);
+                work.take_fresh();
+            }
+            // Small batches wait for company while more is coming.
+            if work.weight >= BATCH_BYTES || (drained < DRAIN && !work.batch.is_empty()) {
+                self.send();
+            }
+            if stopping && drained == 0 {
+                break;
+            }
+            if drained < DRAIN && !stopping {
+                let longest = if self.work.flows.connections() > 0 {
+                    TICK
+                } else {
+                    IDLE
+                };
+                self.reader.wait(longest);
+            }
+        }
+        let work = &mut self.work;
+        work.flows
+            .finish(work.clock.wall(clock::monotonic_ns()), &mut work.fresh);
+        work.take_fresh();
+        self.send();
+    }
+
+    fn send(&mut self) {
+        let work = &mut self.work;
+        work.batch.totals.flow = work.flows.stats().clone();
+        let next = Batch {
+            shard: work.batch.shard,
+            totals: work.batch.totals.clone(),
+            ..Batch::default()
+        };
+        let batch = std::mem::replace(&mut work.batch, next);
+        work.weight = 0;
+        // A core that is gone has said why already.
+        self.to_core.send(ToCore::Batch(Box::new(batch))).unwrap_or(());
+    }
+}
+
+impl Work {
+    fn record(&mut self, record: &[u8]) {
+        let totals = &mut self.batch.totals;
+        totals.events += 1;
+        let event = match decode(record, &self.clock) {
+            Ok(event) => event,
+            Err(_) => {
+                totals.undecodable += 1;
+                return;
+            }
+        };
+        match &event {
+            SocketEvent::Open(open) => {
+                if !self.scope.admits(open) {
+                    totals.out_of_scope += 1;
+                    if self.excluded.len() >= MAX_EXCLUDED {
+                        self.excluded.clear();
+                    }
+                    self.excluded.insert(open.socket);
+                    return;
+                }
+                self.batch.processes.push(open.process.clone());
+            }
+            SocketEvent::Data(data) => {
+                if !self.excluded.is_empty() && self.excluded.contains(&data.socket) {
+                    return;
+                }
+                totals.bytes += data.bytes.len() as u64;
+            }
+            SocketEvent::Close(close) => {
+                if self.excluded.remove(&close.socket) {
+                    return;
+                }
+            }
+        }
+        self.flows.event(&event, &mut self.fresh);
+        self.take_fresh();
+    }
+
+    fn take_fresh(&mut self) {
+        self.weight += self.fresh.iter().map(weight).sum::<usize>();
+        self.batch.exchanges.append(&mut self.fresh);
+    }
+}
