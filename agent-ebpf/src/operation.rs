@@ -147,7 +147,7 @@ fn operation(slot: Slot, sock: Sock, result: i32, direction: u8, flags: i32, buf
     scratch.source = if buffer == HasBuffer::No || dropped {
         Source::unreadable(Counter::BufferlessOperations)
     } else {
-        source(connection)
+        source(connection, len)
     };
     let wanted = match connection.class() {
         Class::Unknown => undecided(connection, scratch, counters),
@@ -316,13 +316,13 @@ fn undecided(connection: &mut Connection, scratch: &mut Scratch, counters: &mut 
     true
 }
 
-/// HTTP/1: a message whose budget is used up gets a new one when the operation starts like a head, as pipelined
+/// HTTP/1: an operation for which the budget does not suffice gets a new one when it starts like a head, as pipelined
 /// messages do that follow each other in one direction.
 #[inline(always)]
 fn renew_budget(connection: &mut Connection, scratch: &mut Scratch) {
     let Operation { direction, len, .. } = scratch.operation;
     let index = usize::from(direction & 1);
-    if connection.budget[index] != 0 {
+    if connection.budget[index] >= len {
         return;
     }
     let got = gather(scratch, 0, len.min(PREFIX_BYTES as u32));

@@ -150,10 +150,10 @@ mod arch {
 /// `io_uring_enter` has one number everywhere.
 const IO_URING_ENTER: u64 = 426;
 
-/// Finds the buffer of the operation on `connection` that just ended. For io_uring it was noted when the operation
+/// Finds the buffer of the operation on `connection` that just ended, having moved `len` bytes. For io_uring it was noted when the operation
 /// started, where the kernel lets us see that.
 #[inline(always)]
-pub(crate) fn source(connection: &mut Connection) -> Source {
+pub(crate) fn source(connection: &mut Connection, len: u32) -> Source {
     let registers = match caller() {
         Ok(registers) => registers,
         Err(Counter::IoUringOperations) => {
@@ -174,7 +174,14 @@ pub(crate) fn source(connection: &mut Connection) -> Source {
             Source::vector(registers.second, registers.third)
         }
         arch::SENDMSG | arch::RECVMSG => message(registers.second),
-        arch::SENDMMSG | arch::RECVMMSG => element(connection, &registers),
+        arch::SENDMMSG => {
+            let source = element(connection, &registers);
+            if is_cut_short(&source, len) {
+                operation_failed(connection);
+            }
+            source
+        }
+        arch::RECVMMSG => element(connection, &registers),
         arch::SENDFILE | arch::SPLICE | arch::COPY_FILE_RANGE => {
             Source::unreadable(Counter::BufferlessOperations)
         }
@@ -326,11 +333,51 @@ fn element(connection: &mut Connection, registers: &Registers) -> Source {
         connection.vector_address = registers.second;
         connection.vector_index = 0;
     }
-    let index = u64::from(connection.vector_index);
-    connection.vector_index = if index + 1 >= (registers.third & 0xffff_ffff) {
+    let elements = registers.third & 0xffff_ffff;
+    // Not so when an earlier, longer call with the same array ended unseen.
+    let index = if u64::from(connection.vector_index) < elements {
+        u64::from(connection.vector_index)
+    } else {
+        0
+    };
+    connection.vector_index = if index + 1 >= elements {
         0
     } else {
         (index + 1) as u32
     };
     message(registers.second + index * MMSGHDR_BYTES)
+}
+
+/// Elements of a message that [`is_cut_short`] adds up.
+const SUMMED_IOVECS: u64 = 8;
+
+/// Whether a send took less than its message has: `sendmmsg` ends there without an error (`__sys_sendmmsg`), and the
+/// next call, often with the same array, starts anew. A message of more than [`SUMMED_IOVECS`] is taken for whole.
+#[inline(never)]
+fn is_cut_short(source: &Source, len: u32) -> bool {
+    if source.kind != SourceKind::Vector || source.elements > SUMMED_IOVECS {
+        return false;
+    }
+    let mut total = 0;
+    let mut index = 0;
+    while index < SUMMED_IOVECS {
+        if index >= source.elements {
+            break;
+        }
+        let mut element = [0_u64; 2];
+        // SAFETY: the destination is on the stack with this size; the helper checks the source.
+        let status = unsafe {
+            bpf_probe_read_user(
+                element.as_mut_ptr().cast(),
+                16,
+                (source.address + 16 * index) as *const _,
+            )
+        };
+        if !succeeded(status) {
+            return false;
+        }
+        total += element[1];
+        index += 1;
+    }
+    u64::from(len) < total
 }

@@ -13,7 +13,7 @@ use aya_ebpf::{
 };
 
 use crate::{
-    connection::{STATE_ANNOUNCED, STATE_MUTED, existing, forget},
+    connection::{Connection, STATE_ANNOUNCED, STATE_MUTED, existing, forget},
     emit::emit,
     identity::{AF_UNIX, family},
     kernel::{Sock, read},
@@ -80,28 +80,32 @@ fn closed(sock: Sock, slot: Slot) {
             tgid: 0,
             reserved: 0,
         };
-        own_counts_at_end(sock, close);
+        [close.bytes_acked, close.bytes_received] =
+            own_counts_at_end(sock, connection).unwrap_or([u64::MAX; 2]);
         let len = size_of::<Close>() - size_of::<Header>();
         emit(scratch, counters, len as u32, connection.ring);
     }
     forget(sock);
 }
 
-/// What the peer acknowledged, plus what is still in flight (a FIN counts as one byte, so does a client's SYN), and
-/// what arrived in order.
+/// What the socket itself counted, sent and received; `None` when that says nothing about the positions.
 #[inline(always)]
-fn own_counts_at_end(sock: Sock, close: &mut Close) {
-    close.bytes_acked = u64::MAX;
-    close.bytes_received = u64::MAX;
-    if family(sock) == AF_UNIX {
-        return;
+fn own_counts_at_end(sock: Sock, connection: &Connection) -> Option<[u64; 2]> {
+    // Positions of a muted socket stand still.
+    if family(sock) == AF_UNIX || connection.is(STATE_MUTED) {
+        return None;
     }
-    let queued: u32 = read(sock, constant!(OFFSETS.tcp_write_seq)).unwrap_or(0);
-    let unacked: u32 = read(sock, constant!(OFFSETS.tcp_snd_una)).unwrap_or(queued);
-    if let Some(acked) = read::<u64>(sock, constant!(OFFSETS.tcp_bytes_acked)) {
-        close.bytes_acked = acked.wrapping_add(u64::from(queued.wrapping_sub(unacked)));
+    let acked: u64 = read(sock, constant!(OFFSETS.tcp_bytes_acked))?;
+    let received: u64 = read(sock, constant!(OFFSETS.tcp_bytes_received))?;
+    // Closing with a reset clears the counts first (`tcp_disconnect`).
+    if acked | received == 0 {
+        return None;
     }
-    if let Some(received) = read(sock, constant!(OFFSETS.tcp_bytes_received)) {
-        close.bytes_received = received;
-    }
+    // What the peer acknowledged, plus what is still in flight (a FIN counts as one byte, so does a client's SYN).
+    let queued: u32 = read(sock, constant!(OFFSETS.tcp_write_seq))?;
+    let unacked: u32 = read(sock, constant!(OFFSETS.tcp_snd_una))?;
+    Some([
+        acked.wrapping_add(u64::from(queued.wrapping_sub(unacked))),
+        received,
+    ])
 }
