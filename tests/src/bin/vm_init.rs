@@ -1,7 +1,8 @@
 //! The whole user space of a test guest: `cargo xtask vm` packs it as `/init` of an initramfs.
 //!
-//! Prepares what a running system has (file systems, loopback, modules), runs the checks, and prints
-//! `apiarist-vm: N passed, M failed` as its last line. Refuses to run as anything but process 1.
+//! Prepares what a running system has (file systems, loopback, modules), attaches to the kernel, acts out the
+//! semantics of sockets, and prints `apiarist-vm: N passed, M failed` as its last line. Arguments, which come from the
+//! kernel's command line, are parts of the names to run. Refuses to run as anything but process 1.
 
 use std::{
     fs,
@@ -11,19 +12,12 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use apiarist_tests::semantics::{Observer, Outcome, SEMANTICS};
 use rustix::{
     mount::MountFlags,
     net::{AddressFamily, SendFlags, SocketFlags, SocketType, netlink::SocketAddrNetlink},
     system::RebootCommand,
 };
-
-/// A check: its name, and what it does.
-type Check = (&'static str, fn() -> Result<()>);
-
-const CHECKS: &[Check] = &[
-    ("loopback carries TCP", loopback_carries_tcp),
-    ("the kernel has BTF", has_btf),
-];
 
 /// Type and mount point.
 const FILE_SYSTEMS: [(&str, &str); 7] = [
@@ -45,25 +39,72 @@ fn main() -> ExitCode {
         "apiarist-vm: init, Linux {}",
         rustix::system::uname().release().to_string_lossy()
     ));
-    let (mut passed, mut failed) = (0, 0);
-    let prepared: Check = ("the guest is prepared", prepare);
-    for (name, check) in [&prepared].into_iter().chain(CHECKS) {
-        match check() {
-            Ok(()) => {
-                passed += 1;
-                say(&format!("ok: {name}"));
-            }
-            Err(problem) => {
-                failed += 1;
-                say(&format!("FAILED: {name}: {problem:#}"));
-            }
-        }
+    let mut tally = Tally::default();
+    if tally.check("the guest is prepared", prepare()).is_some()
+        && tally.check("the kernel has BTF", has_btf()).is_some()
+        && let Some(observer) = tally.check("the capture plane attaches", Observer::attach())
+    {
+        semantics(&mut tally, observer);
     }
-    say(&format!("apiarist-vm: {passed} passed, {failed} failed"));
+    say(&format!(
+        "apiarist-vm: {} passed, {} failed",
+        tally.passed, tally.failed
+    ));
     // Only when this fails does process 1 end, which restarts the guest and so ends it too.
     match rustix::system::reboot(RebootCommand::PowerOff) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// What came of the checks so far.
+#[derive(Default)]
+struct Tally {
+    passed: u32,
+    failed: u32,
+}
+
+impl Tally {
+    /// Counts and prints an outcome.
+    fn check<T>(&mut self, name: &str, outcome: Result<T>) -> Option<T> {
+        match outcome {
+            Ok(value) => {
+                self.passed += 1;
+                say(&format!("ok: {name}"));
+                Some(value)
+            }
+            Err(problem) => {
+                self.failed += 1;
+                say(&format!("FAILED: {name}: {problem:#}"));
+                None
+            }
+        }
+    }
+}
+
+/// Every promise whose name contains an argument, or all.
+fn semantics(tally: &mut Tally, mut observer: Observer) {
+    say(&format!("tier {}", observer.tier()));
+    for refusal in observer.refused() {
+        say(&format!("refused: {refusal}"));
+    }
+    for (program, instructions) in observer.verified_instructions() {
+        say(&format!("verified: {program}: {instructions} instructions"));
+    }
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    for semantic in SEMANTICS {
+        if !wanted.is_empty() && !wanted.iter().any(|part| semantic.name.contains(part)) {
+            continue;
+        }
+        match semantic.run(&mut observer) {
+            Outcome::Skipped(reason) => say(&format!("skipped: {}: {reason}", semantic.name)),
+            Outcome::Passed => {
+                tally.check(semantic.name, Ok(()));
+            }
+            Outcome::Failed(reason) => {
+                tally.check::<()>(semantic.name, Err(anyhow::anyhow!(reason)));
+            }
+        }
     }
 }
 
@@ -127,23 +168,6 @@ fn loopback_up() -> Result<()> {
         error.map(i32::from_ne_bytes) == Some(0),
         "the kernel refused it: {error:?}"
     );
-    Ok(())
-}
-
-fn loopback_carries_tcp() -> Result<()> {
-    use std::{
-        io::Read as _,
-        net::{TcpListener, TcpStream},
-    };
-    for address in ["127.0.0.1:0", "[::1]:0"] {
-        let listener = TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
-        let mut client = TcpStream::connect(listener.local_addr()?)?;
-        let (mut server, _) = listener.accept()?;
-        client.write_all(b"ping")?;
-        let mut received = [0; 4];
-        server.read_exact(&mut received)?;
-        ensure!(&received == b"ping", "other bytes arrived: {received:?}");
-    }
     Ok(())
 }
 
