@@ -57,17 +57,15 @@ pub struct Flows {
     held: VecDeque<Held>,
     /// All connections in the order in which they were looked at last, with when they were active then.
     clock: VecDeque<(Timestamp, SocketId)>,
-    /// Exchanges of the event at hand.
-    fresh: Vec<Exchange>,
 }
 
 macro_rules! environment {
-    ($flows:ident) => {
+    ($flows:ident, $out:ident) => {
         Environment {
             limits: &$flows.limits,
             redactor: &$flows.redactor,
             stats: &mut $flows.stats,
-            out: &mut $flows.fresh,
+            out: $out,
         }
     };
 }
@@ -85,7 +83,6 @@ impl Flows {
             promises: VecDeque::new(),
             held: VecDeque::new(),
             clock: VecDeque::new(),
-            fresh: Vec::new(),
         }
     }
 
@@ -121,6 +118,7 @@ impl Flows {
 
     /// The end of the input: emits all that is pending and forgets all connections.
     pub fn finish(&mut self, now: Timestamp, out: &mut Vec<Exchange>) {
+        self.tick(now, out);
         self.keep_promises(u64::MAX, out);
         let mut sockets: Vec<SocketId> = self.connections.keys().copied().collect();
         sockets.sort_unstable();
@@ -128,9 +126,9 @@ impl Flows {
             if let Some(conn) = self.connections.get_mut(socket)
                 && !conn.closed
             {
-                conn.last = conn.last.max(now.min(conn.last));
-                conn.end(&mut environment!(self));
-                self.deliver(*socket, out);
+                let start = out.len();
+                conn.end(&mut environment!(self, out));
+                self.deliver(*socket, start, out);
             }
         }
         while !self.held.is_empty() {
@@ -224,7 +222,8 @@ impl Flows {
         let Some(conn) = self.connections.get_mut(&data.socket) else {
             return;
         };
-        conn.data(data, &mut environment!(self));
+        let start = out.len();
+        conn.data(data, &mut environment!(self, out));
         if !conn.scheduled && conn.is_waiting() {
             conn.scheduled = true;
             self.waiting
@@ -234,7 +233,7 @@ impl Flows {
             conn.promised = true;
             self.promises.push_back((data.at, data.socket));
         }
-        self.deliver(data.socket, out);
+        self.deliver(data.socket, start, out);
     }
 
     fn close(&mut self, close: &SocketClose, out: &mut Vec<Exchange>) {
@@ -242,8 +241,9 @@ impl Flows {
             return;
         };
         self.stats.connections_closed += 1;
-        conn.closed(close, &mut environment!(self));
-        self.deliver(close.socket, out);
+        let start = out.len();
+        conn.closed(close, &mut environment!(self, out));
+        self.deliver(close.socket, start, out);
         self.forget(close.socket);
     }
 
@@ -270,13 +270,10 @@ impl Flows {
         }
     }
 
-    /// Passes on the exchanges of the event at hand, by role and twin.
-    fn deliver(&mut self, socket: SocketId, out: &mut Vec<Exchange>) {
-        if self.fresh.is_empty() {
-            return;
-        }
-        let Some(conn) = self.connections.get_mut(&socket) else {
-            self.fresh.clear();
+    /// Passes on the exchanges of one socket that were appended to `out` from `start` on, by role and twin.
+    fn deliver(&mut self, socket: SocketId, start: usize, out: &mut Vec<Exchange>) {
+        let count = out.len().saturating_sub(start);
+        let Some(conn) = self.connections.get_mut(&socket).filter(|_| count > 0) else {
             return;
         };
         if conn.side() == Some(Side::Client) {
@@ -287,22 +284,22 @@ impl Flows {
             let (local, remote, _) = conn.addresses();
             let expected = conn.twin.is_some() || twins::is_local(local, remote);
             if tells {
-                self.stats.suppressed_exchanges += self.fresh.len() as u64;
-                self.fresh.clear();
+                self.stats.suppressed_exchanges += count as u64;
+                out.truncate(start);
                 return;
             }
             if expected && !silent {
                 let until = conn.last.after(self.limits.hold);
-                conn.held += self.fresh.len() as u32;
+                conn.held += count as u32;
                 self.held
-                    .extend(self.fresh.drain(..).map(|exchange| Held { until, exchange }));
+                    .extend(out.drain(start..).map(|exchange| Held { until, exchange }));
                 while self.held.len() > self.limits.held_exchanges {
                     self.stats.held_full += 1;
                     self.release(out);
                 }
                 return;
             }
-        } else if !conn.tells && self.fresh.iter().any(is_whole) {
+        } else if !conn.tells && out.iter().skip(start).any(is_whole) {
             conn.tells = true;
             let twin = conn.twin.as_ref().map(|twin| twin.socket);
             if let Some(twin) = twin.and_then(|twin| self.connections.get_mut(&twin))
@@ -312,8 +309,7 @@ impl Flows {
                 back.tells = true;
             }
         }
-        self.stats.exchanges += self.fresh.len() as u64;
-        out.append(&mut self.fresh);
+        self.stats.exchanges += count as u64;
     }
 
     /// Decides the oldest held exchange.
@@ -350,8 +346,9 @@ impl Flows {
             self.promises.pop_front();
             if let Some(conn) = self.connections.get_mut(&socket) {
                 conn.promised = false;
-                conn.keep_promises(&mut environment!(self));
-                self.deliver(socket, out);
+                let start = out.len();
+                conn.keep_promises(&mut environment!(self, out));
+                self.deliver(socket, start, out);
             }
         }
     }
@@ -361,18 +358,18 @@ impl Flows {
         let Some(conn) = self.connections.get_mut(&socket) else {
             return;
         };
+        let start = out.len();
         let mut due = conn.last.after(self.limits.idle);
         if due <= now {
-            let before = self.fresh.len();
-            conn.idle(&mut environment!(self));
-            self.stats.idle_exchanges += (self.fresh.len() - before) as u64;
+            conn.idle(&mut environment!(self, out));
+            self.stats.idle_exchanges += (out.len() - start) as u64;
             due = now.after(self.limits.idle);
         }
         conn.scheduled = conn.is_waiting();
         if conn.scheduled {
             self.waiting.push_back((due, socket));
         }
-        self.deliver(socket, out);
+        self.deliver(socket, start, out);
     }
 
     /// Forgets unix connections that have been idle for long.
@@ -400,18 +397,16 @@ impl Flows {
 
     /// Evicts a connection that was not active since it was looked at last, or after some tries any.
     fn make_room(&mut self, out: &mut Vec<Exchange>) {
-        let tries = 64.min(self.clock.len());
-        for attempt in 0..=tries {
-            let Some((seen, socket)) = self.clock.pop_front() else {
-                return;
-            };
-            let Some(conn) = self.connections.get(&socket) else {
+        let mut tries = 64;
+        while let Some((seen, socket)) = self.clock.pop_front() {
+            let Some(conn) = self.connections.get(&socket).filter(|conn| !conn.closed) else {
                 continue;
             };
-            if conn.last <= seen || attempt >= tries {
+            if conn.last <= seen || tries == 0 {
                 self.evict(socket, out);
                 return;
             }
+            tries -= 1;
             self.clock.push_back((conn.last, socket));
         }
     }
@@ -419,8 +414,9 @@ impl Flows {
     fn evict(&mut self, socket: SocketId, out: &mut Vec<Exchange>) {
         self.stats.connections_evicted += 1;
         if let Some(conn) = self.connections.get_mut(&socket) {
-            conn.end(&mut environment!(self));
-            self.deliver(socket, out);
+            let start = out.len();
+            conn.end(&mut environment!(self, out));
+            self.deliver(socket, start, out);
             self.forget(socket);
         }
     }

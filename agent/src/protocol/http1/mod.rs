@@ -100,9 +100,13 @@ impl Http1 {
     }
 
     pub(crate) fn eof(&mut self, way: Way, at: Timestamp, cx: &mut Context<'_>) {
-        if way == Way::Response && self.responses.is_until_close() {
-            self.responses.lose();
-            self.response_end(at, cx);
+        match way {
+            Way::Request => self.confirm(cx),
+            Way::Response if self.responses.is_until_close() => {
+                self.responses.lose();
+                self.response_end(at, cx);
+            }
+            Way::Response => {}
         }
     }
 
@@ -129,6 +133,7 @@ impl Http1 {
             }
             self.response_done(at, false, cx);
         }
+        self.deny(cx);
         let answered = self
             .pairing
             .queue
@@ -218,6 +223,34 @@ impl Http1 {
         }
         if let Some(kept) = kept {
             self.pairing.queue.push_front(kept);
+        }
+    }
+
+    /// No request was lost behind the newest: a pairing that depended on it holds.
+    fn confirm(&mut self, cx: &mut Context<'_>) {
+        let Some(front) = self.pairing.queue.front_mut().filter(|front| front.provisional) else {
+            return;
+        };
+        front.provisional = false;
+        if front.response == Phase::Done && front.request == Phase::Done {
+            self.emit_front(cx);
+        }
+    }
+
+    /// Requests may be lost behind the newest: a response that was paired with it may be another's.
+    fn deny(&mut self, cx: &mut Context<'_>) {
+        let Some(front) = self.pairing.queue.front_mut().filter(|front| front.provisional) else {
+            return;
+        };
+        let orphan = front.split(cx);
+        front.sure = false;
+        front.quiet = false;
+        self.pairing.responses_lost = true;
+        cx.stats.orphan_responses += 1;
+        if matches!(self.current, Current::Front) {
+            self.current = Current::Orphan(orphan);
+        } else {
+            self.emit(orphan, cx);
         }
     }
 

@@ -30,6 +30,10 @@ pub(super) struct Pairing {
     pub(super) responses_lost: bool,
     /// Responses without a request since the last request in certain order.
     pub(super) orphans: u32,
+    /// Requests queued so far.
+    asked: u64,
+    /// … and how many when the head of the present response began.
+    asked_before_head: u64,
     /// The client was seen to send a request before the response to the one before had begun.
     pipelined: bool,
 }
@@ -62,6 +66,8 @@ impl Pairing {
             requests: Hole::None,
             responses_lost: false,
             orphans: 0,
+            asked: 0,
+            asked_before_head: 0,
             pipelined: false,
         }
     }
@@ -93,6 +99,25 @@ impl Pairing {
         place
     }
 
+    /// Queues a request.
+    pub(super) fn push(&mut self, mut pending: Box<Pending>) {
+        pending.ordinal = self.asked;
+        self.asked += 1;
+        self.queue.push_back(pending);
+    }
+
+    /// The head of a response begins.
+    pub(super) fn begin_head(&mut self) {
+        self.asked_before_head = self.asked;
+    }
+
+    /// Whether the oldest request came after the head of the present response had begun.
+    pub(super) fn front_is_newer_than_head(&self) -> bool {
+        self.queue
+            .front()
+            .is_some_and(|front| front.ordinal >= self.asked_before_head)
+    }
+
     /// A response is beginning just now: with two requests waiting, the client does not wait for responses.
     pub(super) fn note_overlap(&mut self) {
         self.pipelined |= !self.responses_lost && self.queue.len() > 1;
@@ -101,13 +126,15 @@ impl Pairing {
     /// A response has begun, at the start of a turn or not.
     pub(super) fn answer(&mut self, turn: bool) -> Match {
         if self.responses_lost {
-            if !turn || !self.queue.back().is_some_and(|pending| pending.quiet) {
+            let newest = self.queue.back().is_some_and(|pending| pending.quiet);
+            if !turn || !newest || self.requests != Hole::None {
                 return self.orphan();
             }
             self.responses_lost = false;
             if let Some(back) = self.queue.back_mut() {
                 back.sure = true;
                 back.doubt = false;
+                back.provisional = true;
             }
             return Match::Back;
         }

@@ -35,18 +35,23 @@ pub(super) struct Pending {
     /// When the response started, and when its last known byte passed.
     response_start: Timestamp,
     response_end: Timestamp,
+    /// Its number in the order of requests.
+    pub(super) ordinal: u64,
     /// Its request started where nothing can have been outstanding.
     pub(super) quiet: bool,
     /// Its place in the order of requests is certain.
     pub(super) sure: bool,
     /// A request before it may be unanswered, unless responses turn out to be lost too.
     pub(super) doubt: bool,
+    /// Its response was paired although responses had been lost: unless requests turn out to be lost as well.
+    pub(super) provisional: bool,
     /// Bytes of it were lost.
     pub(super) loss: bool,
     /// The connection ended inside of it.
     pub(super) truncated: bool,
-    /// Bytes of heads it holds.
-    head_bytes: usize,
+    /// Bytes of its heads.
+    request_bytes: usize,
+    response_bytes: usize,
 }
 
 impl Pending {
@@ -76,12 +81,15 @@ impl Pending {
             request_end: at,
             response_start: at,
             response_end: at,
+            ordinal: 0,
             quiet: false,
             sure: false,
             doubt: false,
+            provisional: false,
             loss: false,
             truncated: false,
-            head_bytes: 0,
+            request_bytes: 0,
+            response_bytes: 0,
         })
     }
 
@@ -97,7 +105,7 @@ impl Pending {
             self.exchange.facts = self.exchange.facts.with(Facts::ABSOLUTE_FORM);
         }
         self.exchange.facts = self.exchange.facts.with(parsed.facts);
-        self.head_bytes += bytes.len();
+        self.request_bytes = bytes.len();
         self.exchange.request = Some(Request {
             method: text(&bytes, method),
             sent_target: sent_target.filter(|sent| *sent != target),
@@ -120,7 +128,7 @@ impl Pending {
     ) {
         cx.redactor.response(&mut bytes, &parsed.fields);
         self.exchange.facts = self.exchange.facts.with(parsed.facts);
-        self.head_bytes += bytes.len();
+        self.response_bytes = bytes.len();
         self.exchange.response = Some(Response {
             status,
             head: head(parsed, bytes),
@@ -157,31 +165,56 @@ impl Pending {
         self.exchange.facts = self.exchange.facts.with(facts);
     }
 
+    /// Takes the response away into an exchange of its own, whose request is not known.
+    pub(super) fn split(&mut self, cx: &Context<'_>) -> Box<Self> {
+        let mut orphan = Self::new(self.response_start, 1, cx);
+        orphan.exchange.protocol = self.exchange.protocol;
+        orphan.exchange.response = self.exchange.response.take();
+        orphan.response_body = std::mem::take(&mut self.response_body);
+        orphan.response_start = self.response_start;
+        orphan.response_end = self.response_end;
+        orphan.response_bytes = std::mem::take(&mut self.response_bytes);
+        orphan.request = Phase::Done;
+        orphan.response = std::mem::replace(&mut self.response, Phase::None);
+        self.provisional = false;
+        self.loss = true;
+        orphan
+    }
+
     /// Bytes it holds.
     pub(super) fn held(&self) -> usize {
-        self.head_bytes + self.request_body.held() + self.response_body.held()
+        self.request_bytes + self.response_bytes + self.request_body.held() + self.response_body.held()
     }
 
     /// The exchange, with what is known.
     pub(super) fn finish(self: Box<Self>, number: u64) -> Exchange {
-        let this = *self;
-        let mut exchange = this.exchange;
+        let Self {
+            mut exchange,
+            request_body,
+            response_body,
+            request_end,
+            response_start,
+            response_end,
+            loss,
+            truncated,
+            ..
+        } = *self;
         exchange.number = number;
         exchange.completeness = match (&exchange.request, &exchange.response) {
             (None, _) => Completeness::Lost,
-            _ if this.loss => Completeness::Lost,
-            _ if this.truncated => Completeness::Truncated,
+            _ if loss => Completeness::Lost,
+            _ if truncated => Completeness::Truncated,
             (_, None) => Completeness::NoResponse,
             _ => Completeness::Complete,
         };
         if let Some(request) = &mut exchange.request {
-            request.body = this.request_body.finish();
+            request.body = request_body.finish();
         }
         if let Some(response) = &mut exchange.response {
-            response.body = this.response_body.finish();
-            exchange.duration = Some(this.response_end.since(exchange.started));
+            response.body = response_body.finish();
+            exchange.duration = Some(response_end.since(exchange.started));
             if exchange.request.is_some() {
-                exchange.latency = Some(this.response_start.since(this.request_end));
+                exchange.latency = Some(response_start.since(request_end));
             }
         }
         exchange

@@ -332,6 +332,11 @@ impl Reader {
         }
     }
 
+    /// Whether the next byte starts a message.
+    pub(super) fn is_between(&self) -> bool {
+        matches!(self.state, State::Start)
+    }
+
     /// Whether framing is lost.
     pub(super) fn is_lost(&self) -> bool {
         matches!(self.state, State::Lost { .. })

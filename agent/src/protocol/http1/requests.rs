@@ -17,6 +17,7 @@ use crate::{
 
 impl Http1 {
     pub(super) fn request_bytes(&mut self, chunk: &Chunk<'_>, cx: &mut Context<'_>) {
+        self.confirm(cx);
         let mut input = chunk.bytes;
         loop {
             match self.requests.next(&mut input, chunk) {
@@ -94,7 +95,7 @@ impl Http1 {
         pending.sure = place.sure;
         pending.doubt = place.doubt;
         self.held += pending.held();
-        self.pairing.queue.push_back(pending);
+        self.pairing.push(pending);
     }
 
     fn request_end(&mut self, at: Timestamp, cx: &mut Context<'_>) {
@@ -105,7 +106,7 @@ impl Http1 {
         if let Some(pending) = self.pairing.arriving() {
             pending.touch(false, at);
             pending.request = Phase::Done;
-            if pending.response == Phase::Done {
+            if pending.response == Phase::Done && !pending.provisional {
                 self.emit_front(cx);
             }
         }
@@ -117,7 +118,7 @@ impl Http1 {
         if let Some(pending) = self.pairing.arriving() {
             pending.request = Phase::Done;
             pending.body(false).lose_framing();
-            if pending.response == Phase::Done {
+            if pending.response == Phase::Done && !pending.provisional {
                 self.emit_front(cx);
             }
         }
@@ -173,7 +174,11 @@ impl Http1 {
     }
 
     pub(super) fn request_gap(&mut self, gap: Gap, cx: &mut Context<'_>) {
-        match self.requests.gap(gap.length) {
+        let skipped = self.requests.gap(gap.length);
+        if !matches!(skipped, Skipped::Body { beyond: false, .. }) {
+            self.deny(cx);
+        }
+        match skipped {
             Skipped::Body { bytes, ended, beyond } => {
                 if let Some(pending) = self.pairing.arriving() {
                     pending.body(false).skip(bytes);

@@ -22,6 +22,9 @@ impl Http1 {
         }
         let mut input = chunk.bytes;
         loop {
+            if self.responses.is_between() {
+                self.pairing.begin_head();
+            }
             match self.responses.next(&mut input, chunk) {
                 Step::More => break,
                 Step::Head(parsed, bytes) => {
@@ -135,6 +138,8 @@ impl Http1 {
     fn response_matches(&mut self, cx: &mut Context<'_>) {
         let at = self.last;
         self.response_done(at, true, cx);
+        // Two responses to one request: the first was another's.
+        self.deny(cx);
         self.current = match self.pairing.answer(self.responses.turn) {
             Match::Orphan => Current::None,
             Match::Front => Current::Front,
@@ -185,7 +190,7 @@ impl Http1 {
                 if front.request == Phase::Open && request_over {
                     front.request = Phase::Done;
                 }
-                if front.request == Phase::Done {
+                if front.request == Phase::Done && !front.provisional {
                     self.emit_front(cx);
                 }
             }
@@ -208,6 +213,11 @@ impl Http1 {
 
     /// A head whose end is missing: the status and whole fields in front are kept.
     fn response_cut_head(&mut self, mut head: Vec<u8>, at: Timestamp, loss: bool, cx: &mut Context<'_>) {
+        if self.pairing.responses_lost || self.pairing.front_is_newer_than_head() {
+            // The request that waits came behind this head, before its loss was known of.
+            self.pairing.responses_lost = true;
+            return;
+        }
         head.truncate(MAX_HEAD_BYTES);
         let parsed = memchr::memrchr(b'\n', &head).and_then(|end| {
             head.truncate(end + 1);
