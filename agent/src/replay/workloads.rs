@@ -17,15 +17,28 @@ const MAX_NAMES: usize = 65_536;
 /// The workloads of a replay.
 #[derive(Debug, Default)]
 pub(super) struct Workloads {
+    /// The connection asked for last: the next exchange is often on the same.
+    last: Option<(Arc<Connection>, Arc<Workload>)>,
     known: HashMap<(WorkloadKind, String), Arc<Workload>>,
 }
 
 impl Workloads {
     /// The workload at the observed end of a connection; `named` is what the file calls it.
-    pub(super) fn observed(&mut self, connection: &Connection, named: Option<&str>) -> Arc<Workload> {
+    pub(super) fn observed(&mut self, connection: &Arc<Connection>, named: Option<&str>) -> Arc<Workload> {
         if let Some(name) = named {
             return self.get(WorkloadKind::Unknown, name.to_owned());
         }
+        if let Some((last, workload)) = &self.last
+            && Arc::ptr_eq(last, connection)
+        {
+            return Arc::clone(workload);
+        }
+        let workload = self.unnamed(connection);
+        self.last = Some((Arc::clone(connection), Arc::clone(&workload)));
+        workload
+    }
+
+    fn unnamed(&mut self, connection: &Connection) -> Arc<Workload> {
         if let Some(name) = task(&connection.process) {
             return self.get(WorkloadKind::Process, name.to_owned());
         }

@@ -7,7 +7,12 @@
 
 mod connection;
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    net::IpAddr,
+};
+
+use foldhash::fast::RandomState;
 
 use apiarist_common::{
     limits::PREFIX_BYTES,
@@ -48,7 +53,8 @@ pub(super) struct Segment<'a> {
 /// All connections of a capture.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
-    by_endpoints: HashMap<(Endpoint, Endpoint), Connection>,
+    // Seeded: endpoints in a file can be chosen to collide.
+    by_endpoints: HashMap<(Endpoint, Endpoint), Connection, RandomState>,
     pending_bytes: usize,
     packets: u64,
     sockets: u64,
@@ -62,17 +68,23 @@ impl Connections {
         if segment.syn && !segment.acknowledges {
             self.replace(key, segment, emit);
         }
-        if !self.by_endpoints.contains_key(&key) {
-            let Some((client, server)) = roles(segment) else {
-                return;
-            };
+        if self.by_endpoints.len() >= MAX_CONNECTIONS && !self.by_endpoints.contains_key(&key) {
             self.make_room(emit);
-            self.sockets += 1;
-            let connection = Connection::new(SocketId(self.sockets), client, server, !segment.syn);
-            self.by_endpoints.insert(key, connection);
         }
-        let Some(connection) = self.by_endpoints.get_mut(&key) else {
-            return;
+        let connection = match self.by_endpoints.entry(key) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let Some((client, server)) = roles(segment) else {
+                    return;
+                };
+                self.sockets += 1;
+                entry.insert(Connection::new(
+                    SocketId(self.sockets),
+                    client,
+                    server,
+                    !segment.syn,
+                ))
+            }
         };
         connection.last_packet = self.packets;
         let before = connection.pending_bytes();
@@ -109,9 +121,6 @@ impl Connections {
     }
 
     fn make_room(&mut self, emit: &mut Emit<'_>) {
-        if self.by_endpoints.len() < MAX_CONNECTIONS {
-            return;
-        }
         let mut ages: Vec<u64> = self.by_endpoints.values().map(|c| c.last_packet).collect();
         let (_, youngest, _) = ages.select_nth_unstable(MAX_CONNECTIONS / 8);
         let youngest = *youngest;
