@@ -1,7 +1,10 @@
 use std::time::Duration;
 
 use super::kit::*;
-use crate::exchange::{Completeness, Exchange, Facts, Protocol};
+use crate::{
+    event::SocketEvent,
+    exchange::{Completeness, Exchange, Facts, Protocol},
+};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -252,6 +255,39 @@ fn a_body_beyond_the_budget_completes_by_position() {
         (body.length, body.cut, out[0].completeness),
         (Some(30_000), true, Completeness::Complete)
     );
+}
+
+#[test]
+fn a_chunked_body_beyond_the_budget_ends_with_its_tail() {
+    let chunk = [b"3e8\r\n", &[b'x'; 1_000][..], b"\r\n"].concat();
+    let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let response = [&head[..], &chunk.repeat(30), b"0\r\n\r\n"].concat();
+    let mut flows = flows();
+    let mut wire = Wire::server();
+    let mut out = Vec::new();
+    flows.event(&wire.open(0), &mut out);
+    flows.event(&wire.data(MS, true, GET), &mut out);
+    let SocketEvent::Data(operation) = wire.operation(2 * MS, false, &response, 8192) else {
+        panic!()
+    };
+    flows.event(&SocketEvent::Data(operation), &mut out);
+    assert!(out.is_empty());
+    let tail = crate::event::SocketData {
+        position: operation.end - 8,
+        bytes: &response[response.len() - 8..],
+        turn: false,
+        ..operation
+    };
+    flows.event(&SocketEvent::Data(tail), &mut out);
+    assert_eq!(out.len(), 1);
+    let body = &out[0].response.as_ref().unwrap().body;
+    assert_eq!(
+        (body.length, body.cut, out[0].completeness),
+        (None, true, Completeness::Complete)
+    );
+    flows.event(&wire.data(3 * MS, true, GET), &mut out);
+    flows.event(&wire.data(4 * MS, false, OK), &mut out);
+    assert_eq!(summary(&out[1]), "GET /a [] > 200 [ok] Complete");
 }
 
 #[test]

@@ -52,8 +52,9 @@ impl Http1 {
                 }
                 Step::End => self.response_end(chunk.at, cx),
                 Step::LikelyEnd => {
-                    // With nothing else outstanding it can only be the end of this response.
-                    if self.pairing.queue.len() <= 1 && matches!(self.current, Current::Front) {
+                    // With nothing else outstanding, and nothing lost, it can only be the end of this response.
+                    let alone = self.pairing.queue.len() <= 1 && matches!(self.current, Current::Front);
+                    if alone && self.current().is_some_and(|pending| !pending.loss) {
                         self.pairing.responses_lost = false;
                     }
                     self.response_end(chunk.at, cx);
