@@ -133,7 +133,7 @@ fn replace<T>(configured: &mut Vec<T>, given: Vec<T>) {
 }
 
 /// Refuses a host on which nothing could be captured, with the first reason.
-fn preflight(facts: &HostFacts) -> Result<(), Failure> {
+pub(super) fn preflight(facts: &HostFacts) -> Result<(), Failure> {
     match diagnose(facts)
         .into_iter()
         .find(|check| check.outcome == Outcome::Fail)

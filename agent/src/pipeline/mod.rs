@@ -12,6 +12,7 @@
 mod batch;
 mod core;
 mod health;
+mod record;
 mod scope;
 mod shard;
 
@@ -29,6 +30,7 @@ use std::{
 use anyhow::{Context as _, Result, anyhow};
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::record::{Recorded, record};
 use self::{
     batch::{MAX_WAITING_BATCHES, ToCore},
     core::{Core, Restart},
@@ -46,7 +48,7 @@ use crate::{
         reader::RingReader,
     },
     clock::{self, Clock},
-    config::RunOptions,
+    config::{self, RunOptions},
     control::{self, Query, Request},
     event::Address,
     flow::{Flows, Limits},
@@ -97,7 +99,7 @@ pub fn run(options: &RunOptions, mut notice: impl FnMut(Notice)) -> Result<Summa
         tracing::warn!(aside = %aside.display(), "the store was damaged: it was put aside, a new one was started");
     }
     let socket = control::bind(&options.socket, &options.config.control.group)?;
-    let started = Started::new(options)?;
+    let started = Started::new(&options.config.capture)?;
     notice(Notice::Started {
         tier: started.tier,
         blind_spots: started.attached.blind_spots.clone(),
@@ -152,14 +154,13 @@ struct Started {
 }
 
 impl Started {
-    fn new(options: &RunOptions) -> Result<Self> {
+    fn new(capture: &config::Capture) -> Result<Self> {
         let types = KernelTypes::of_running_kernel()?;
         let features = Features::of(&running_release(), Some(&types));
         let offsets = types.offsets();
         drop(types);
         let plan = plan(&features, &offsets).map_err(|reason| anyhow!(reason))?;
         let tier = plan.tier;
-        let capture = &options.config.capture;
         let load = LoadOptions {
             budget_bytes: capture.budget_bytes,
             rings: capture.shards,

@@ -38,7 +38,7 @@ const IDLE: Duration = Duration::from_millis(500);
 
 /// Sockets outside the scope that are remembered. Overflow policy: all are forgotten, and those still in use show up as
 /// connections of unknown origin.
-const MAX_EXCLUDED: usize = 65_536;
+pub(super) const MAX_EXCLUDED: usize = 65_536;
 
 /// Reads one ring.
 pub(super) struct Shard {
