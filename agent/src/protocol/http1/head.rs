@@ -93,7 +93,7 @@ fn could_start(kind: Kind, bytes: &[u8]) -> bool {
     let line = memchr::memchr(b'\n', bytes);
     match (kind, line) {
         (_, Some(line)) => lenient::first_line(kind, bytes.get(..line).unwrap_or(bytes)).is_some(),
-        (Kind::Response, None) => bytes.iter().zip(b"HTTP/1.").all(|(a, b)| a == b),
+        (Kind::Response, None) => bytes.iter().zip(b"HTTP/").all(|(a, b)| a == b),
         (Kind::Request, None) => bytes.first().is_some_and(u8::is_ascii_alphabetic),
     }
 }

@@ -88,16 +88,42 @@ fn narrow(range: Range<usize>) -> Range<u32> {
     range.start as u32..range.end as u32
 }
 
+/// The version of a status line as the minor one of HTTP/1, and what follows. Clients take `0.9`, `1.01` or `2.1`
+/// there for the version of theirs that is nearest.
+fn version(line: &[u8]) -> Option<(u8, &[u8])> {
+    let (major, rest) = number(line)?;
+    let (minor, rest) = number(rest.strip_prefix(b".")?)?;
+    Some((u8::from((major, minor) >= (1, 1)), rest))
+}
+
+/// A number of one to three digits.
+fn number(text: &[u8]) -> Option<(u16, &[u8])> {
+    let digits = text
+        .iter()
+        .take(4)
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let (digits, rest) = text.split_at_checked(digits)?;
+    if !(1..=3).contains(&digits.len()) {
+        return None;
+    }
+    Some((
+        digits
+            .iter()
+            .fold(0, |number, digit| number * 10 + u16::from(digit - b'0')),
+        rest,
+    ))
+}
+
 /// The first line of a message and its minor version.
 pub(super) fn first_line(kind: Kind, line: &[u8]) -> Option<(Line, u8)> {
     let line = line.trim_ascii_end();
     match kind {
         Kind::Response => {
-            let rest = line.strip_prefix(b"HTTP/1.")?;
-            let (&minor, rest) = rest.split_first()?;
+            let (minor, rest) = version(line.strip_prefix(b"HTTP/")?)?;
             let rest = rest.trim_ascii_start();
             let digits = rest.get(..3)?;
-            if !minor.is_ascii_digit() || rest.get(3).is_some_and(|&b| b != b' ') {
+            if rest.get(3).is_some_and(|&b| b != b' ') {
                 return None;
             }
             let code = digits.iter().try_fold(0_u16, |code, &digit| {
@@ -105,7 +131,7 @@ pub(super) fn first_line(kind: Kind, line: &[u8]) -> Option<(Line, u8)> {
                     .is_ascii_digit()
                     .then(|| code * 10 + u16::from(digit - b'0'))
             })?;
-            (code >= 100).then_some((Line::Status(code), (minor - b'0').min(1)))
+            (code >= 100).then_some((Line::Status(code), minor))
         }
         Kind::Request => {
             let version = memchr::memmem::rfind(line, b"HTTP/1.")?;
@@ -190,6 +216,37 @@ mod tests {
                 panic!()
             };
             assert_eq!(&text[range.start as usize..range.end as usize], target);
+        }
+    }
+
+    #[test]
+    fn odd_versions_of_responses_are_the_nearest_known_one() {
+        for (version, minor) in [
+            ("0.9", 0),
+            ("1.00", 0),
+            ("1.01", 1),
+            ("1.10", 1),
+            ("1.7", 1),
+            ("2.1", 1),
+            ("1.1 ", 1),
+        ] {
+            let text = format!("HTTP/{version} 200 ok\r\nContent-Length: 5\r\n\r\n");
+            let parsed = head(Kind::Response, text.as_bytes());
+            assert_eq!(
+                (parsed.line, parsed.minor),
+                (Line::Status(200), minor),
+                "{version}"
+            );
+        }
+        for line in [
+            "HTTP/ 200",
+            "HTTP/1. 200",
+            "HTTP/1.1000 200",
+            "HTTP/.1 200",
+            "HTTP/1.1",
+            "HTTP/1.1 2000",
+        ] {
+            assert_eq!(first_line(Kind::Response, line.as_bytes()), None, "{line}");
         }
     }
 
