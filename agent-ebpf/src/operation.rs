@@ -287,13 +287,12 @@ fn undecided(connection: &mut Connection, scratch: &mut Scratch, counters: &mut 
         direction, len, turn, ..
     } = scratch.operation;
     let got = gather(scratch, 0, len.min(PREFIX_BYTES as u32));
-    let verdict = if got == 0 {
+    if got == 0 {
+        // Says nothing about the protocol: the socket is not given up, and each such operation is counted.
         missed(scratch, counters);
-        Verdict::Other
-    } else {
-        connection.classify(direction, scratch, got)
-    };
-    match verdict {
+        return false;
+    }
+    match connection.classify(direction, scratch, got) {
         Verdict::Http1Request | Verdict::Http1Response => connection.class = Class::Http1 as u8,
         Verdict::Http2 => connection.class = Class::Http2 as u8,
         Verdict::Tls => {
