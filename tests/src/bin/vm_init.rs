@@ -12,12 +12,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use apiarist_tests::semantics::{Observer, Outcome, SEMANTICS};
-use rustix::{
-    mount::MountFlags,
-    net::{AddressFamily, SendFlags, SocketFlags, SocketType, netlink::SocketAddrNetlink},
-    system::RebootCommand,
-};
+use apiarist_tests::semantics::{Netlink, Observer, Outcome, SEMANTICS};
+use rustix::{mount::MountFlags, system::RebootCommand};
 
 /// Type and mount point.
 const FILE_SYSTEMS: [(&str, &str); 7] = [
@@ -123,52 +119,7 @@ fn prepare() -> Result<()> {
                 .with_context(|| format!("cannot load {}", path.display()))?;
         }
     }
-    loopback_up().context("cannot bring loopback up")
-}
-
-/// Sets the interface with index 1 up: one `RTM_NEWLINK` message, see rtnetlink(7).
-fn loopback_up() -> Result<()> {
-    const MESSAGE_BYTES: u32 = 32;
-    const RTM_NEWLINK: u16 = 16;
-    const NLM_F_REQUEST_ACK: u16 = 0x1 | 0x4;
-    const IFF_UP: u32 = 1;
-    let mut message = Vec::new();
-    // struct nlmsghdr: length, type, flags, sequence, port.
-    message.extend_from_slice(&MESSAGE_BYTES.to_ne_bytes());
-    message.extend_from_slice(&RTM_NEWLINK.to_ne_bytes());
-    message.extend_from_slice(&NLM_F_REQUEST_ACK.to_ne_bytes());
-    message.extend_from_slice(&[0; 8]);
-    // struct ifinfomsg: family and type, index, flags, which flags to change.
-    message.extend_from_slice(&[0; 4]);
-    message.extend_from_slice(&1_i32.to_ne_bytes());
-    message.extend_from_slice(&IFF_UP.to_ne_bytes());
-    message.extend_from_slice(&IFF_UP.to_ne_bytes());
-
-    // No protocol: 0, NETLINK_ROUTE.
-    let socket = rustix::net::socket_with(
-        AddressFamily::NETLINK,
-        SocketType::RAW,
-        SocketFlags::CLOEXEC,
-        None,
-    )?;
-    rustix::net::sendto(
-        &socket,
-        &message,
-        SendFlags::empty(),
-        &SocketAddrNetlink::new(0, 0),
-    )?;
-    // The answer: a header of 16 bytes, then an error number, 0 for success.
-    let mut answer = [0; 64];
-    let (read, _) = rustix::net::recv(&socket, &mut answer, rustix::net::RecvFlags::empty())?;
-    let error = answer
-        .get(16..20)
-        .filter(|_| read >= 20)
-        .and_then(|bytes| bytes.try_into().ok());
-    ensure!(
-        error.map(i32::from_ne_bytes) == Some(0),
-        "the kernel refused it: {error:?}"
-    );
-    Ok(())
+    Netlink::open()?.up(Netlink::LOOPBACK)
 }
 
 fn has_btf() -> Result<()> {

@@ -10,8 +10,14 @@
 
 use anyhow::Result;
 
+mod attaching;
 mod calls;
+mod crowds;
 mod endings;
+mod kernel_memory;
+mod messages;
+mod namespaces;
+mod netlink;
 mod observer;
 mod pair;
 mod sharing;
@@ -19,8 +25,10 @@ mod story;
 mod stream;
 mod sys;
 mod transports;
+mod uring;
 mod zero_copy;
 
+pub use netlink::Netlink;
 pub use observer::Observer;
 
 /// One promise.
@@ -88,5 +96,11 @@ semantics! {
     transports: ipv4, ipv6, v4_mapped, unix_stream, unix_abstract, socketpair, seqpacket, one_port_two_families,
         other_protocols, tls, udp;
     sharing: dup_and_dup2, fork, scm_rights, reuseport;
+    messages: head_64k_largest_budget, head_64k_default_budget, pipelining_50, body_5_mb_content_length,
+        body_5_mb_chunked, expect_continue;
+    namespaces: loopback_in_namespace, veth_between_namespaces;
+    uring: io_uring_echo;
+    crowds: connections_10_000, churn, no_growth, ring_overflow;
+    attaching: four_rings, detach;
     endings: half_close, reset, joined_late, compat_task;
 }

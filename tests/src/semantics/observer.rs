@@ -17,6 +17,9 @@ use apiarist::{
     },
     clock::{Clock, monotonic_ns},
     event::{Direction, SocketClose, SocketEvent, SocketId, SocketOpen},
+    exchange::Exchange,
+    flow::{Flows, Limits},
+    protocol::redact::Redactor,
 };
 use apiarist_common::{counter::Counter, limits::DEFAULT_BUDGET_BYTES};
 
@@ -33,6 +36,9 @@ const BATCH: u64 = 100_000;
 
 /// Payload kept during one test, over all sockets of the machine. Overflow policy: the test fails.
 const MOST_BYTES: usize = 512 << 20;
+
+/// Exchanges kept during one test. Overflow policy: later ones are not.
+const MOST_EXCHANGES: usize = 30_000;
 
 /// As the agent attaches by default, but for watching the process that makes the traffic.
 pub(crate) const OPTIONS: LoadOptions = LoadOptions {
@@ -111,6 +117,9 @@ pub struct Observer {
     features: Features,
     tier: u8,
     log: Log,
+    /// What the agent makes of the events.
+    flows: Option<Flows>,
+    exchanges: Vec<Exchange>,
     kept_bytes: usize,
     undecodable: Vec<String>,
 }
@@ -143,9 +152,17 @@ impl Observer {
             features,
             tier,
             log: Log::new(),
+            flows: Some(flows(options.budget_bytes)),
+            exchanges: Vec::new(),
             kept_bytes: 0,
             undecodable: Vec::new(),
         })
+    }
+
+    /// Keeps events only: for tests that make more of them than can be understood meanwhile.
+    pub(crate) fn without_exchanges(mut self) -> Self {
+        self.flows = None;
+        self
     }
 
     /// The tier of the plan.
@@ -179,8 +196,33 @@ impl Observer {
     pub(crate) fn forget(&mut self) -> Result<()> {
         self.drain()?;
         self.log.clear();
+        self.exchanges.clear();
         self.kept_bytes = 0;
         Ok(())
+    }
+
+    pub(crate) fn log_mut(&mut self) -> &mut Log {
+        self.kept_bytes = 0;
+        &mut self.log
+    }
+
+    /// The exchanges of a connection, whose events have all been taken.
+    pub(crate) fn exchanges(&mut self, ids: [SocketId; 2]) -> Vec<&Exchange> {
+        if let Some(flows) = &mut self.flows {
+            flows.finish(apiarist::clock::now(), &mut self.exchanges);
+        }
+        self.exchanges
+            .iter()
+            .filter(|exchange| ids.contains(&exchange.connection.socket))
+            .collect()
+    }
+
+    /// Waits a moment and takes what has come.
+    pub(crate) fn look(&mut self) -> Result<()> {
+        if let Some(ring) = self.rings.first_mut() {
+            ring.wait(LOOK);
+        }
+        self.drain()
     }
 
     /// What was seen of a socket.
@@ -197,13 +239,21 @@ impl Observer {
             rings,
             clock,
             log,
+            flows,
+            exchanges,
             kept_bytes,
             undecodable,
             ..
         } = self;
         for ring in rings {
             while ring.drain(BATCH, |record| match decode(record, clock) {
-                Ok(event) => *kept_bytes += keep(log, event),
+                Ok(event) => {
+                    if let Some(flows) = flows {
+                        flows.event(&event, exchanges);
+                        exchanges.truncate(MOST_EXCHANGES);
+                    }
+                    *kept_bytes += keep(log, event);
+                }
                 Err(error) => undecodable.push(error.to_string()),
             }) == BATCH
             {}
@@ -228,11 +278,17 @@ impl Observer {
             if monotonic_ns() > deadline {
                 bail!("within {} s, {what} did not happen", PATIENCE.as_secs());
             }
-            if let Some(ring) = self.rings.first_mut() {
-                ring.wait(LOOK);
-            }
+            self.look()?;
         }
     }
+}
+
+fn flows(budget_bytes: u32) -> Flows {
+    let limits = Limits {
+        budget_bytes: budget_bytes.into(),
+        ..Limits::default()
+    };
+    Flows::new(limits, Redactor::new([0; 16]))
 }
 
 /// A time from now, to be compared with [`monotonic_ns`].

@@ -3,7 +3,10 @@
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context as _, Result, ensure};
-use apiarist::event::{Direction, SocketClose, SocketId};
+use apiarist::{
+    event::{Direction, SocketClose, SocketId},
+    exchange::{Completeness, Side},
+};
 use apiarist_common::limits::DEFAULT_BUDGET_BYTES;
 
 use super::{
@@ -19,6 +22,8 @@ pub(crate) struct Message {
     pub(crate) direction: Direction,
     /// What should be seen of it at each end, by [`Direction::index`] of that end's view.
     pub(crate) seen: [Parts; 2],
+    /// Nothing but what lies beyond the budget is missing.
+    within_budget: bool,
 }
 
 /// Messages in order. Both ends tell the same story with directions reversed.
@@ -31,7 +36,11 @@ impl Story {
     /// Adds a message that both ends should see as the budget allows: its first bytes, then a gap.
     pub(crate) fn tell(&mut self, direction: Direction, bytes: &[u8]) {
         let seen = within_budget(bytes);
-        self.tell_as(direction, seen.clone(), seen);
+        self.messages.push(Message {
+            direction,
+            seen: [seen.clone(), seen],
+            within_budget: true,
+        });
     }
 
     /// Adds a message of which sender and receiver see different parts.
@@ -39,6 +48,7 @@ impl Story {
         self.messages.push(Message {
             direction,
             seen: [sender, receiver],
+            within_budget: false,
         });
     }
 
@@ -50,6 +60,12 @@ impl Story {
 
     /// Waits until both ends have been seen up to the end of the story, and compares everything.
     pub(crate) fn verify(&self, observer: &mut Observer, ids: Ids) -> Result<()> {
+        self.verify_events(observer, ids)?;
+        self.verify_exchanges(observer, ids)
+    }
+
+    /// The same without what the agent makes of the events.
+    pub(crate) fn verify_events(&self, observer: &mut Observer, ids: Ids) -> Result<()> {
         self.wait(observer, ids)?;
         let client = self.compare(observer, ids.client, Direction::Egress);
         client.context("at the client")?;
@@ -61,6 +77,43 @@ impl Story {
             }
         }
         Ok(())
+    }
+
+    /// Each request and its final response is told once, by the server's end. Messages of the story are taken for
+    /// HTTP messages by their first line.
+    fn verify_exchanges(&self, observer: &mut Observer, ids: Ids) -> Result<()> {
+        let lines = |direction, is_start: fn(&str) -> bool| -> Vec<String> {
+            let own = |message: &&Message| message.direction == direction;
+            let messages = self.messages.iter().filter(own);
+            messages
+                .map(|message| first_line(message.seen[0].first_bytes()))
+                .filter(|line| is_start(line))
+                .collect()
+        };
+        let requests = lines(Direction::Egress, |line| line.contains(" HTTP/1."));
+        let responses = lines(Direction::Ingress, |line| {
+            line.starts_with("HTTP/1.") && !line.contains(" 100 ")
+        });
+        exchanged(observer, ids, &requests, &responses)?;
+        if self.messages.iter().all(|message| message.within_budget) {
+            for exchange in observer.exchanges([ids.client, ids.server]) {
+                ensure!(
+                    exchange.completeness == Completeness::Complete,
+                    "an exchange is {:?}: {exchange:?}",
+                    exchange.completeness
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until both sockets are gone and compares one end, which is the client's.
+    pub(crate) fn compare_client(&self, observer: &mut Observer, ids: Ids) -> Result<()> {
+        observer.collect_until("the end of both sockets", |log| {
+            let ended = |id| log.get(&id).is_some_and(|log| !log.closes.is_empty());
+            ended(ids.client) && (ended(ids.server) || !log.contains_key(&ids.server))
+        })?;
+        self.compare(observer, ids.client, Direction::Egress)
     }
 
     /// Waits until both ends have been seen up to the end of the story.
@@ -129,6 +182,54 @@ impl Story {
         }
         Ok(())
     }
+}
+
+/// Compares the exchanges of a connection with the first lines of its messages.
+pub(crate) fn exchanged(
+    observer: &mut Observer,
+    ids: Ids,
+    requests: &[String],
+    responses: &[String],
+) -> Result<()> {
+    let exchanges = observer.exchanges([ids.client, ids.server]);
+    let seen: Vec<_> = exchanges
+        .iter()
+        .map(|exchange| {
+            let request = exchange.request.as_ref();
+            let request = request.map(|request| format!("{} {}", request.method, request.target));
+            let status = exchange.response.as_ref().map(|response| response.status);
+            (request.unwrap_or_default(), status.unwrap_or(0))
+        })
+        .collect();
+    let wanted: Vec<_> = requests
+        .iter()
+        .zip(responses)
+        .map(|(request, response)| {
+            let (request, _version) = request.rsplit_once(' ').unwrap_or_default();
+            let status = response.split(' ').nth(1).and_then(|status| status.parse().ok());
+            (request.to_owned(), status.unwrap_or(0))
+        })
+        .collect();
+    ensure!(
+        requests.len() == responses.len() && seen == wanted,
+        "the exchanges are {seen:?}, should be {wanted:?}"
+    );
+    for exchange in exchanges {
+        ensure!(
+            exchange.connection.side == Side::Server && exchange.connection.socket == ids.server,
+            "told by the {:?} {:?}, not by the server {:?}",
+            exchange.connection.side,
+            exchange.connection.socket,
+            ids.server
+        );
+    }
+    Ok(())
+}
+
+/// The first line of a message, empty if it is no text.
+pub(crate) fn first_line(bytes: &[u8]) -> String {
+    let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    String::from_utf8(line.to_vec()).unwrap_or_default()
 }
 
 /// What a message within one turn looks like when each operation is as long as its message: the budget's worth of

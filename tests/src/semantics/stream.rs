@@ -73,6 +73,14 @@ impl Parts {
         }
     }
 
+    /// The bytes it starts with; none if it starts with a gap.
+    pub(crate) fn first_bytes(&self) -> &[u8] {
+        match self.0.first() {
+            Some(Part::Bytes(bytes)) => bytes,
+            _ => &[],
+        }
+    }
+
     pub(crate) fn len(&self) -> u64 {
         self.0.iter().map(Part::len).sum()
     }

@@ -83,6 +83,24 @@ pub(crate) fn vmsplice(pipe: &OwnedFd, bytes: &[u8]) -> Result<usize> {
         .context("cannot vmsplice")
 }
 
+/// Gives the calling thread a network namespace of its own.
+pub(crate) fn unshare_network() -> io::Result<()> {
+    // SAFETY: affects this thread's view of the network only.
+    match unsafe { libc::unshare(libc::CLONE_NEWNET) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Takes the calling thread to the network namespace that a file refers to.
+pub(crate) fn enter_network(namespace: &OwnedFd) -> io::Result<()> {
+    // SAFETY: affects this thread's view of the network only.
+    match unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// A forked process that has not been waited for.
 pub(crate) struct Child(Pid);
 

@@ -1,0 +1,405 @@
+//! Many connections, fast ones, and more than the ring holds.
+
+use std::{
+    collections::HashMap,
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::fd::OwnedFd,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use apiarist::{
+    capture::load::LoadOptions,
+    clock::monotonic_ns,
+    event::{Address, Direction, SocketId},
+};
+use apiarist_common::counter::Counter;
+use rustix::{
+    net::{AddressFamily, RecvFlags, SendFlags, SocketType},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
+
+use super::{
+    kernel_memory,
+    observer::{Log, OPTIONS, Observer, deadline},
+    pair::{Ids, Pair, Transport, cookie, receive, receive_all, send, send_all},
+    skip,
+    story::{Story, carry, get, ok, post, reconcile},
+    sys,
+};
+
+/// Connections at the same time.
+const CROWD: usize = 10_000;
+
+/// Connections made before the next look at the ring.
+const BATCH: usize = 250;
+
+/// Descriptors besides the connections.
+const SPARE_DESCRIPTORS: u64 = 200;
+
+/// Lets this process and its children open so many connections.
+fn raise_descriptors(connections: usize) -> Result<()> {
+    let wanted = connections as u64 + SPARE_DESCRIPTORS;
+    let present = getrlimit(Resource::Nofile);
+    if present.current.is_none_or(|limit| limit >= wanted) {
+        return Ok(());
+    }
+    let limit = Rlimit {
+        current: Some(wanted),
+        maximum: present.maximum.map(|maximum| maximum.max(wanted)),
+    };
+    setrlimit(Resource::Nofile, limit).map_err(|error| skip(format!("cannot open {wanted} files: {error}")))
+}
+
+/// Exchanges of one client, the second when all clients are connected. Without allocation, for a forked process.
+fn be_the_crowd(address: SocketAddr, requests: &[Vec<u8>], response: &[u8]) -> bool {
+    const NONE: Option<OwnedFd> = None;
+    let mut sockets = [NONE; CROWD];
+    let mut room = [0; 1_024];
+    let mut exchange = |socket: &OwnedFd, request: &[u8]| {
+        rustix::net::send(socket, request, SendFlags::NOSIGNAL) == Ok(request.len())
+            && rustix::net::recv(socket, &mut room, RecvFlags::empty())
+                .is_ok_and(|(_, len)| len == response.len())
+    };
+    for (socket, request) in sockets.iter_mut().zip(requests) {
+        let Ok(made) = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None) else {
+            return false;
+        };
+        if rustix::net::connect(&made, &address).is_err() || !exchange(&made, request) {
+            return false;
+        }
+        *socket = Some(made);
+    }
+    sockets
+        .iter()
+        .zip(requests)
+        .all(|(socket, request)| socket.as_ref().is_some_and(|socket| exchange(socket, request)))
+}
+
+/// All clients live in another process: one alone may not open so many files.
+pub(super) fn connections_10_000(observer: &mut Observer) -> Result<()> {
+    raise_descriptors(CROWD)?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let requests: Vec<_> = (0..CROWD).map(get).collect();
+    let response = ok(64);
+    let child = sys::fork(|| be_the_crowd(address, &requests, &response))?;
+    let mut servers = Vec::new();
+    let serve = |server: &OwnedFd, request: &[u8]| -> Result<()> {
+        ensure!(receive_all(server, request.len(), receive)? == request, "bytes");
+        send_all(server, &response, send)
+    };
+    for (number, request) in requests.iter().enumerate() {
+        let (server, client) = listener.accept()?;
+        let server = OwnedFd::from(server);
+        serve(&server, request)?;
+        servers.push((server, client.port()));
+        if number % BATCH == 0 {
+            observer.drain()?;
+        }
+    }
+    for (number, ((server, _), request)) in servers.iter().zip(&requests).enumerate() {
+        serve(server, request)?;
+        if number % BATCH == 0 {
+            observer.drain()?;
+        }
+    }
+    let pid = child.pid();
+    child.succeed()?;
+    let mut ended = Vec::new();
+    for (number, (server, port)) in servers.into_iter().enumerate() {
+        ended.push((cookie(&server)?, port));
+        drop(server);
+        if number % BATCH == 0 {
+            observer.drain()?;
+        }
+    }
+    let clients: HashMap<Address, SocketId> = observer
+        .log()
+        .values()
+        .flat_map(|log| &log.opens)
+        .filter(|open| open.process.pid == pid)
+        .map(|open| (open.local.clone(), open.socket))
+        .collect();
+    for ((server, port), request) in ended.into_iter().zip(&requests) {
+        let client = clients.get(&Address::Ip(address.ip(), port));
+        let ids = Ids {
+            client: *client.with_context(|| format!("the client of port {port} was not seen"))?,
+            server,
+            closes: true,
+        };
+        let mut story = Story::default();
+        for _ in 0..2 {
+            story.tell(Direction::Egress, request);
+            story.tell(Direction::Ingress, &response);
+        }
+        story.verify_events(observer, ids)?;
+    }
+    Ok(())
+}
+
+/// Client threads of [`churn`].
+const CHURNERS: usize = 2;
+
+/// How long they go on.
+const CHURN: Duration = Duration::from_secs(2);
+
+/// Connections to one listener: well below the number of local ports, which closed connections hold for a minute.
+const PER_LISTENER: usize = 4_000;
+
+/// What [`churn_once`] sends for a connection of this number.
+fn churn_request(number: usize) -> Vec<u8> {
+    post(number, number % 700)
+}
+
+/// Connects, exchanges once and closes, over and over; returns how often. Numbers are taken from `next`.
+fn churn_until(enough: &(dyn Fn() -> bool + Sync), next: &AtomicUsize) -> Result<usize> {
+    let mut done = 0;
+    let mut listener = TcpListener::bind("127.0.0.1:0")?;
+    while !enough() {
+        if done % PER_LISTENER == PER_LISTENER - 1 {
+            listener = TcpListener::bind("127.0.0.1:0")?;
+        }
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        let client = OwnedFd::from(TcpStream::connect(listener.local_addr()?)?);
+        let server = OwnedFd::from(listener.accept()?.0);
+        let request = churn_request(number);
+        send_all(&client, &request, send)?;
+        receive_all(&server, request.len(), receive)?;
+        let response = ok(number % 900);
+        send_all(&server, &response, send)?;
+        drop(server);
+        receive_all(&client, response.len(), receive)?;
+        done += 1;
+    }
+    Ok(done)
+}
+
+/// The number in the request that starts `bytes`.
+fn churn_number(bytes: &[u8]) -> Option<usize> {
+    let rest = bytes.strip_prefix(b"POST /items/")?;
+    let end = rest.iter().position(|byte| *byte == b' ')?;
+    std::str::from_utf8(&rest[..end]).ok()?.parse().ok()
+}
+
+/// Checks the finished sockets in `log` and forgets them; counts both ends of each connection by number.
+struct Auditor {
+    ends: HashMap<usize, u8>,
+    sockets: usize,
+}
+
+impl Auditor {
+    fn audit(&mut self, log: &mut Log) -> Result<()> {
+        let own = std::process::id();
+        let finished: Vec<SocketId> = log
+            .iter()
+            .filter(|(_, log)| !log.closes.is_empty())
+            .map(|(id, _)| *id)
+            .collect();
+        for id in finished {
+            let Some(socket) = log.remove(&id) else { continue };
+            // Not ours, or not from this test.
+            let Ok(open) = socket.open() else { continue };
+            let loopback = matches!(&open.local, Address::Ip(ip, _) if ip.is_loopback());
+            if open.process.pid != own || !loopback || open.joined_late {
+                continue;
+            }
+            let streams = [
+                socket.stream(Direction::Egress)?,
+                socket.stream(Direction::Ingress)?,
+            ];
+            let Some((request, number)) = streams.iter().find_map(|stream| {
+                let number = churn_number(stream.parts.first_bytes())?;
+                Some((stream, number))
+            }) else {
+                continue;
+            };
+            request
+                .parts
+                .agree_with(&churn_request(number))
+                .with_context(|| format!("request {number}"))?;
+            let response = if std::ptr::eq(request, &streams[0]) {
+                &streams[1]
+            } else {
+                &streams[0]
+            };
+            response
+                .parts
+                .agree_with(&ok(number % 900))
+                .with_context(|| format!("response {number}"))?;
+            ensure!(
+                streams.iter().all(|stream| stream.parts.missing() == 0),
+                "connection {number} has gaps"
+            );
+            reconcile(socket.close()?)?;
+            *self.ends.entry(number).or_default() += 1;
+            self.sockets += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Keeps up with saturated processors: a ring for some seconds of events, which are only kept.
+fn for_many_events() -> Result<Observer> {
+    let options = LoadOptions {
+        ring_bytes: 64 << 20,
+        ..OPTIONS
+    };
+    Ok(Observer::attach_with(options)?.without_exchanges())
+}
+
+/// Runs clients until `enough`, auditing on the way; returns how many connections there were.
+fn churning(observer: &mut Observer, enough: impl Fn(usize) -> bool + Sync) -> Result<usize> {
+    let full = observer.counter(Counter::RingFullEvents);
+    let (next, running) = (AtomicUsize::new(0), AtomicUsize::new(CHURNERS));
+    let failed = AtomicBool::new(false);
+    let mut auditor = Auditor {
+        ends: HashMap::new(),
+        sockets: 0,
+    };
+    let stop = || failed.load(Ordering::Relaxed) || enough(next.load(Ordering::Relaxed));
+    let connections = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..CHURNERS)
+            .map(|_| {
+                scope.spawn(|| {
+                    let outcome = churn_until(&stop, &next);
+                    running.fetch_sub(1, Ordering::Relaxed);
+                    outcome
+                })
+            })
+            .collect();
+        let audited = loop {
+            let done = running.load(Ordering::Relaxed) == 0;
+            if let Err(error) = observer.look().and_then(|()| auditor.audit(observer.log_mut())) {
+                failed.store(true, Ordering::Relaxed);
+                break Err(error);
+            }
+            if done {
+                break Ok(());
+            }
+        };
+        let mut connections = 0;
+        for worker in workers {
+            connections += worker.join().ok().context("a client panicked")??;
+        }
+        audited
+            .with_context(|| {
+                format!(
+                    "the ring was full {} times",
+                    observer.counter(Counter::RingFullEvents) - full
+                )
+            })
+            .map(|()| connections)
+    })?;
+    let until = deadline(super::observer::PATIENCE);
+    while auditor.sockets < 2 * connections && monotonic_ns() < until {
+        observer.look()?;
+        auditor.audit(observer.log_mut())?;
+    }
+    ensure!(
+        auditor.sockets == 2 * connections && auditor.ends.values().all(|ends| *ends == 2),
+        "of {connections} connections {} ends were seen, of {} connections both",
+        auditor.sockets,
+        auditor.ends.values().filter(|ends| **ends == 2).count()
+    );
+    Ok(connections)
+}
+
+/// Connections made and closed as fast as two threads can.
+pub(super) fn churn(_: &mut Observer) -> Result<()> {
+    let mut observer = for_many_events()?;
+    let until = deadline(CHURN);
+    let connections = churning(&mut observer, |_| monotonic_ns() > until)?;
+    ensure!(connections > 100, "only {connections} connections in {CHURN:?}");
+    Ok(())
+}
+
+/// Connections of [`no_growth`]; a million with `APIARIST_LONG_TESTS=1`.
+const SEQUENCE: usize = 20_000;
+const LONG_SEQUENCE: usize = 1_000_000;
+
+/// Memory that may come and go by itself, bytes. The state of [`SEQUENCE`] pairs of sockets would be over twice that.
+const SLACK_BYTES: u64 = 6 << 20;
+
+/// What the programs keep of a connection goes with it.
+pub(super) fn no_growth(_: &mut Observer) -> Result<()> {
+    let mut observer = for_many_events()?;
+    let observer = &mut observer;
+    let long = std::env::var_os("APIARIST_LONG_TESTS").is_some_and(|value| value == "1");
+    let connections = if long { LONG_SEQUENCE } else { SEQUENCE };
+    // The first ones warm caches up.
+    churning(observer, |done| done >= 500)?;
+    let maps = kernel_memory::of_own_maps()?;
+    let entries = kernel_memory::socket_state()?;
+    churning(observer, |done| done >= connections)?;
+    let until = deadline(super::observer::PATIENCE);
+    loop {
+        let (maps_now, entries_now) = (kernel_memory::of_own_maps()?, kernel_memory::socket_state()?);
+        if maps_now == maps && entries_now <= entries + SLACK_BYTES {
+            return Ok(());
+        }
+        ensure!(
+            monotonic_ns() < until,
+            "after {connections} connections maps hold {maps_now} bytes, before {maps}; slabs {entries_now}, before \
+             {entries}"
+        );
+        observer.look()?;
+    }
+}
+
+/// Nobody empties a ring of one page: what does not fit is a gap, and counted.
+pub(super) fn ring_overflow(_: &mut Observer) -> Result<()> {
+    const PAGE: u32 = 4_096;
+    let mut observer = Observer::attach_with(LoadOptions {
+        ring_bytes: PAGE,
+        ..OPTIONS
+    })?;
+    let pair = Pair::connect(Transport::Tcp4)?;
+    let mut told: [Vec<u8>; 2] = Default::default();
+    for number in 0..100 {
+        for (direction, bytes) in [
+            (Direction::Egress, post(number, 300)),
+            (Direction::Ingress, ok(500)),
+        ] {
+            carry(&pair, direction, &bytes, send, receive)?;
+            told[direction.index()].extend(bytes);
+        }
+        // Two looks in between: what comes after a loss must stand where it belongs.
+        if number == 40 || number == 70 {
+            observer.drain()?;
+        }
+    }
+    observer.drain()?;
+    let bytes = [&get(100), &ok(0)];
+    for (direction, bytes) in [Direction::Egress, Direction::Ingress].into_iter().zip(bytes) {
+        carry(&pair, direction, bytes, send, receive)?;
+        told[direction.index()].extend(bytes);
+    }
+    observer.drain()?;
+    let ids = pair.ids;
+    let mut missing = 0;
+    for (id, directions) in [
+        (ids.client, [Direction::Egress, Direction::Ingress]),
+        (ids.server, [Direction::Ingress, Direction::Egress]),
+    ] {
+        for (direction, told) in directions.into_iter().zip(&told) {
+            let stream = observer.socket(id)?.stream(direction)?;
+            ensure!(stream.parts.captured() > 0, "nothing was captured");
+            // The announcement may have been lost too, and comes with the first event that fits.
+            let rest = &told[stream.start as usize..];
+            stream
+                .parts
+                .agree_with(rest)
+                .with_context(|| format!("{direction:?}"))?;
+            missing += stream.start + stream.parts.missing();
+        }
+    }
+    pair.close();
+    let counted = observer.counter(Counter::RingFullBytes);
+    ensure!(
+        missing > 0 && counted >= missing,
+        "{missing} bytes are gaps, {counted} were counted as lost"
+    );
+    Ok(())
+}
