@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use crate::{
     clock::Timestamp,
     event::{Address, ProcessRef, SocketId},
+    protocol::operation::Operation,
 };
 
 /// Body bytes kept of each message for the observers. Overflow policy: the sample is cut and says so.
@@ -203,6 +204,14 @@ impl Facts {
     pub const UPGRADED: Self = Self(1 << 8);
     /// The target was in absolute form.
     pub const ABSOLUTE_FORM: Self = Self(1 << 9);
+    /// The server sent it unasked (RFC 9113 §8.4).
+    pub const PUSHED: Self = Self(1 << 16);
+    /// The client gave the stream up (RFC 9113 §6.4).
+    pub const RESET_BY_CLIENT: Self = Self(1 << 17);
+    /// The server gave the stream up.
+    pub const RESET_BY_SERVER: Self = Self(1 << 18);
+    /// The client gave this stream up like most of the many before it on its connection (CVE-2023-44487).
+    pub const RAPID_RESETS: Self = Self(1 << 19);
 
     /// Both sets.
     #[must_use]
@@ -223,6 +232,8 @@ pub struct Exchange {
     pub connection: Arc<Connection>,
     /// Number of the exchange on its connection, from 0.
     pub number: u64,
+    /// Stream of the connection, for HTTP/2.
+    pub stream: Option<u32>,
     /// Protocol.
     pub protocol: Protocol,
     /// When the first byte of the request was seen.
@@ -239,4 +250,6 @@ pub struct Exchange {
     pub completeness: Completeness,
     /// Framing facts.
     pub facts: Facts,
+    /// What it does in terms of a protocol that HTTP carries, where it does.
+    pub operation: Option<Box<Operation>>,
 }

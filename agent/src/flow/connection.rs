@@ -16,6 +16,7 @@ use crate::{
     exchange::{Connection, Exchange, Side},
     protocol::{
         http1::Http1,
+        http2::{Http2, Join},
         redact::Redactor,
         session::{Chunk, Context, Gap, Session, Way},
     },
@@ -253,9 +254,8 @@ impl Conn {
     ) {
         let side = match decision {
             Decision::Wait => return,
-            Decision::Http1(side) => side,
-            Decision::Http2 if direction == Direction::Ingress => Side::Server,
-            Decision::Http2 | Decision::Tls | Decision::Other => Side::Client,
+            Decision::Http1(side) | Decision::Http2(side) | Decision::LateHttp2(side) => side,
+            Decision::Tls | Decision::Other => Side::Client,
         };
         let Stage::Opening(opening, open) = &mut self.stage else {
             return;
@@ -263,23 +263,33 @@ impl Conn {
         let joined_late = open.joined_late;
         let connection = connection(open, side, self.twin.as_deref());
         let halves = std::mem::take(&mut opening.halves);
+        let [egress, ingress] = &halves;
+        let (requests, responses) = match side {
+            Side::Server => (ingress, egress),
+            Side::Client => (egress, ingress),
+        };
         let session = match decision {
             Decision::Http1(_) => {
                 env.stats.http1_connections += 1;
-                let [egress, ingress] = &halves;
-                let (requests, responses) = match side {
-                    Side::Server => (ingress, egress),
-                    Side::Client => (egress, ingress),
-                };
                 let lost = [
                     joined_late || requests.incomplete,
                     joined_late || responses.incomplete,
                 ];
                 Session::Http1(Box::new(Http1::new(lost)))
             }
-            Decision::Http2 => {
+            Decision::Http2(_) => {
                 env.stats.http2_connections += 1;
-                Session::Opaque
+                // The preface proves that this is the start, whatever the announcement says.
+                let join = if responses.incomplete {
+                    Join::WithoutServerStart
+                } else {
+                    Join::Start
+                };
+                Session::Http2(Box::new(Http2::new(join)))
+            }
+            Decision::LateHttp2(_) => {
+                env.stats.http2_connections += 1;
+                Session::Http2(Box::new(Http2::new(Join::Late)))
             }
             Decision::Tls => {
                 env.stats.tls_connections += 1;

@@ -10,7 +10,7 @@ use crate::{
     clock::Timestamp,
     event::Direction,
     exchange::Side,
-    protocol::{http1, start::look},
+    protocol::{http1, http2, session::Way, start::look},
 };
 
 /// Most bytes kept of an undecided direction: a version 1 preamble has 107 at the most. Overflow policy: the
@@ -24,8 +24,10 @@ pub(super) enum Decision {
     Wait,
     /// HTTP/1, with the role of the observed end.
     Http1(Side),
-    /// HTTP/2, with the role of the observed end.
-    Http2,
+    /// HTTP/2 from its start, with the role of the observed end.
+    Http2(Side),
+    /// HTTP/2 in its middle.
+    LateHttp2(Side),
     /// TLS records.
     Tls,
     /// No known protocol after many tries.
@@ -91,7 +93,7 @@ impl Opening {
             match verdict {
                 Verdict::Http1Request => return Decision::Http1(server),
                 Verdict::Http1Response => return Decision::Http1(client),
-                Verdict::Http2 => return Decision::Http2,
+                Verdict::Http2 => return Decision::Http2(server),
                 Verdict::Tls => return Decision::Tls,
                 Verdict::More => return Decision::Wait,
                 Verdict::Preamble => match preamble(&half.prefix) {
@@ -106,7 +108,18 @@ impl Opening {
                     None => break,
                 },
                 Verdict::Other if http1::odd_request(&half.prefix) => return Decision::Http1(server),
-                Verdict::Other => break,
+                // A server may send its settings before it has read anything.
+                Verdict::Other
+                    if half.prefix.len() <= MAX_PREFIX_BYTES
+                        && http2::could_be_server_start(&half.prefix) =>
+                {
+                    return Decision::Wait;
+                }
+                Verdict::Other => match http2::side(&half.prefix) {
+                    Some(Way::Request) => return Decision::LateHttp2(server),
+                    Some(Way::Response) => return Decision::LateHttp2(client),
+                    None => break,
+                },
             }
         }
         half.prefix = Vec::new();

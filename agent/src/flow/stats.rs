@@ -72,6 +72,8 @@ counters! {
     upgraded_connections,
     /// Bytes on them afterwards.
     upgraded_bytes,
+    /// Streams that HTTP/2 clients gave up.
+    http2_resets,
     /// Bytes on connections whose protocol is not parsed.
     opaque_bytes,
     /// Heads left out because the connection's buffer was full.

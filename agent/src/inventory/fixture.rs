@@ -132,6 +132,7 @@ impl Call {
                 tls: false,
             }),
             number: 0,
+            stream: None,
             protocol: Protocol::Http11,
             started: Timestamp(self.second * 1_000_000_000),
             latency: self.status.map(|_| Duration::from_millis(self.latency_ms)),
@@ -151,6 +152,7 @@ impl Call {
             }),
             completeness: self.completeness,
             facts: Facts::default(),
+            operation: None,
         }
     }
 }

@@ -5,7 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::exchange::{Exchange, Head, Request};
+use crate::{
+    exchange::{Exchange, Head, Request},
+    protocol::operation::Detail,
+};
 
 /// What kind of API an endpoint belongs to. Later ones tell more: an endpoint has the last of its exchanges'.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -60,6 +63,12 @@ pub(super) struct Nature {
 
 /// Tells what an exchange is from its fields.
 pub(super) fn nature(exchange: &Exchange, request: &Request) -> Nature {
+    if let Some(operation) = &exchange.operation {
+        return Nature {
+            kind: kind(&operation.detail),
+            operation: operation.name.as_deref().map(str::to_owned),
+        };
+    }
     let of = |kind| Nature {
         kind,
         operation: None,
@@ -92,6 +101,18 @@ pub(super) fn nature(exchange: &Exchange, request: &Request) -> Nature {
     } else {
         EndpointKind::Rest
     })
+}
+
+fn kind(detail: &Detail) -> EndpointKind {
+    match detail {
+        Detail::Grpc(_) => EndpointKind::Grpc,
+        Detail::GraphQl(_) => EndpointKind::GraphQl,
+        Detail::JsonRpc(_) => EndpointKind::JsonRpc,
+        Detail::Mcp(_) => EndpointKind::Mcp,
+        Detail::Soap => EndpointKind::Soap,
+        Detail::WebSocket => EndpointKind::WebSocket,
+        Detail::Sse => EndpointKind::Sse,
+    }
 }
 
 /// The fields that decide, found in one pass.

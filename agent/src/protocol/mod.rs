@@ -5,7 +5,10 @@
 //! guess: what a gap made uncertain stays unpaired and says so.
 
 pub(crate) mod body;
+pub(crate) mod grpc;
 pub(crate) mod http1;
+pub(crate) mod http2;
+pub mod operation;
 pub mod redact;
 pub(crate) mod session;
 pub(crate) mod start;

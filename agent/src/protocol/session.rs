@@ -1,11 +1,11 @@
 //! What the flow layer knows of a protocol: chunks, gaps and ends in, exchanges out.
 //!
 //! In: the ordered bytes of both ways of one connection. Out: exchanges, through [`Context`]. A protocol is a
-//! variant of [`Session`]; HTTP/2 and WebSocket enter here. Refuses to know about sockets and positions.
+//! variant of [`Session`]. Refuses to know about sockets and positions.
 
 use std::sync::Arc;
 
-use super::{http1::Http1, redact::Redactor};
+use super::{http1::Http1, http2::Http2, redact::Redactor};
 use crate::{
     clock::Timestamp,
     exchange::{Connection, Exchange},
@@ -57,6 +57,8 @@ pub(crate) struct Context<'a> {
 pub(crate) enum Session {
     /// HTTP/1.0 and HTTP/1.1.
     Http1(Box<Http1>),
+    /// HTTP/2.
+    Http2(Box<Http2>),
     /// A protocol that is not parsed; its bytes are counted.
     Opaque,
 }
@@ -65,6 +67,7 @@ impl Session {
     pub(crate) fn bytes(&mut self, way: Way, chunk: &Chunk<'_>, cx: &mut Context<'_>) {
         match self {
             Session::Http1(http1) => http1.bytes(way, chunk, cx),
+            Session::Http2(http2) => http2.bytes(way, chunk, cx),
             Session::Opaque => cx.stats.opaque_bytes += chunk.bytes.len() as u64,
         }
     }
@@ -72,6 +75,7 @@ impl Session {
     pub(crate) fn gap(&mut self, way: Way, gap: Gap, cx: &mut Context<'_>) {
         match self {
             Session::Http1(http1) => http1.gap(way, gap, cx),
+            Session::Http2(http2) => http2.gap(way, gap, cx),
             Session::Opaque => {}
         }
     }
@@ -80,6 +84,7 @@ impl Session {
     pub(crate) fn eof(&mut self, way: Way, at: Timestamp, cx: &mut Context<'_>) {
         match self {
             Session::Http1(http1) => http1.eof(way, at, cx),
+            Session::Http2(http2) => http2.eof(way, at, cx),
             Session::Opaque => {}
         }
     }
@@ -89,6 +94,7 @@ impl Session {
     pub(crate) fn idle(&mut self, silent: [bool; 2], cx: &mut Context<'_>) {
         match self {
             Session::Http1(http1) => http1.idle(silent, cx),
+            Session::Http2(http2) => http2.idle(silent, cx),
             Session::Opaque => {}
         }
     }
@@ -97,6 +103,7 @@ impl Session {
     pub(crate) fn close(&mut self, silent: [bool; 2], cx: &mut Context<'_>) {
         match self {
             Session::Http1(http1) => http1.close(silent, cx),
+            Session::Http2(http2) => http2.close(silent, cx),
             Session::Opaque => {}
         }
     }
@@ -105,6 +112,7 @@ impl Session {
     pub(crate) fn is_waiting(&self) -> bool {
         match self {
             Session::Http1(http1) => http1.is_waiting(),
+            Session::Http2(http2) => http2.is_waiting(),
             Session::Opaque => false,
         }
     }
@@ -113,6 +121,7 @@ impl Session {
     pub(crate) fn memory(&self) -> usize {
         match self {
             Session::Http1(http1) => size_of::<Http1>() + http1.memory(),
+            Session::Http2(http2) => size_of::<Http2>() + http2.memory(),
             Session::Opaque => 0,
         }
     }

@@ -159,6 +159,7 @@ impl<'a> Maker<'a> {
         let exchange = Exchange {
             connection,
             number,
+            stream: None,
             protocol,
             started,
             latency,
@@ -170,6 +171,7 @@ impl<'a> Maker<'a> {
                 None => Completeness::NoResponse,
             },
             facts: Facts::default(),
+            operation: None,
         };
         Ok(FileExchange {
             id,

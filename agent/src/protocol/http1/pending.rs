@@ -61,6 +61,7 @@ impl Pending {
             exchange: Exchange {
                 connection: cx.connection.clone(),
                 number: 0,
+                stream: None,
                 protocol: if minor == 0 {
                     Protocol::Http10
                 } else {
@@ -73,6 +74,7 @@ impl Pending {
                 response: None,
                 completeness: Completeness::Complete,
                 facts: Facts::default(),
+                operation: None,
             },
             request: Phase::None,
             response: Phase::None,
