@@ -1,6 +1,6 @@
 //! One endpoint: a method and a path template, or an operation, of one workload.
 
-use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest, Sha256};
@@ -81,6 +81,9 @@ pub const PROMOTION_SPAN: Duration = Duration::from_secs(600);
 /// Time without hits after which an endpoint is stale.
 pub const STALE_AFTER: Duration = Duration::from_secs(30 * 86_400);
 
+/// Former ids kept of one endpoint. Overflow policy: the smallest stay.
+pub const MAX_LINEAGE: usize = 64;
+
 /// One endpoint with everything known of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Endpoint {
@@ -98,11 +101,23 @@ pub struct Endpoint {
     pub operation: Option<Box<str>>,
     /// Path parameters, in order.
     pub parameters: Vec<Parameter>,
+    /// Ids it had, and those of endpoints that became one with it; at most [`MAX_LINEAGE`].
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub merged_from: BTreeSet<EndpointId>,
     /// What is known of its exchanges.
     pub traffic: Traffic,
 }
 
 impl Endpoint {
+    /// Remembers ids that lead here from now on.
+    pub(super) fn descend_from(&mut self, ids: impl IntoIterator<Item = EndpointId>) {
+        self.merged_from.extend(ids);
+        self.merged_from.remove(&self.id);
+        while self.merged_from.len() > MAX_LINEAGE {
+            self.merged_from.pop_last();
+        }
+    }
+
     /// How well the endpoint is known at a time.
     pub fn state(&self, now: Timestamp) -> EndpointState {
         let traffic = &self.traffic;

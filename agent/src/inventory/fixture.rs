@@ -21,6 +21,7 @@ pub(crate) struct Call {
     target: String,
     fields: Vec<(&'static str, String)>,
     answer_fields: Vec<(&'static str, String)>,
+    answer: Bytes,
     status: Option<u16>,
     client: Address,
     server: Address,
@@ -38,6 +39,7 @@ pub(crate) fn call(method: &'static str, target: &str) -> Call {
         target: target.into(),
         fields: vec![("host", "api.test".into())],
         answer_fields: Vec::new(),
+        answer: Bytes::new(),
         status: Some(200),
         client: Address::Ip(Ipv4Addr::new(10, 0, 0, 7).into(), 50_000),
         server: Address::Ip(Ipv4Addr::new(10, 0, 0, 1).into(), 80),
@@ -59,6 +61,12 @@ impl Call {
     pub(crate) fn answer_field(mut self, name: &'static str, value: &str) -> Self {
         self.answer_fields.push((name, value.into()));
         self
+    }
+
+    /// A JSON body of the response.
+    pub(crate) fn answer(mut self, body: &str) -> Self {
+        self.answer = Bytes::copy_from_slice(body.as_bytes());
+        self.answer_field("content-type", "application/json")
     }
 
     pub(crate) fn status(mut self, status: u16) -> Self {
@@ -148,7 +156,10 @@ impl Call {
             response: self.status.map(|status| Response {
                 status,
                 head: head(&self.answer_fields),
-                body,
+                body: Body {
+                    sample: self.answer,
+                    ..body
+                },
             }),
             completeness: self.completeness,
             facts: Facts::default(),

@@ -5,7 +5,7 @@
 //! shown, and forgotten when there are too many, so that a scan cannot grow the inventory. The first accepted
 //! answer makes it an endpoint, with all that was counted before.
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{collections::BTreeSet, num::NonZeroUsize, sync::Arc};
 
 use lru::LruCache;
 
@@ -15,11 +15,15 @@ use super::{
     exposure::server_is_here,
     kind::{EndpointKind, Nature, nature},
     limits::{Limits, Stats},
-    path::{PathError, canonical, without_query},
+    path::{CanonicalPath, PathError, canonical, without_query},
     recent::Recent,
     record::{EndpointRecord, WorkloadRecord},
     registry::Registry,
-    template::{OVERFLOW, Template, lexical},
+    template::{
+        OVERFLOW, Template,
+        lexical::{self, Segment},
+        trie::{Inserted, MAX_HITS, Members, route::Answer},
+    },
     traffic::{Traffic, caller_name, host},
     view::{EndpointView, WorkloadView},
 };
@@ -31,6 +35,10 @@ use crate::{
 
 /// Longest method, in bytes. Overflow policy: counted as malformed.
 const MAX_METHOD_BYTES: usize = 32;
+
+/// Accepted paths of a workload, not learned from yet, at which its endpoints are moved at once rather than at the
+/// next [`Inventory::settle`].
+const SETTLE_AT: usize = 1024;
 
 /// Where an exchange was filed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -48,9 +56,19 @@ pub struct Observation {
 pub struct Inventory {
     limits: Limits,
     stats: Stats,
-    registry: Registry,
-    candidates: LruCache<EndpointId, Traffic>,
+    pub(super) registry: Registry,
+    candidates: LruCache<EndpointId, Candidate>,
     recent: Recent,
+}
+
+/// An endpoint that no answer has confirmed.
+#[derive(Debug)]
+struct Candidate {
+    workload: usize,
+    method: Box<str>,
+    /// `None` if it names its own operation.
+    template: Option<Template>,
+    traffic: Traffic,
 }
 
 /// A served exchange on its way to an endpoint.
@@ -72,7 +90,7 @@ impl Inventory {
             stats: Stats::default(),
             registry: Registry::new(limits),
             candidates: LruCache::new(candidates),
-            recent: Recent::new(limits.recent_paths),
+            recent: Recent::new(limits.recent_paths, MAX_HITS),
         }
     }
 
@@ -117,9 +135,9 @@ impl Inventory {
         })
     }
 
-    /// One endpoint.
+    /// The endpoint that has this id, or had it before it became one with others.
     pub fn endpoint(&self, id: EndpointId) -> Option<&Endpoint> {
-        self.registry.endpoint(self.registry.place(id)?)
+        self.registry.endpoint(self.registry.place_now(id)?)
     }
 
     /// The rows of all endpoints, by workload, template, method and operation.
@@ -129,7 +147,7 @@ impl Inventory {
 
     /// The row of one endpoint.
     pub fn endpoint_view(&self, id: EndpointId, now: Timestamp) -> Option<EndpointView> {
-        self.registry.endpoint_view(self.registry.place(id)?, now)
+        self.registry.endpoint_view(self.registry.place_now(id)?, now)
     }
 
     /// The rows of all workloads, by name.
@@ -142,9 +160,23 @@ impl Inventory {
         self.stats
     }
 
-    /// Endpoints that changed since the last call, whole.
+    /// Moves all endpoints to the templates that follow from what was observed. To be called now and then, and
+    /// before a result is final.
+    pub fn settle(&mut self) {
+        for workload in 0..self.registry.workload_count() {
+            self.settle_workload(workload);
+        }
+    }
+
+    /// Settles, then gives the endpoints that changed since the last call, whole.
     pub fn take_dirty(&mut self) -> Vec<EndpointRecord> {
+        self.settle();
         self.registry.take_dirty_endpoints()
+    }
+
+    /// Ids of endpoints that became one with others since the last call: their records are no more.
+    pub fn take_gone(&mut self) -> Vec<EndpointId> {
+        self.registry.take_gone()
     }
 
     /// Workloads that changed since the last call, whole.
@@ -185,7 +217,7 @@ impl Inventory {
                 kind: EndpointKind::Grpc,
                 operation: Some(_),
             } => Template::literal(&path),
-            _ => lexical::template(&path),
+            _ => self.template(served, &path),
         };
         match self.find(served, &template) {
             Found::Endpoint { place, is_new } => {
@@ -198,12 +230,80 @@ impl Inventory {
                 }
             }
             Found::Candidate(id) => {
-                self.add_candidate(id, served);
+                self.add_candidate(id, served, &template);
                 Observation::unfiled(template)
             }
             Found::NoRoom => {
                 self.stats.endpoint_overflow += 1;
                 Observation::unfiled(template)
+            }
+        }
+    }
+
+    /// The template of a path as far as it is known now, after learning from the exchange.
+    fn template(&mut self, served: &Served<'_>, path: &CanonicalPath) -> Template {
+        let segments = lexical::segments(path);
+        if segments.is_empty() {
+            return Template::literal(path);
+        }
+        let mut answer = Answer::Other;
+        if is_accepted(served.exchange) {
+            answer = Answer::Accepted;
+            self.learn_from(served, &segments);
+        }
+        self.registry
+            .route(served.workload, &segments, &served.request.method, answer)
+            .unwrap_or_else(|| lexical::template(path))
+    }
+
+    fn learn_from(&mut self, served: &Served<'_>, segments: &[Segment<'_>]) {
+        let succeeded = |status: u16| status / 100 == 2;
+        let members = match &served.exchange.response {
+            Some(response) if succeeded(response.status) => Members::of(&response.body.sample),
+            _ => Members::default(),
+        };
+        let method = &served.request.method;
+        match self
+            .registry
+            .observe_path(served.workload, segments, method, &members)
+        {
+            Inserted::Known | Inserted::New => {}
+            Inserted::Exploded => self.stats.path_explosion += 1,
+            Inserted::NoRoom => self.stats.unlearned_paths += 1,
+        }
+        if self.registry.news(served.workload) >= SETTLE_AT {
+            self.settle_workload(served.workload);
+        }
+    }
+
+    fn settle_workload(&mut self, workload: usize) {
+        if self.registry.settle(workload) {
+            self.recent.clear();
+        }
+        self.settle_candidates(workload);
+    }
+
+    /// Gives endpoints what was counted before they could be told to answer for it.
+    fn settle_candidates(&mut self, workload: usize) {
+        let Some(name) = self.registry.workload_id(workload).map(str::to_owned) else {
+            return;
+        };
+        let found: Vec<(EndpointId, usize)> = self
+            .candidates
+            .iter()
+            .filter(|(_, candidate)| candidate.workload == workload)
+            .filter_map(|(id, candidate)| {
+                let template = candidate.template.as_ref()?;
+                let segments = lexical::parse(&template.text, &template.parameters);
+                let method = &candidate.method;
+                let known = self.registry.route(workload, &segments, method, Answer::Other)?;
+                let now = EndpointId::new(&name, method, &known.text, None);
+                Some((*id, self.registry.place(now)?))
+            })
+            .collect();
+        for (id, place) in found {
+            if let Some(candidate) = self.candidates.pop(&id) {
+                self.adopt(workload, place, &candidate.traffic);
             }
         }
     }
@@ -234,6 +334,7 @@ impl Inventory {
             template: Arc::clone(&template.text),
             operation: served.nature.operation.as_deref().map(Box::from),
             parameters: template.parameters.clone(),
+            merged_from: BTreeSet::new(),
             traffic: Traffic::default(),
         };
         if !self.registry.has_room(served.workload, &template.text) {
@@ -248,7 +349,7 @@ impl Inventory {
             return Found::NoRoom;
         };
         if let Some(before) = self.candidates.pop(&id) {
-            self.adopt(served.workload, place, &before);
+            self.adopt(served.workload, place, &before.traffic);
         }
         Found::Endpoint {
             place,
@@ -287,7 +388,7 @@ impl Inventory {
         }
     }
 
-    fn add_candidate(&mut self, id: EndpointId, served: &Served<'_>) {
+    fn add_candidate(&mut self, id: EndpointId, served: &Served<'_>, template: &Template) {
         self.count_unrouted(served.workload);
         let Served {
             exchange,
@@ -295,9 +396,16 @@ impl Inventory {
             caller,
             ..
         } = served;
-        let mut traffic = self.candidates.pop(&id).unwrap_or_default();
+        let known = self.candidates.pop(&id).map(|known| known.traffic);
+        let mut traffic = known.unwrap_or_default();
         traffic.add(exchange, request, caller, &self.limits, &mut self.stats);
-        if self.candidates.push(id, traffic).is_some() {
+        let candidate = Candidate {
+            workload: served.workload,
+            method: request.method.clone(),
+            template: served.nature.operation.is_none().then(|| template.clone()),
+            traffic,
+        };
+        if self.candidates.push(id, candidate).is_some() {
             self.stats.candidates_forgotten += 1;
         }
     }

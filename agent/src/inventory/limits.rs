@@ -67,6 +67,10 @@ pub struct Stats {
     pub egress_overflow: u64,
     /// Exchanges filed under `/{*overflow}`.
     pub template_overflow: u64,
+    /// New names at a position with too many: counted as values of a parameter.
+    pub path_explosion: u64,
+    /// Accepted paths of which nothing was learned, for lack of room.
+    pub unlearned_paths: u64,
     /// Exchanges not filed because there are too many endpoints.
     pub endpoint_overflow: u64,
     /// Exchanges not filed because there are too many workloads.
@@ -93,6 +97,8 @@ impl Stats {
             host_overflow,
             egress_overflow,
             template_overflow,
+            path_explosion,
+            unlearned_paths,
             endpoint_overflow,
             workload_overflow,
             candidates_forgotten,
@@ -111,6 +117,8 @@ impl Stats {
             ("inventory_host_overflow", host_overflow),
             ("inventory_egress_overflow", egress_overflow),
             ("inventory_template_overflow", template_overflow),
+            ("inventory_path_explosion", path_explosion),
+            ("inventory_unlearned_paths", unlearned_paths),
             ("inventory_endpoint_overflow", endpoint_overflow),
             ("inventory_workload_overflow", workload_overflow),
             ("inventory_candidates_forgotten", candidates_forgotten),

@@ -5,7 +5,12 @@
 
 use std::sync::Arc;
 
-use super::{Inventory, Observation, endpoint::EndpointId, path::canonical, template::lexical};
+use super::{
+    Inventory, Observation,
+    endpoint::EndpointId,
+    path::canonical,
+    template::{lexical, trie::route::Answer},
+};
 
 impl Inventory {
     /// Looks a request up. `target` is as sent; `workload` is an id.
@@ -13,7 +18,13 @@ impl Inventory {
         let Ok(path) = canonical(target) else {
             return Observation::default();
         };
-        let template = lexical::template(&path).text;
+        let segments = lexical::segments(&path);
+        let template = self
+            .registry
+            .workload_place(workload)
+            .and_then(|place| self.registry.route(place, &segments, method, Answer::Other))
+            .unwrap_or_else(|| lexical::template(&path))
+            .text;
         let id = EndpointId::new(workload, method, &template, None);
         let endpoint = self.endpoint(id);
         Observation {

@@ -19,13 +19,16 @@ pub mod path;
 mod recent;
 mod record;
 mod registry;
+mod settle;
 mod sketch;
 pub mod template;
 mod traffic;
 mod view;
 
 pub use counts::Counts;
-pub use endpoint::{Endpoint, EndpointId, EndpointState, PROMOTION_HITS, PROMOTION_SPAN, STALE_AFTER};
+pub use endpoint::{
+    Endpoint, EndpointId, EndpointState, MAX_LINEAGE, PROMOTION_HITS, PROMOTION_SPAN, STALE_AFTER,
+};
 pub use exposure::Exposure;
 pub use kind::EndpointKind;
 pub use ledger::{Inventory, Observation};

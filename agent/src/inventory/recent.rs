@@ -8,10 +8,17 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 /// Longest path remembered, in bytes. Overflow policy: a longer one is taken apart each time.
 const MAX_PATH_BYTES: usize = 256;
 
+impl Slot {
+    fn is(&self, workload: usize, method: &str, path: &str) -> bool {
+        self.workload == workload && *self.method == *method && *self.path == *path
+    }
+}
+
 /// A direct-mapped cache: one slot per hash, the newest path wins.
 #[derive(Debug)]
 pub(super) struct Recent {
     slots: Box<[Option<Slot>]>,
+    learn: u8,
 }
 
 #[derive(Debug, Clone)]
@@ -20,20 +27,22 @@ struct Slot {
     method: Box<str>,
     path: Box<str>,
     endpoint: usize,
+    seen: u8,
 }
 
 impl Recent {
-    /// A cache of this many paths (at least one).
-    pub(super) fn new(slots: usize) -> Self {
+    /// A cache of this many paths (at least one), which answers for a path that was put `learn` times.
+    pub(super) fn new(slots: usize, learn: u8) -> Self {
         Self {
             slots: vec![None; slots.max(1)].into(),
+            learn,
         }
     }
 
-    /// Place of the endpoint that this path led to.
+    /// Place of the endpoint that this path led to, from the time on when there is nothing more to learn from it.
     pub(super) fn get(&self, workload: usize, method: &str, path: &str) -> Option<usize> {
         let slot = self.slots.get(self.index(workload, method, path))?.as_ref()?;
-        (slot.workload == workload && *slot.method == *method && *slot.path == *path).then_some(slot.endpoint)
+        (slot.seen >= self.learn && slot.is(workload, method, path)).then_some(slot.endpoint)
     }
 
     /// Remembers where a path led to.
@@ -43,13 +52,26 @@ impl Recent {
         }
         let index = self.index(workload, method, path);
         if let Some(slot) = self.slots.get_mut(index) {
+            let seen = match slot {
+                Some(known) if known.endpoint == endpoint && known.is(workload, method, path) => {
+                    known.seen = known.seen.saturating_add(1);
+                    return;
+                }
+                _ => 1,
+            };
             *slot = Some(Slot {
+                seen,
                 workload,
                 method: method.into(),
                 path: path.into(),
                 endpoint,
             });
         }
+    }
+
+    /// Forgets everything: endpoints have moved.
+    pub(super) fn clear(&mut self) {
+        self.slots.fill(None);
     }
 
     fn index(&self, workload: usize, method: &str, path: &str) -> usize {
@@ -66,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_collision_is_a_miss() {
-        let mut recent = Recent::new(1);
+        let mut recent = Recent::new(1, 1);
         recent.put(0, "GET", "/a", 7);
         assert_eq!(recent.get(0, "GET", "/a"), Some(7));
         assert_eq!(recent.get(0, "GET", "/b"), None);

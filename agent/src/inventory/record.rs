@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{counts::Counts, endpoint::Endpoint};
+use super::{counts::Counts, endpoint::Endpoint, template::trie::Trie};
 use crate::{clock::Timestamp, workload::Workload};
 
 /// Version of both records. A record of another version is skipped and counted, never guessed at.
@@ -38,6 +38,9 @@ pub struct WorkloadRecord {
     pub callers: Counts,
     /// Hosts off this host that it called.
     pub egress: Counts,
+    /// The paths it has accepted: what its templates are learned from.
+    #[serde(default, skip_serializing_if = "Trie::is_empty")]
+    pub paths: Trie,
 }
 
 impl WorkloadRecord {
@@ -52,6 +55,7 @@ impl WorkloadRecord {
             unrouted: 0,
             callers: Counts::default(),
             egress: Counts::default(),
+            paths: Trie::default(),
         }
     }
 

@@ -1,10 +1,11 @@
 //! Where endpoints and workloads are kept, and which of them changed.
 //!
 //! In: workloads and endpoints to keep. Out: their places (stable as long as the registry lives), rows, and records
-//! of what changed. Nothing is ever removed; what has no room is not taken in.
+//! of what changed. What has no room is not taken in. An endpoint that became one with another leaves its place to
+//! the next new one, and its id leads to the other.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -12,6 +13,11 @@ use super::{
     endpoint::{Endpoint, EndpointId},
     limits::Limits,
     record::{EndpointRecord, RECORD_VERSION, WorkloadRecord},
+    template::{
+        Template,
+        lexical::Segment,
+        trie::{Inserted, Members, Node, route, route::Answer},
+    },
     view::{EndpointView, WorkloadView},
 };
 use crate::{clock::Timestamp, workload::Workload};
@@ -26,6 +32,10 @@ pub(super) struct Registry {
     endpoint_places: HashMap<EndpointId, usize>,
     dirty_workloads: Vec<usize>,
     dirty_endpoints: Vec<usize>,
+    /// Places to be used again.
+    free: Vec<usize>,
+    /// Former ids whose records are no more.
+    gone: BTreeSet<EndpointId>,
 }
 
 #[derive(Debug)]
@@ -34,11 +44,16 @@ struct WorkloadSlot {
     templates: HashSet<Arc<str>>,
     endpoints: u64,
     is_dirty: bool,
+    /// What follows from the paths observed.
+    learned: Node,
+    /// Paths observed that nothing was learned from yet.
+    news: usize,
 }
 
 #[derive(Debug)]
 struct EndpointSlot {
-    endpoint: Endpoint,
+    /// `None` while the place is free.
+    endpoint: Option<Endpoint>,
     workload: usize,
     is_dirty: bool,
 }
@@ -53,6 +68,8 @@ impl Registry {
             endpoint_places: HashMap::new(),
             dirty_workloads: Vec::new(),
             dirty_endpoints: Vec::new(),
+            free: Vec::new(),
+            gone: BTreeSet::new(),
         }
     }
 
@@ -90,40 +107,181 @@ impl Registry {
         })
     }
 
-    /// The place of an endpoint.
+    /// The place of the endpoint that has this id.
     pub(super) fn place(&self, id: EndpointId) -> Option<usize> {
+        self.place_now(id)
+            .filter(|place| self.endpoint(*place).is_some_and(|endpoint| endpoint.id == id))
+    }
+
+    /// The place of the endpoint that has or had this id.
+    pub(super) fn place_now(&self, id: EndpointId) -> Option<usize> {
         self.endpoint_places.get(&id).copied()
+    }
+
+    /// Learns from a path that the workload at a place has accepted.
+    pub(super) fn observe_path(
+        &mut self,
+        place: usize,
+        path: &[Segment<'_>],
+        method: &str,
+        members: &Members,
+    ) -> Inserted {
+        let Some(slot) = self.workloads.get_mut(place) else {
+            return Inserted::NoRoom;
+        };
+        let inserted = slot.record.paths.insert(path, method, members);
+        slot.news += usize::from(matches!(inserted, Inserted::New | Inserted::Exploded));
+        inserted
+    }
+
+    /// Paths of a workload that nothing was learned from yet.
+    pub(super) fn news(&self, place: usize) -> usize {
+        self.workloads.get(place).map_or(0, |slot| slot.news)
+    }
+
+    /// The template of a request to the workload at a place, as far as anything is known of it.
+    pub(super) fn route(
+        &self,
+        place: usize,
+        path: &[Segment<'_>],
+        method: &str,
+        answer: Answer,
+    ) -> Option<Template> {
+        route::template(self.learned(place)?, path, method, answer)
+    }
+
+    /// What was learned of the paths of the workload at a place.
+    pub(super) fn learned(&self, place: usize) -> Option<&Node> {
+        self.workloads.get(place).map(|slot| &slot.learned)
+    }
+
+    /// Learns from the paths observed. Whether there was anything new.
+    pub(super) fn learn(&mut self, place: usize) -> bool {
+        let Some(slot) = self.workloads.get_mut(place).filter(|slot| slot.news > 0) else {
+            return false;
+        };
+        slot.news = 0;
+        slot.learned = slot.record.paths.learn();
+        true
+    }
+
+    /// The place of the workload with this id.
+    pub(super) fn workload_place(&self, id: &str) -> Option<usize> {
+        self.workload_places.get(id).copied()
+    }
+
+    /// How many workloads there are.
+    pub(super) fn workload_count(&self) -> usize {
+        self.workloads.len()
+    }
+
+    /// How many places of endpoints there are, free ones included.
+    pub(super) fn endpoint_count(&self) -> usize {
+        self.endpoints.len()
+    }
+
+    /// The endpoint at a place, if it is one of this workload.
+    pub(super) fn endpoint_of(&self, workload: usize, place: usize) -> Option<&Endpoint> {
+        let slot = self.endpoints.get(place)?;
+        slot.endpoint.as_ref().filter(|_| slot.workload == workload)
+    }
+
+    /// Gives the endpoint at a place another template and id; the old id leads here too.
+    pub(super) fn rename(&mut self, place: usize, id: EndpointId, template: &Template) {
+        let Some(endpoint) = self.endpoint_mut(place) else {
+            return;
+        };
+        let old = std::mem::replace(&mut endpoint.id, id);
+        endpoint.descend_from([old]);
+        endpoint.template = Arc::clone(&template.text);
+        endpoint.parameters.clone_from(&template.parameters);
+        self.endpoint_places.insert(id, place);
+    }
+
+    /// Makes the endpoint at one place part of that at another.
+    pub(super) fn merge(&mut self, place: usize, target: usize) {
+        let limits = self.limits;
+        let Some(slot) = self.endpoints.get_mut(place) else {
+            return;
+        };
+        let Some(merged) = slot.endpoint.take() else {
+            return;
+        };
+        let workload = slot.workload;
+        if let Some(endpoint) = self.endpoint_mut(target) {
+            endpoint.kind = endpoint.kind.max(merged.kind);
+            endpoint.traffic.merge(&merged.traffic, &limits);
+            endpoint.descend_from(merged.merged_from.iter().copied().chain([merged.id]));
+        }
+        for id in merged.merged_from.into_iter().chain([merged.id]) {
+            self.endpoint_places.insert(id, target);
+        }
+        if let Some(workload) = self.workloads.get_mut(workload) {
+            workload.endpoints = workload.endpoints.saturating_sub(1);
+        }
+        self.free.push(place);
+    }
+
+    /// Notes that nothing has this id any more.
+    pub(super) fn gone(&mut self, id: EndpointId) {
+        self.gone.insert(id);
+    }
+
+    /// Ids that nothing has any more, since the last call.
+    pub(super) fn take_gone(&mut self) -> Vec<EndpointId> {
+        let gone = std::mem::take(&mut self.gone);
+        gone.into_iter().filter(|id| self.place(*id).is_none()).collect()
+    }
+
+    /// Counts the templates of a workload anew.
+    pub(super) fn count_templates(&mut self, workload: usize) {
+        let templates = (0..self.endpoints.len())
+            .filter_map(|place| self.endpoint_of(workload, place))
+            .map(|endpoint| Arc::clone(&endpoint.template))
+            .collect();
+        if let Some(slot) = self.workloads.get_mut(workload) {
+            slot.templates = templates;
+        }
     }
 
     /// The endpoint at a place.
     pub(super) fn endpoint(&self, place: usize) -> Option<&Endpoint> {
-        self.endpoints.get(place).map(|slot| &slot.endpoint)
+        self.endpoints.get(place)?.endpoint.as_ref()
     }
 
     /// The endpoint at a place, to be changed.
     pub(super) fn endpoint_mut(&mut self, place: usize) -> Option<&mut Endpoint> {
         let slot = self.endpoints.get_mut(place)?;
+        let endpoint = slot.endpoint.as_mut()?;
         if !std::mem::replace(&mut slot.is_dirty, true) {
             self.dirty_endpoints.push(place);
         }
-        Some(&mut slot.endpoint)
+        Some(endpoint)
     }
 
     /// Takes in a new endpoint of the workload at a place; `None` if there is no room.
     pub(super) fn insert_endpoint(&mut self, workload: usize, endpoint: Endpoint) -> Option<usize> {
-        if self.endpoints.len() >= self.limits.endpoints {
+        if self.endpoints.len() - self.free.len() >= self.limits.endpoints {
             return None;
         }
         let slot = self.workloads.get_mut(workload)?;
         slot.templates.insert(Arc::clone(&endpoint.template));
         slot.endpoints += 1;
-        let place = self.endpoints.len();
+        let place = self.free.pop().unwrap_or(self.endpoints.len());
+        for id in &endpoint.merged_from {
+            self.endpoint_places.entry(*id).or_insert(place);
+        }
         self.endpoint_places.insert(endpoint.id, place);
-        self.endpoints.push(EndpointSlot {
-            endpoint,
-            workload,
-            is_dirty: false,
-        });
+        let endpoint = Some(endpoint);
+        match self.endpoints.get_mut(place) {
+            // It may be waiting to be written: then it is written with what is there now.
+            Some(slot) => (slot.endpoint, slot.workload) = (endpoint, workload),
+            None => self.endpoints.push(EndpointSlot {
+                endpoint,
+                workload,
+                is_dirty: false,
+            }),
+        }
         Some(place)
     }
 
@@ -148,7 +306,7 @@ impl Registry {
     pub(super) fn endpoint_view(&self, place: usize, now: Timestamp) -> Option<EndpointView> {
         let slot = self.endpoints.get(place)?;
         let workload = &self.workloads.get(slot.workload)?.record.workload;
-        Some(EndpointView::new(&slot.endpoint, workload, now))
+        Some(EndpointView::new(slot.endpoint.as_ref()?, workload, now))
     }
 
     /// The rows of all workloads, by name.
@@ -170,7 +328,7 @@ impl Registry {
             slot.is_dirty = false;
             Some(EndpointRecord {
                 version: RECORD_VERSION,
-                endpoint: slot.endpoint.clone(),
+                endpoint: slot.endpoint.clone()?,
             })
         });
         records.collect()
@@ -215,7 +373,10 @@ impl Registry {
     fn insert_workload(&mut self, record: WorkloadRecord) -> usize {
         let place = self.workloads.len();
         self.workload_places.insert(record.workload.id.clone(), place);
+        let mut record = record;
         self.workloads.push(WorkloadSlot {
+            learned: record.paths.learn(),
+            news: 0,
             record,
             templates: HashSet::new(),
             endpoints: 0,

@@ -156,7 +156,13 @@ impl Core {
         let endpoints = self.inventory.take_dirty();
         let workloads = self.inventory.take_dirty_workloads();
         let status = self.status();
-        let batch = store::Batch::of(&endpoints, &workloads, Some(&status));
+        let mut batch = store::Batch::of(&endpoints, &workloads, Some(&status));
+        batch.removed_endpoints = self
+            .inventory
+            .take_gone()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         match self.store.save(&batch) {
             Ok(()) => self.store_failed = false,
             Err(error) => self.failed(&error),

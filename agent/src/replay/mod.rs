@@ -129,7 +129,8 @@ impl Replay {
     ///
     /// # Errors
     /// When rows of the trace could not be kept.
-    pub fn finish(self) -> io::Result<Outcome> {
+    pub fn finish(mut self) -> io::Result<Outcome> {
+        self.inventory.settle();
         match self.trace_error {
             Some(error) => Err(error),
             None => Ok(Outcome {

@@ -146,6 +146,7 @@ fn settle(workload: &str, row: &mut Row, inventory: &Inventory) {
         row.endpoint = inventory.locate(workload, method, target).endpoint;
     }
     if let Some(endpoint) = row.endpoint.and_then(|id| inventory.endpoint(id)) {
+        row.endpoint = Some(endpoint.id);
         row.template = Some(endpoint.template.to_string());
         row.operation = endpoint.operation.as_deref().map(str::to_owned);
     }

@@ -4,40 +4,136 @@
 //! stands where versions stand (`/1/cards`, `/api/2.0/users`), and what follows an identifier inside its segment
 //! (`42.json`, `42:cancel`), which stays literal.
 
+use std::borrow::Cow;
+
 use super::{
     Parameter, Template, name,
     segment::{self, SegmentType, file_ending},
+    trie::PARAMETER,
 };
 use crate::inventory::path::CanonicalPath;
 
+/// One segment of a path or a template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Segment<'a> {
+    /// What stays as it is.
+    Literal {
+        /// The segment.
+        text: &'a str,
+        /// Its type.
+        kind: SegmentType,
+    },
+    /// A parameter.
+    Parameter {
+        /// Type of its values.
+        kind: SegmentType,
+        /// What follows it inside the segment.
+        suffix: &'a str,
+    },
+}
+
+impl<'a> Segment<'a> {
+    /// A segment that stays as it is.
+    pub(crate) fn literal(text: &'a str) -> Self {
+        Segment::Literal {
+            text,
+            kind: segment::classify(text),
+        }
+    }
+
+    /// Whether it stays as it is.
+    pub(crate) fn is_literal(&self) -> bool {
+        matches!(self, Segment::Literal { .. })
+    }
+
+    /// Its type.
+    pub(crate) fn kind(&self) -> SegmentType {
+        match self {
+            Segment::Literal { kind, .. } | Segment::Parameter { kind, .. } => *kind,
+        }
+    }
+
+    /// What it is found by: the segment, or `{}` and what follows the parameter.
+    pub(crate) fn key(&self) -> Cow<'a, str> {
+        match *self {
+            Segment::Literal { text, .. } => text.into(),
+            Segment::Parameter { suffix: "", .. } => PARAMETER.into(),
+            Segment::Parameter { suffix, .. } => format!("{PARAMETER}{suffix}").into(),
+        }
+    }
+}
+
 /// The lexical template of a path. The same path always gives the same template.
 pub fn template(path: &CanonicalPath) -> Template {
-    let segments: Vec<&str> = path.segments().collect();
-    if segments.is_empty() {
+    if path.segments().next().is_none() {
         return Template::literal(path);
     }
-    let mut text = String::with_capacity(path.as_str().len());
+    render(segments(path).into_iter())
+}
+
+/// The segments of a path by their shape.
+pub(crate) fn segments(path: &CanonicalPath) -> Vec<Segment<'_>> {
+    let texts: Vec<&str> = path.segments().collect();
+    let mut previous = None;
+    let mut segments = Vec::with_capacity(texts.len());
+    for (at, text) in texts.iter().copied().enumerate() {
+        let is_last = at + 1 == texts.len();
+        let (kind, identifier) = classify(text);
+        let is_parameter = kind.is_parameter() && (is_last || !is_version(kind, text, previous));
+        segments.push(if is_parameter {
+            let suffix = text.get(identifier.len()..).unwrap_or_default();
+            Segment::Parameter { kind, suffix }
+        } else {
+            Segment::Literal { text, kind }
+        });
+        previous = Some(text);
+    }
+    segments
+}
+
+/// The segments that a template was made of.
+pub(crate) fn parse<'a>(template: &'a str, parameters: &[Parameter]) -> Vec<Segment<'a>> {
+    let mut kinds = parameters.iter().map(|parameter| parameter.kind);
+    let parts = template.split('/').filter(|part| !part.is_empty());
+    parts
+        .map(
+            |part| match part.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+                Some((_, suffix)) => Segment::Parameter {
+                    kind: kinds.next().unwrap_or(SegmentType::Name),
+                    suffix,
+                },
+                None => Segment::literal(part),
+            },
+        )
+        .collect()
+}
+
+/// Makes a template, with names for its parameters.
+pub(crate) fn render<'a>(segments: impl Iterator<Item = Segment<'a>>) -> Template {
+    let mut text = String::new();
     let mut parameters: Vec<Parameter> = Vec::new();
     let mut parent = None;
-    let mut previous = None;
-    for (at, segment) in segments.iter().copied().enumerate() {
+    for segment in segments {
         text.push('/');
-        let is_last = at + 1 == segments.len();
-        let (kind, identifier) = classify(segment);
-        if kind.is_parameter() && (is_last || !is_version(kind, segment, previous)) {
-            let name = unique(name::parameter(parent, kind), &parameters);
-            text.push('{');
-            text.push_str(&name);
-            text.push('}');
-            text.push_str(segment.get(identifier.len()..).unwrap_or_default());
-            parameters.push(Parameter { name, kind });
-        } else {
-            text.push_str(segment);
-            if kind == SegmentType::Literal {
-                parent = Some(segment);
+        match segment {
+            Segment::Parameter { kind, suffix } => {
+                let name = unique(name::parameter(parent, kind), &parameters);
+                text.push('{');
+                text.push_str(&name);
+                text.push('}');
+                text.push_str(suffix);
+                parameters.push(Parameter { name, kind });
+            }
+            Segment::Literal { text: literal, kind } => {
+                text.push_str(literal);
+                if kind == SegmentType::Literal {
+                    parent = Some(literal);
+                }
             }
         }
-        previous = Some(segment);
+    }
+    if text.is_empty() {
+        text.push('/');
     }
     Template {
         text: text.into(),

@@ -1,8 +1,8 @@
 //! Path templates: the name of an endpoint's path with its parameters left out.
 //!
-//! In: a [`CanonicalPath`]. Out: a [`Template`]. [`lexical`] decides by the shape of
-//! each segment alone, so the same path always gives the same template, whatever came before; what only
-//! statistics can tell stays literal here.
+//! In: a [`CanonicalPath`]. Out: a [`Template`]. [`lexical`] decides by the shape of each segment alone, so the same
+//! path always gives the same template, whatever came before; what only observation can tell, [`trie`] learns from
+//! the paths that a server has accepted.
 
 #[cfg(test)]
 mod corpus_tests;
@@ -10,6 +10,8 @@ pub mod lexical;
 mod name;
 mod random;
 pub mod segment;
+pub mod trie;
+mod words;
 
 use std::sync::Arc;
 

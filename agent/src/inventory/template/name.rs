@@ -13,6 +13,7 @@ pub(super) fn parameter(parent: Option<&str>, kind: SegmentType) -> String {
     let suffix = match kind {
         SegmentType::Date => return "date".into(),
         SegmentType::Float => return "value".into(),
+        SegmentType::Name => "name",
         SegmentType::Email => "email",
         SegmentType::Ip => "ip",
         _ => "id",

@@ -43,6 +43,8 @@ pub enum SegmentType {
     Date,
     /// A decimal fraction.
     Float,
+    /// A word that observation has shown to be a value; never told by its shape.
+    Name,
 }
 
 impl SegmentType {
@@ -63,7 +65,8 @@ impl SegmentType {
             | SegmentType::Email
             | SegmentType::Ip
             | SegmentType::Date
-            | SegmentType::Float => true,
+            | SegmentType::Float
+            | SegmentType::Name => true,
         }
     }
 }

@@ -1,0 +1,182 @@
+//! Tests of learned templates, through the public seam.
+
+use std::sync::Arc;
+
+use crate::{
+    clock::Timestamp,
+    inventory::{
+        EndpointRecord, Inventory, Limits, WorkloadRecord,
+        fixture::{Call, call},
+    },
+    workload::{Workload, WorkloadKind},
+};
+
+fn shop() -> Arc<Workload> {
+    Arc::new(Workload::named(WorkloadKind::Process, "shop"))
+}
+
+fn settled(calls: &[Call]) -> Inventory {
+    let mut inventory = Inventory::new(Limits::default());
+    for call in calls {
+        inventory.observe(&call.clone().exchange(), &shop(), None);
+    }
+    inventory.settle();
+    inventory
+}
+
+/// Method, template and hits of each endpoint.
+fn listing(inventory: &Inventory) -> Vec<String> {
+    let views = inventory.endpoint_views(Timestamp::from_secs_f64(1_700_100_000.0));
+    let line =
+        |view: crate::inventory::EndpointView| format!("{} {} {}", view.method, view.template, view.hits);
+    views.into_iter().map(line).collect()
+}
+
+const USER: &str = r#"{"id":1,"login":"a","name":"A","email":"a@b.test"}"#;
+
+fn users() -> Vec<Call> {
+    let mut calls: Vec<Call> = ["ann", "bob42", "carla", "dmitri"]
+        .iter()
+        .map(|name| call("GET", &format!("/users/{name}")).answer(USER))
+        .collect();
+    calls.push(call("GET", "/users/ann/orders").answer("[]"));
+    calls.push(call("DELETE", "/users/bob42").status(204));
+    calls.push(call("GET", "/users/search").answer(r#"{"total":3,"items":[],"next":null}"#));
+    calls.push(call("GET", "/users/carla/orders/7").answer("{}"));
+    calls.push(call("GET", "/users/nobody").status(404));
+    calls
+}
+
+#[test]
+fn names_become_parameters_and_routes_stay() {
+    let expected = [
+        "GET /users/search 1",
+        "DELETE /users/{userName} 1",
+        "GET /users/{userName} 5",
+        "GET /users/{userName}/orders 1",
+        "GET /users/{userName}/orders/{orderId} 1",
+    ];
+    assert_eq!(listing(&settled(&users())), expected);
+}
+
+#[test]
+fn order_does_not_matter() {
+    let calls = users();
+    let expected = listing(&settled(&calls));
+    for step in [2, 4, 5, 7, 8] {
+        let shuffled: Vec<Call> = (0..calls.len())
+            .map(|at| calls[at * step % calls.len()].clone())
+            .collect();
+        assert_eq!(listing(&settled(&shuffled)), expected);
+    }
+    // Settling in between changes no template.
+    let mut inventory = Inventory::new(Limits::default());
+    for call in &calls {
+        inventory.observe(&call.clone().exchange(), &shop(), None);
+        inventory.settle();
+    }
+    assert_eq!(listing(&inventory), expected);
+}
+
+#[test]
+fn slugs_of_two_levels() {
+    let mut calls = Vec::new();
+    for repo in ["ann/rails.rb", "ann/shop2", "bobsoft/Parser", "carla-x/dot.files"] {
+        for part in ["", "/issues", "/contents/README.md"] {
+            let answer = if part.is_empty() { USER } else { "{}" };
+            calls.push(call("GET", &format!("/repos/{repo}{part}")).answer(answer));
+        }
+    }
+    let listing = listing(&settled(&calls));
+    assert_eq!(listing[0], "GET /repos/{repoName}/{repoName2} 4");
+    assert!(
+        listing.contains(&"GET /repos/{repoName}/{repoName2}/issues 4".to_owned()),
+        "{listing:?}"
+    );
+}
+
+#[test]
+fn routes_without_likeness_stay_apart() {
+    let calls: Vec<Call> = ["orders", "vilkaar", "baskets", "zen", "emojis"]
+        .iter()
+        .enumerate()
+        .map(|(at, name)| call("GET", &format!("/api/{name}")).answer(&format!(r#"{{"a{at}":1,"b{at}":2}}"#)))
+        .collect();
+    assert_eq!(listing(&settled(&calls)).len(), 5);
+}
+
+#[test]
+fn a_scan_changes_no_template() {
+    let mut inventory = settled(&users());
+    let before = listing(&inventory);
+    for number in 0..10_000 {
+        let target = format!("/{}{number}/x{number}", ["users/a/b", "admin", "wp"][number % 3]);
+        inventory.observe(&call("GET", &target).status(404).exchange(), &shop(), None);
+    }
+    inventory.settle();
+    assert_eq!(listing(&inventory), before);
+}
+
+#[test]
+fn ids_lead_to_what_became_of_them() {
+    let mut inventory = Inventory::new(Limits::default());
+    let ids: Vec<_> = users()
+        .iter()
+        .filter_map(|call| {
+            inventory
+                .observe(&call.clone().exchange(), &shop(), None)
+                .endpoint
+        })
+        .collect();
+    inventory.settle();
+    let merged = inventory.endpoint(ids[0]).expect("endpoint");
+    assert_eq!((&*merged.template, merged.traffic.hits), ("/users/{userName}", 5));
+    assert!(merged.merged_from.contains(&ids[1]) && !merged.merged_from.contains(&merged.id));
+    assert_eq!(
+        inventory.endpoint(ids[1]).map(|endpoint| endpoint.id),
+        Some(merged.id)
+    );
+    let gone = inventory.take_gone();
+    assert!(gone.contains(&ids[0]) && gone.contains(&ids[1]));
+    assert!(inventory.take_gone().is_empty());
+}
+
+#[test]
+fn learning_survives_a_restart() {
+    let mut before = settled(&users());
+    let workloads = serde_json::to_string(&before.take_dirty_workloads()).expect("json");
+    let endpoints = serde_json::to_string(&before.take_dirty()).expect("json");
+    let workloads: Vec<WorkloadRecord> = serde_json::from_str(&workloads).expect("records");
+    let endpoints: Vec<EndpointRecord> = serde_json::from_str(&endpoints).expect("records");
+    let mut after = Inventory::new(Limits::default());
+    after.restore(workloads, endpoints);
+    assert_eq!(listing(&after), listing(&before));
+    let seen = after.observe(&call("GET", "/users/eve").answer(USER).exchange(), &shop(), None);
+    assert_eq!(
+        (seen.template.as_deref(), seen.is_new),
+        (Some("/users/{userName}"), false)
+    );
+    after.settle();
+    assert_eq!(listing(&after).len(), listing(&before).len());
+}
+
+#[test]
+fn a_hundred_thousand_names_stay_within_the_bounds() {
+    let mut inventory = Inventory::new(Limits::default());
+    for number in 0..100_000 {
+        let target = format!("/users/user{number}x");
+        inventory.observe(&call("GET", &target).answer(USER).exchange(), &shop(), None);
+    }
+    inventory.settle();
+    assert_eq!(listing(&inventory), ["GET /users/{userName} 100000"]);
+    assert!(inventory.stats().path_explosion > 0);
+
+    // Names that nothing shows to be values.
+    let mut inventory = Inventory::new(Limits::default());
+    for number in 0..20_000 {
+        let target = format!("/p{number}x/{number}y/z");
+        inventory.observe(&call("GET", &target).exchange(), &shop(), None);
+    }
+    inventory.settle();
+    assert!(listing(&inventory).len() <= 2001);
+}

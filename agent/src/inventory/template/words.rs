@@ -1,0 +1,179 @@
+//! Whether a path segment reads like the name of a route or like a value.
+//!
+//! In: a segment. Out: its *wordness*, from 0 (a value) to 1 (made of words that routes are made of), and whether it
+//! names a collection. A prior only: [`super::trie`] weighs it against what was observed. The vocabulary is what
+//! public APIs name resources and actions with; words of other languages and product names are not in it, so
+//! unknown words in the spelling of routes count as half of one.
+
+use std::{collections::HashSet, sync::LazyLock};
+
+use super::segment::{SegmentType, classify};
+
+static VOCABULARY: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| include_str!("vocabulary.txt").split_whitespace().collect());
+
+/// Wordness above which a segment is taken for the name of a route.
+pub(super) const ROUTE: f32 = 0.7;
+
+/// From 0 (a value) to 1 (the name of a route).
+pub(super) fn wordness(segment: &str) -> f32 {
+    match classify(segment) {
+        // A version may also be a tag or a release.
+        SegmentType::StrongLiteral if segment.starts_with(['v', 'V']) => return 0.75,
+        SegmentType::StrongLiteral => return 1.0,
+        SegmentType::Literal | SegmentType::Locale | SegmentType::FileName => {}
+        _ => return 0.0,
+    }
+    let (mut letters, mut known) = (0_usize, 0_usize);
+    let words = words(segment);
+    for word in &words {
+        letters += word.len();
+        if is_known(word) {
+            known += word.len();
+        }
+    }
+    if letters == 0 {
+        return 0.0;
+    }
+    let mut share = (known as f32 / letters as f32).max(spelling(segment));
+    if segment.contains('%') || segment.get(1..).is_some_and(|rest| rest.contains('@')) {
+        share *= 0.3;
+    }
+    if segment.bytes().any(|b| b.is_ascii_digit()) {
+        share *= 0.4;
+    }
+    if segment.contains('.') {
+        share *= 0.6;
+    }
+    if segment.starts_with(|c: char| c.is_ascii_uppercase()) {
+        // `GetUsers` is how some name their routes, `Python` a name.
+        share *= if words.len() > 1 { 0.85 } else { 0.6 };
+    }
+    share
+}
+
+/// Names that stand for one thing or for all of them wherever values are expected. Sorted.
+const RESERVED: &[&str] = &[
+    "all", "batch", "bulk", "count", "current", "latest", "lookup", "me", "new", "query", "search", "self",
+];
+
+/// Whether a name is a route wherever it stands.
+pub(super) fn is_reserved(segment: &str) -> bool {
+    RESERVED.binary_search(&segment).is_ok()
+}
+
+/// Whether the last word of a segment is a plural: values follow it.
+pub(super) fn is_collection(segment: &str) -> bool {
+    words(segment).last().is_some_and(|word| {
+        word.len() > 2 && word.ends_with('s') && !["ss", "us", "is"].iter().any(|end| word.ends_with(end))
+    })
+}
+
+/// How much an unknown segment is spelled as routes are: small letters and dashes, or camel case.
+fn spelling(segment: &str) -> f32 {
+    let letters = |text: &str| text.bytes().all(|b| b.is_ascii_alphabetic());
+    let lower = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase());
+    if segment.split(['-', '_']).all(lower) {
+        0.35
+    } else if letters(segment)
+        && segment.starts_with(|c: char| c.is_ascii_lowercase())
+        && !segment
+            .as_bytes()
+            .windows(2)
+            .any(|pair| pair.iter().all(u8::is_ascii_uppercase))
+        && !segment.ends_with(|c: char| c.is_ascii_uppercase())
+    {
+        0.5
+    } else {
+        0.0
+    }
+}
+
+fn is_known(word: &str) -> bool {
+    let singular = |end: &str, instead: &str| {
+        word.strip_suffix(end)
+            .is_some_and(|stem| VOCABULARY.contains(format!("{stem}{instead}").as_str()))
+    };
+    word.len() == 1
+        || VOCABULARY.contains(word)
+        || singular("s", "")
+        || singular("es", "")
+        || singular("ies", "y")
+        || VOCABULARY.contains(format!("{word}s").as_str())
+}
+
+/// The words of a segment in lower case: runs of letters, split at humps of camel case.
+fn words(segment: &str) -> Vec<String> {
+    let bytes = segment.as_bytes();
+    let mut words: Vec<String> = Vec::new();
+    let mut open = false;
+    for (at, byte) in bytes.iter().enumerate() {
+        if !byte.is_ascii_alphabetic() {
+            open = false;
+            continue;
+        }
+        let before = at.checked_sub(1).and_then(|at| bytes.get(at));
+        let after = bytes.get(at + 1);
+        let is_hump = byte.is_ascii_uppercase()
+            && (before.is_some_and(u8::is_ascii_lowercase)
+                || (before.is_some_and(u8::is_ascii_uppercase) && after.is_some_and(u8::is_ascii_lowercase)));
+        let letter = char::from(byte.to_ascii_lowercase());
+        match words.last_mut().filter(|_| open && !is_hump) {
+            Some(word) => word.push(letter),
+            None => words.push(letter.into()),
+        }
+        open = true;
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_and_values() {
+        for route in [
+            "users",
+            "search",
+            "public-key",
+            "trustedOrigins",
+            "check_runs",
+            "oauth2",
+            "me",
+        ] {
+            assert!(wordness(route) > 0.5, "{route} {}", wordness(route));
+        }
+        for value in ["ann42", "Hello-World", "rails.rb", "kjell%20b", "42", "_"] {
+            assert!(wordness(value) < 0.35, "{value} {}", wordness(value));
+        }
+        for either in ["vilkaar", "rjor-alle"] {
+            assert!((0.3..=ROUTE).contains(&wordness(either)), "{either}");
+        }
+    }
+
+    #[test]
+    fn reserved_names_are_sorted_for_the_search() {
+        assert!(RESERVED.is_sorted());
+        assert!(is_reserved("me") && !is_reserved("mel"));
+    }
+
+    #[test]
+    fn plurals_are_collections() {
+        for plural in ["users", "line-items", "LineItems", "categories"] {
+            assert!(is_collection(plural), "{plural}");
+        }
+        for other in ["user", "status", "analysis", "access", "s", "42"] {
+            assert!(!is_collection(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn segments_are_split_into_words() {
+        assert_eq!(
+            words("trustedOrigins-v2_XMLImport"),
+            ["trusted", "origins", "v", "xml", "import"]
+        );
+        assert!(words("42").is_empty());
+    }
+}
