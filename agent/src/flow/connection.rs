@@ -9,6 +9,7 @@ use super::{
     Limits, Stats,
     opening::{Decision, Opening},
     stream::Stream,
+    twins,
 };
 use crate::{
     clock::Timestamp,
@@ -67,6 +68,8 @@ pub(super) struct Conn {
     pub(super) closed: bool,
     /// Whole exchanges were told.
     pub(super) tells: bool,
+    /// The other end was given time to show itself and did not.
+    pub(super) alone: bool,
 }
 
 impl Conn {
@@ -89,6 +92,7 @@ impl Conn {
             promised: false,
             closed: false,
             tells: false,
+            alone: false,
             stage: Stage::Opening(Box::default(), Box::new(open)),
         }
     }
@@ -109,6 +113,29 @@ impl Conn {
                 Side::Server => (&connection.server, &connection.client, connection.netns),
                 Side::Client => (&connection.client, &connection.server, connection.netns),
             },
+        }
+    }
+
+    /// Whether the other end is certainly on this host too.
+    pub(super) fn is_local(&self) -> bool {
+        let (local, remote, _) = self.addresses();
+        twins::is_local(local, remote)
+    }
+
+    /// Whether the exchanges of a server are to wait for the announcement of the client's socket.
+    pub(super) fn awaits_caller(&self) -> bool {
+        self.side() == Some(Side::Server)
+            && self.twin.is_none()
+            && !self.alone
+            // Captures name no processes.
+            && self.process().pid != 0
+            && self.is_local()
+    }
+
+    /// Gives an exchange what is known of its connection now.
+    pub(super) fn bring_up_to_date(&self, exchange: &mut Exchange) {
+        if let Stage::Decided(_, connection) = &self.stage {
+            exchange.connection = Arc::clone(connection);
         }
     }
 
@@ -355,7 +382,7 @@ impl Conn {
             }
         }
         if let Some(kernel) = close.kernel_bytes {
-            if kernel == close.positions {
+            if agree(close.positions, kernel) {
                 env.stats.reconciled_connections += 1;
             } else {
                 env.stats.unreconciled_connections += 1;
@@ -411,6 +438,15 @@ fn way(side: Side, direction: Direction) -> Way {
         (Side::Server, Direction::Ingress) | (Side::Client, Direction::Egress) => Way::Request,
         (Side::Server, Direction::Egress) | (Side::Client, Direction::Ingress) => Way::Response,
     }
+}
+
+/// Whether the socket's own counts confirm the captured positions. They count a SYN and a FIN as a byte each
+/// (`tcp_snd_una_update` and `tcp_rcv_nxt_update`, net/ipv4/tcp_input.c).
+fn agree(positions: [u64; 2], kernel: [u64; 2]) -> bool {
+    positions
+        .into_iter()
+        .zip(kernel)
+        .all(|(position, kernel)| (0..=2).contains(&kernel.wrapping_sub(position)))
 }
 
 /// Which ways the source has stopped to copy, requests first.

@@ -16,15 +16,15 @@ pub struct Limits {
     /// Requests of a connection that wait for a response. Overflow policy: all are given up as lost, and
     /// `pending_full` counts it.
     pub pending_requests: usize,
-    /// Client-side exchanges that wait for the server's side to show itself. Overflow policy: the oldest is decided at
-    /// once with what is known.
+    /// Exchanges that wait for the other end of their connection to show itself: a client's for the server's side, a
+    /// server's for its caller's name. Overflow policy: the oldest is decided at once with what is known.
     pub held_exchanges: usize,
     /// Bytes that the source copies of each message, after which it is silent: bytes that are missing then are left
     /// out by decision, not lost.
     pub budget_bytes: u64,
     /// Without events for so long, an exchange that may be over is.
     pub idle: Duration,
-    /// How long a client-side exchange waits for the server's side of the same connection.
+    /// How long an exchange waits for the other end of the same connection.
     pub hold: Duration,
     /// A unix connection without events for so long is forgotten: such sockets never report their end.
     pub unix_idle: Duration,

@@ -6,6 +6,7 @@
 //! Refuses to grow without bound: see [`Limits`].
 
 mod connection;
+mod held;
 mod limits;
 mod opening;
 mod stats;
@@ -26,6 +27,7 @@ use crate::{
     protocol::redact::Redactor,
 };
 use connection::{Conn, Environment};
+use held::Held;
 use twins::Twins;
 
 /// How long the rest of an operation may still be told by further events of it.
@@ -33,13 +35,6 @@ const PROMISE_NS: u64 = 50_000_000;
 
 /// Connections that one sweep for idle ones looks at.
 const SWEEP: usize = 256;
-
-/// A client-side exchange that waits for the server's side.
-#[derive(Debug)]
-struct Held {
-    until: Timestamp,
-    exchange: Exchange,
-}
 
 /// All connections of one source, or of one shard of it. Both ends of a connection must go to the same shard.
 #[derive(Debug)]
@@ -171,6 +166,8 @@ impl Flows {
         let twin = self.twins.enter(open, |socket| connections.contains_key(&socket));
         if let Some(twin) = twin {
             self.pair(open.socket, twin);
+            self.settle(open.socket, out);
+            self.settle(twin, out);
         }
     }
 
@@ -218,6 +215,9 @@ impl Flows {
         if !self.connections.contains_key(&data.socket) {
             self.stats.connections_unknown += 1;
             self.insert(unknown(data), out);
+            if let Some(conn) = self.connections.get_mut(&data.socket) {
+                conn.alone = true;
+            }
         }
         let Some(conn) = self.connections.get_mut(&data.socket) else {
             return;
@@ -276,27 +276,23 @@ impl Flows {
         let Some(conn) = self.connections.get_mut(&socket).filter(|_| count > 0) else {
             return;
         };
+        // The other end may have shown itself after the exchange began.
+        for exchange in out.iter_mut().skip(start) {
+            conn.bring_up_to_date(exchange);
+        }
         if conn.side() == Some(Side::Client) {
             let (tells, silent) = conn
                 .twin
                 .as_ref()
                 .map_or((false, false), |twin| (twin.tells, twin.silent));
-            let (local, remote, _) = conn.addresses();
-            let expected = conn.twin.is_some() || twins::is_local(local, remote);
+            let expected = conn.twin.is_some() || conn.is_local();
             if tells {
                 self.stats.suppressed_exchanges += count as u64;
                 out.truncate(start);
                 return;
             }
             if expected && !silent {
-                let until = conn.last.after(self.limits.hold);
-                conn.held += count as u32;
-                self.held
-                    .extend(out.drain(start..).map(|exchange| Held { until, exchange }));
-                while self.held.len() > self.limits.held_exchanges {
-                    self.stats.held_full += 1;
-                    self.release(out);
-                }
+                self.hold(socket, start, out);
                 return;
             }
         } else if !conn.tells && out.iter().skip(start).any(is_whole) {
@@ -309,32 +305,14 @@ impl Flows {
                 back.tells = true;
             }
         }
-        self.stats.exchanges += count as u64;
-    }
-
-    /// Decides the oldest held exchange.
-    fn release(&mut self, out: &mut Vec<Exchange>) {
-        let Some(Held { exchange, .. }) = self.held.pop_front() else {
-            return;
-        };
-        let socket = exchange.connection.socket;
-        let mut told = false;
-        if let Some(conn) = self.connections.get_mut(&socket) {
-            conn.held = conn.held.saturating_sub(1);
-            if let Some(twin) = &mut conn.twin {
-                told = twin.tells;
-                twin.silent |= !told && is_whole(&exchange);
-            }
-            if conn.closed && conn.held == 0 {
-                self.remove(socket);
-            }
-        }
-        if told {
-            self.stats.suppressed_exchanges += 1;
+        if self
+            .connections
+            .get(&socket)
+            .is_some_and(|conn| conn.awaits_caller())
+        {
+            self.hold(socket, start, out);
         } else {
-            self.stats.released_exchanges += 1;
-            self.stats.exchanges += 1;
-            out.push(exchange);
+            self.stats.exchanges += count as u64;
         }
     }
 

@@ -423,3 +423,32 @@ fn data_without_announcement_is_parsed_and_counted() {
     assert_eq!(summaries(&out), ["GET /a [] > 200 [ok] Complete"]);
     assert_eq!(flows.stats().connections_unknown, 1);
 }
+
+#[test]
+fn the_sockets_own_counts_confirm_positions_less_syn_and_fin() {
+    for (kernel_bytes, reconciled) in [([37, 28], 1), ([39, 29], 1), ([40, 29], 0), ([36, 28], 0)] {
+        let (mut flows, mut out) = (flows(), Vec::new());
+        let mut wire = Wire::server();
+        flows.event(&wire.open(0), &mut out);
+        flows.event(
+            &wire.data(1, true, b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"),
+            &mut out,
+        );
+        flows.event(
+            &wire.data(2, false, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r"),
+            &mut out,
+        );
+        let SocketEvent::Close(mut close) = wire.close(3) else {
+            unreachable!("a close");
+        };
+        assert_eq!(close.positions, [37, 28]);
+        close.kernel_bytes = Some(kernel_bytes);
+        flows.event(&SocketEvent::Close(close), &mut out);
+        let stats = flows.stats();
+        assert_eq!(
+            (stats.reconciled_connections, stats.unreconciled_connections),
+            (reconciled, 1 - reconciled),
+            "{kernel_bytes:?}"
+        );
+    }
+}

@@ -160,3 +160,55 @@ fn a_later_connection_takes_the_place_of_one_with_the_same_addresses() {
     assert_eq!(out.len(), 2);
     assert_eq!(out[1].connection.peer_process, Some(process(12)));
 }
+
+#[test]
+fn a_server_that_answers_before_its_client_is_seen_waits_for_the_name() {
+    let (mut flows, mut out) = (flows(), Vec::new());
+    let (mut client, mut server) = (Wire::client(2), Wire::server());
+    let loopback = |port| Address::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    (client.local, client.remote) = (loopback(4_000), loopback(80));
+    (server.local, server.remote) = (loopback(80), loopback(4_000));
+    flows.event(&server.open(0), &mut out);
+    flows.event(&server.data(1, true, GET), &mut out);
+    flows.event(&server.data(2, false, OK), &mut out);
+    assert!(out.is_empty());
+    flows.event(&client.open(3), &mut out);
+    assert_eq!(out.len(), 1);
+    exchange(&mut flows, &mut client, &mut server, 4, &mut out);
+    let told: Vec<_> = out.iter().map(|exchange| exchange.number).collect();
+    assert_eq!(told, [0, 1]);
+    for exchange in &out {
+        assert_eq!(exchange.connection.side, Side::Server);
+        assert_eq!(exchange.connection.peer_process, Some(process(2)));
+    }
+    assert_eq!(flows.stats().exchanges, 2);
+}
+
+#[test]
+fn a_server_whose_client_never_shows_waits_once() {
+    let (mut flows, mut out) = (flows(), Vec::new());
+    let mut server = Wire::server();
+    server.remote = server.local.clone();
+    flows.event(&server.open(0), &mut out);
+    flows.event(&server.data(1, true, GET), &mut out);
+    flows.event(&server.data(2, false, OK), &mut out);
+    assert!(out.is_empty());
+    flows.tick(Timestamp(600 * MS), &mut out);
+    assert_eq!(out.len(), 1);
+    flows.event(&server.data(601 * MS, true, GET), &mut out);
+    flows.event(&server.data(602 * MS, false, OK), &mut out);
+    assert_eq!(out.len(), 2);
+    assert_eq!(out[1].connection.peer_process, None);
+}
+
+#[test]
+fn a_client_that_is_seen_between_request_and_response_is_named() {
+    let (mut flows, mut out) = (flows(), Vec::new());
+    let (client, mut server) = (Wire::client(2), Wire::server());
+    flows.event(&server.open(0), &mut out);
+    flows.event(&server.data(1, true, GET), &mut out);
+    flows.event(&client.open(2), &mut out);
+    flows.event(&server.data(3, false, OK), &mut out);
+    assert_eq!(out.len(), 1);
+    assert_eq!(out[0].connection.peer_process, Some(process(2)));
+}
