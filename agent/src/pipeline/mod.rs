@@ -120,11 +120,15 @@ pub fn run(options: &RunOptions, mut notice: impl FnMut(Notice)) -> Result<Summa
 
     let stop = Arc::new(AtomicBool::new(false));
     let mut shards = Vec::new();
+    let limits = Limits {
+        budget_bytes: u64::from(options.config.capture.budget_bytes),
+        ..Limits::default()
+    };
     for (number, reader) in readers.into_iter().enumerate() {
         let shard = Shard::new(
             number,
             reader,
-            Flows::new(Limits::default(), Redactor::new(random_key()?)),
+            Flows::new(limits.clone(), Redactor::new(random_key()?)),
             Scope::new(&options.config.capture.scope, own_address(&options.socket)),
             Clock::start(),
             to_core.clone(),

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     capture::{decode::decode, reader::RingReader},
-    clock::{self, Clock},
+    clock::{self, Clock, Timestamp},
     event::{SocketEvent, SocketId},
     exchange::Exchange,
     flow::Flows,
@@ -52,6 +52,8 @@ struct Work {
     flows: Flows,
     scope: Scope,
     clock: Clock,
+    /// When the last event happened.
+    seen: Timestamp,
     excluded: HashSet<SocketId, FixedState>,
     batch: Batch,
     fresh: Vec<Exchange>,
@@ -71,6 +73,7 @@ impl Shard {
             flows,
             scope,
             clock,
+            seen: Timestamp(0),
             excluded: HashSet::default(),
             batch: Batch {
                 shard: number,
@@ -93,11 +96,16 @@ impl Shard {
             // Read before the ring is emptied: what was written before the stop is not left behind.
             let stopping = stop.load(Ordering::Acquire);
             let work = &mut self.work;
-            let drained = self.reader.drain(DRAIN, |record| work.record(record));
             let now = clock::monotonic_ns();
+            let drained = self.reader.drain(DRAIN, |record| work.record(record));
             if now >= next_tick {
                 next_tick = now + TICK.as_nanos() as u64;
-                work.flows.tick(work.clock.wall(now), &mut work.fresh);
+                // What waits in the ring happened before now: a shard that is behind must not run out of patience.
+                let time = match drained < DRAIN {
+                    true => work.clock.wall(now),
+                    false => work.seen,
+                };
+                work.flows.tick(time, &mut work.fresh);
                 work.take_fresh();
             }
             // Small batches wait for company while more is coming.
@@ -148,6 +156,11 @@ impl Work {
                 totals.undecodable += 1;
                 return;
             }
+        };
+        self.seen = match &event {
+            SocketEvent::Open(open) => open.at,
+            SocketEvent::Data(data) => data.at,
+            SocketEvent::Close(close) => close.at,
         };
         match &event {
             SocketEvent::Open(open) => {
