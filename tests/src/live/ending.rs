@@ -1,0 +1,79 @@
+//! How the agent ends: told to, or not.
+
+use anyhow::{Result, ensure};
+use rustix::process::Signal;
+
+use super::{
+    agent::{Agent, stored},
+    place::{Place, fixture},
+    program::{Program, command, output},
+    rows::{self, row},
+    same,
+};
+
+pub(super) fn stops_on_sigterm(place: &Place) -> Result<()> {
+    stops_on(place, Signal::TERM)
+}
+
+pub(super) fn stops_on_sigint(place: &Place) -> Result<()> {
+    stops_on(place, Signal::INT)
+}
+
+fn stops_on(place: &Place, signal: Signal) -> Result<()> {
+    let agent = Agent::start(place)?;
+    let ended = agent.stop(signal)?;
+    ensure!(
+        ended.out.lines().count() >= 2 && ended.err.is_empty(),
+        "said: {}{}",
+        ended.out,
+        ended.err
+    );
+    ensure!(
+        !place.path().join("agent.sock").exists(),
+        "the socket was left behind"
+    );
+    Ok(())
+}
+
+/// What was written is there after `kill -9`, for a query without an agent and for the next one, which goes on counting.
+pub(super) fn keeps_what_it_knew_when_killed(place: &Place) -> Result<()> {
+    let mut server = Program::start(
+        command("python3")?.args([&fixture("orders_server.py"), &place.file("orders.sock")]),
+        place,
+    )?;
+    let at = server.first_line()?;
+    let port = at.split(' ').next().unwrap_or_default();
+    let url = format!("http://127.0.0.1:{port}/users/[1-5]/orders/7");
+    let seen = |count| {
+        [row(
+            "GET",
+            "/users/{userId}/orders/{orderId}",
+            "2xx",
+            count,
+            "curl",
+        )]
+    };
+
+    let agent = Agent::start(place)?;
+    output("curl", &["-sS", &url], place)?;
+    agent.shows("orders_server.py", &seen(5))?;
+    // What is shown is not yet what is kept: the store is written now and then.
+    super::wait::until(super::agent::PATIENCE, || {
+        same(
+            "stored endpoints",
+            &rows::of(&stored(place)?, "orders_server.py"),
+            &seen(5),
+        )
+    })?;
+    agent.kill()?;
+    same(
+        "stored endpoints",
+        &rows::of(&stored(place)?, "orders_server.py"),
+        &seen(5),
+    )?;
+
+    let agent = Agent::start(place)?;
+    agent.shows("orders_server.py", &seen(5))?;
+    output("curl", &["-sS", &url], place)?;
+    agent.expect("orders_server.py", &seen(10))
+}

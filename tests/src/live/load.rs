@@ -1,0 +1,103 @@
+//! As many requests as two cores can serve: nothing is lost, or what is lost is counted.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use rustix::process::Signal;
+
+use super::{
+    agent::{Agent, PATIENCE},
+    note,
+    place::{Place, fixture},
+    program::{Program, command},
+    servers,
+    wait::until,
+};
+
+const REQUESTS: u64 = 100_000;
+
+/// Threads of wrk, over which the requests are spread.
+const THREADS: u64 = 2;
+
+/// What the agent may take.
+const MOST_RESIDENT_BYTES: u64 = 60 << 20;
+
+/// One line of the access log: a status and its end.
+const LINE_BYTES: u64 = 4;
+
+pub(super) fn wrk_against_nginx(place: &Place) -> Result<()> {
+    let port = servers::free_port()?;
+    let log = place.file("access");
+    let servers = format!(
+        "log_format status '$status';
+         server {{
+           listen 127.0.0.1:{port};
+           keepalive_requests 1000000;
+           access_log {log} status;
+           location / {{ return 200 '{{\"total\": 12.5}}'; }}
+         }}"
+    );
+    let mut wrk = command("wrk")?;
+    fs::create_dir(place.path().join("temp"))?;
+    let agent = Agent::start(place)?;
+    let _server = servers::nginx(place, "nginx-load", port, &servers)?;
+    wrk.args(["-t2", "-c32", "-d300s", "-s", &fixture("count.lua")]);
+    wrk.arg(format!("http://127.0.0.1:{port}/users/42/orders/7"));
+    wrk.args(["--", &(REQUESTS / THREADS).to_string()]);
+    let wrk = Program::start(&mut wrk, place)?;
+    until(Duration::from_secs(120), || {
+        let served = served(&log)?;
+        ensure!(served >= REQUESTS, "nginx has served {served} requests");
+        Ok(())
+    })?;
+    wrk.signal(Signal::INT)?;
+    wrk.end(PATIENCE)?;
+
+    let served = served(&log)?;
+    let (hits, lost) = until(PATIENCE, || {
+        let seen = seen(&agent)?;
+        ensure!(
+            accounted(served, seen),
+            "nginx served {served} requests; of them were seen, and messages lost: {seen:?}"
+        );
+        Ok(seen)
+    })?;
+    let resident = agent.status()?.memory_bytes;
+    let peak = peak(agent.pid())?;
+    note(&format!(
+        "{served} requests: {hits} exchanges, {lost} events lost, {} MiB resident, {peak} at most",
+        resident >> 20
+    ));
+    ensure!(
+        resident <= MOST_RESIDENT_BYTES,
+        "{resident} bytes are resident, {peak} at most"
+    );
+    agent.stop(Signal::TERM)?;
+    Ok(())
+}
+
+/// Requests that nginx has answered, by its own log.
+fn served(log: &str) -> Result<u64> {
+    Ok(fs::metadata(log)?.len() / LINE_BYTES)
+}
+
+/// Exchanges filed, and events that the kernel could not hand over.
+fn seen(agent: &Agent<'_>) -> Result<(u64, u64)> {
+    let endpoints = agent.endpoints()?;
+    let rows = endpoints.iter().filter(|row| row.workload == "nginx-load");
+    let hits = rows.map(|row| row.hits).sum();
+    let lost = agent.status()?.lost;
+    Ok((hits, lost.get("ring_full_events").copied().unwrap_or(0)))
+}
+
+/// All was seen; or less, and at least as many events were lost as exchanges are missing.
+fn accounted(served: u64, (hits, lost): (u64, u64)) -> bool {
+    hits == served || (hits < served && served - hits <= lost)
+}
+
+/// The most memory that was ever resident, as the kernel says it.
+fn peak(pid: u32) -> Result<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    Ok(line.context("no VmHWM")?.trim().to_owned())
+}

@@ -1,0 +1,110 @@
+//! The agent on this machine, with real programs around it: what it lists is compared with what they did.
+//!
+//! Each test starts the built binary and the servers and clients it needs, all on loopback, and asks for the inventory
+//! as a user would: over the control socket while it runs, from the store after it stopped. Servers have names of their
+//! own, so that other traffic of the machine does not count. A test whose programs are not installed is skipped with
+//! its reason; in CI that is a failure.
+
+use std::io::Write as _;
+
+use anyhow::{Result, bail};
+
+mod agent;
+mod binary;
+mod ending;
+mod load;
+mod orders;
+mod place;
+mod program;
+mod rows;
+mod servers;
+mod wait;
+
+pub use place::Place;
+
+/// One test.
+pub struct Live {
+    /// Name for people and filters.
+    pub name: &'static str,
+    /// Does it, in a directory of its own.
+    run: fn(&Place) -> Result<()>,
+}
+
+/// Why a test was not tried.
+#[derive(Debug)]
+struct Skipped(String);
+
+impl std::fmt::Display for Skipped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Skipped {}
+
+impl Live {
+    /// Runs it; `Ok(Some(reason))` when it was not tried.
+    ///
+    /// # Errors
+    /// What differs from what was expected, or what could not be done.
+    pub fn run(&self) -> Result<Option<String>> {
+        let place = Place::new()?;
+        match (self.run)(&place) {
+            Ok(()) => Ok(None),
+            Err(error) => match error.downcast_ref::<Skipped>() {
+                Some(Skipped(reason)) => Ok(Some(reason.clone())),
+                None => Err(error),
+            },
+        }
+    }
+}
+
+/// An error that means: a program that this test drives is not installed. In CI that is no excuse.
+fn lacks(program: &str) -> anyhow::Error {
+    let reason = format!("{program} is not installed: run `cargo xtask setup --for test`");
+    if std::env::var_os("CI").is_some_and(|value| value == "true") {
+        anyhow::anyhow!(reason)
+    } else {
+        anyhow::Error::new(Skipped(reason))
+    }
+}
+
+/// Tells the reader of the log what was measured.
+fn note(text: &str) {
+    // Nothing can be done when this fails.
+    writeln!(std::io::stderr(), "  {text}").ok();
+}
+
+/// Fails unless both are equal, showing the lines that differ.
+fn same(what: &str, seen: &[String], expected: &[String]) -> Result<()> {
+    let only = |these: &[String], those: &[String], mark: char| {
+        these
+            .iter()
+            .filter(|line| !those.contains(line))
+            .map(|line| format!("\n  {mark} {line}"))
+            .collect::<String>()
+    };
+    if seen == expected {
+        return Ok(());
+    }
+    bail!(
+        "{what} are not as expected (- expected, + seen):{}{}",
+        only(expected, seen, '-'),
+        only(seen, expected, '+')
+    )
+}
+
+macro_rules! live {
+    ($($module:ident: $($name:ident),+;)+) => {
+        /// Every test.
+        pub const LIVE: &[Live] = &[
+            $($(Live { name: stringify!($name), run: $module::$name },)+)+
+        ];
+    };
+}
+
+live! {
+    ending: stops_on_sigterm, stops_on_sigint, keeps_what_it_knew_when_killed;
+    load: wrk_against_nginx;
+    orders: python_serves, node_serves, nginx_serves;
+}
