@@ -72,6 +72,8 @@ counters! {
     upgraded_connections,
     /// Bytes on them afterwards.
     upgraded_bytes,
+    /// Bytes on WebSockets.
+    websocket_bytes,
     /// Streams that HTTP/2 clients gave up.
     http2_resets,
     /// Bytes on connections whose protocol is not parsed.

@@ -110,7 +110,7 @@ fn kind(detail: &Detail) -> EndpointKind {
         Detail::JsonRpc(_) => EndpointKind::JsonRpc,
         Detail::Mcp(_) => EndpointKind::Mcp,
         Detail::Soap => EndpointKind::Soap,
-        Detail::WebSocket => EndpointKind::WebSocket,
+        Detail::WebSocket(_) => EndpointKind::WebSocket,
         Detail::Sse => EndpointKind::Sse,
     }
 }

@@ -20,6 +20,16 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
+    /// A body that has passed.
+    pub(crate) fn of(body: Body) -> Self {
+        Self {
+            bytes: body.sample.into(),
+            passed: body.length.unwrap_or_default(),
+            cut: body.cut,
+            unbounded: body.length.is_none(),
+        }
+    }
+
     /// Takes body bytes; `expected` is how many bytes the body still has, these included, if that is known.
     /// Keeps at most `room` more bytes. Returns how many it kept.
     pub(crate) fn push(&mut self, bytes: &[u8], expected: Option<u64>, room: usize) -> usize {

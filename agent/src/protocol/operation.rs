@@ -29,7 +29,7 @@ pub enum Detail {
     /// SOAP 1.1 or 1.2.
     Soap,
     /// WebSocket (RFC 6455, RFC 8441).
-    WebSocket,
+    WebSocket(WebSocketCall),
     /// Server-sent events.
     Sse,
 }
@@ -104,4 +104,34 @@ pub struct JsonRpcCall {
     pub batch: u32,
     /// Error codes of the answer, at most 32.
     pub errors: Vec<i64>,
+}
+
+/// What was said over a WebSocket while its exchange was under way.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WebSocketCall {
+    /// Messages of the client.
+    pub client: WebSocketMessages,
+    /// Messages of the server.
+    pub server: WebSocketMessages,
+    /// Names that messages in JSON give to what they do, by first appearance, at most 32.
+    pub names: Vec<Box<str>>,
+}
+
+/// Messages of one way of a WebSocket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WebSocketMessages {
+    /// Messages of text.
+    pub text: u64,
+    /// Messages of bytes.
+    pub binary: u64,
+    /// Frames, those of control included.
+    pub frames: u64,
+    /// Bytes in frames of messages, as they were sent.
+    pub bytes: u64,
+    /// Messages that were compressed (RFC 7692).
+    pub compressed: u64,
+    /// Bytes in those.
+    pub compressed_bytes: u64,
+    /// Some may have been missed.
+    pub is_cut: bool,
 }

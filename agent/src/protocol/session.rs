@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{http1::Http1, http2::Http2, redact::Redactor};
+use super::{http1::Http1, http2::Http2, redact::Redactor, websocket::WebSocket};
 use crate::{
     clock::Timestamp,
     exchange::{Connection, Exchange},
@@ -59,6 +59,8 @@ pub(crate) enum Session {
     Http1(Box<Http1>),
     /// HTTP/2.
     Http2(Box<Http2>),
+    /// WebSocket.
+    WebSocket(Box<WebSocket>),
     /// A protocol that is not parsed; its bytes are counted.
     Opaque,
 }
@@ -66,8 +68,14 @@ pub(crate) enum Session {
 impl Session {
     pub(crate) fn bytes(&mut self, way: Way, chunk: &Chunk<'_>, cx: &mut Context<'_>) {
         match self {
-            Session::Http1(http1) => http1.bytes(way, chunk, cx),
+            Session::Http1(http1) => {
+                http1.bytes(way, chunk, cx);
+                if let Some(successor) = http1.take_successor() {
+                    *self = successor;
+                }
+            }
             Session::Http2(http2) => http2.bytes(way, chunk, cx),
+            Session::WebSocket(websocket) => websocket.bytes(way, chunk, cx),
             Session::Opaque => cx.stats.opaque_bytes += chunk.bytes.len() as u64,
         }
     }
@@ -76,6 +84,7 @@ impl Session {
         match self {
             Session::Http1(http1) => http1.gap(way, gap, cx),
             Session::Http2(http2) => http2.gap(way, gap, cx),
+            Session::WebSocket(websocket) => websocket.gap(way, gap, cx),
             Session::Opaque => {}
         }
     }
@@ -85,6 +94,7 @@ impl Session {
         match self {
             Session::Http1(http1) => http1.eof(way, at, cx),
             Session::Http2(http2) => http2.eof(way, at, cx),
+            Session::WebSocket(websocket) => websocket.eof(way, at, cx),
             Session::Opaque => {}
         }
     }
@@ -95,6 +105,7 @@ impl Session {
         match self {
             Session::Http1(http1) => http1.idle(silent, cx),
             Session::Http2(http2) => http2.idle(silent, cx),
+            Session::WebSocket(websocket) => websocket.idle(silent, cx),
             Session::Opaque => {}
         }
     }
@@ -104,6 +115,7 @@ impl Session {
         match self {
             Session::Http1(http1) => http1.close(silent, cx),
             Session::Http2(http2) => http2.close(silent, cx),
+            Session::WebSocket(websocket) => websocket.close(silent, cx),
             Session::Opaque => {}
         }
     }
@@ -113,6 +125,7 @@ impl Session {
         match self {
             Session::Http1(http1) => http1.is_waiting(),
             Session::Http2(http2) => http2.is_waiting(),
+            Session::WebSocket(websocket) => websocket.is_waiting(),
             Session::Opaque => false,
         }
     }
@@ -122,6 +135,7 @@ impl Session {
         match self {
             Session::Http1(http1) => size_of::<Http1>() + http1.memory(),
             Session::Http2(http2) => size_of::<Http2>() + http2.memory(),
+            Session::WebSocket(websocket) => size_of::<WebSocket>() + websocket.memory(),
             Session::Opaque => 0,
         }
     }

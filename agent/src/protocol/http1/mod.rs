@@ -22,7 +22,10 @@ use reader::Reader;
 
 pub(crate) use reader::odd_request;
 
-use super::session::{Chunk, Context, Gap, Way};
+use super::{
+    session::{Chunk, Context, Gap, Session, Way},
+    upgrade,
+};
 use crate::{clock::Timestamp, exchange::Facts};
 
 /// After such a pause even a pipelining client has got all its responses.
@@ -55,6 +58,8 @@ pub(crate) struct Http1 {
     last: Timestamp,
     /// Bytes that pending exchanges hold.
     held: usize,
+    /// The protocol that the connection speaks from now on.
+    successor: Option<Session>,
 }
 
 impl Http1 {
@@ -70,6 +75,7 @@ impl Http1 {
             number: 0,
             last: Timestamp::default(),
             held: 0,
+            successor: None,
         };
         let [requests, responses] = lost;
         if requests {
@@ -270,13 +276,30 @@ impl Http1 {
         cx.out.push(exchange);
     }
 
+    /// What takes over from here, once.
+    pub(crate) fn take_successor(&mut self) -> Option<Session> {
+        self.successor.take()
+    }
+
+    /// Bytes behind the end of HTTP/1.
+    fn tunnel(&mut self, way: Way, bytes: &[u8], chunk: &Chunk<'_>, cx: &mut Context<'_>) {
+        cx.stats.upgraded_bytes += bytes.len() as u64;
+        if let Some(successor) = &mut self.successor {
+            successor.bytes(way, &Chunk { bytes, ..*chunk }, cx);
+        }
+    }
+
     /// Ends HTTP/1 on this connection.
     fn upgrade(&mut self, at: Timestamp, cx: &mut Context<'_>) {
         if let Some(pending) = self.current() {
             pending.add(Facts::UPGRADED);
             pending.request = Phase::Done;
         }
+        let before = cx.out.len();
         self.response_done(at, false, cx);
+        if cx.out.len() > before {
+            self.successor = upgrade::successor(cx.out);
+        }
         self.requests.tunnel();
         self.responses.tunnel();
         cx.stats.upgraded_connections += 1;

@@ -88,7 +88,7 @@ pub(super) enum Step<'a> {
     /// Framing is lost: the bytes are not HTTP/1. A head that was too long comes with its bytes.
     Malformed(Option<Vec<u8>>),
     /// Bytes behind the end of HTTP/1.
-    Tunnel(usize),
+    Tunnel(&'a [u8]),
 }
 
 /// What a gap did.
@@ -191,7 +191,7 @@ impl Reader {
                 }
                 Step::More
             }
-            State::Tunnel => Step::Tunnel(std::mem::take(input).len()),
+            State::Tunnel => Step::Tunnel(std::mem::take(input)),
         }
     }
 

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     exchange::Facts,
-    protocol::session::{Chunk, Context, Gap},
+    protocol::session::{Chunk, Context, Gap, Way},
 };
 
 impl Http1 {
@@ -50,7 +50,7 @@ impl Http1 {
                     self.request_unfinished(cx);
                 }
                 Step::Malformed(head) => self.request_malformed(head, chunk.at, cx),
-                Step::Tunnel(count) => cx.stats.upgraded_bytes += count as u64,
+                Step::Tunnel(bytes) => self.tunnel(Way::Request, bytes, chunk, cx),
             }
         }
     }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     exchange::Facts,
-    protocol::session::{Chunk, Context, Gap},
+    protocol::session::{Chunk, Context, Gap, Way},
 };
 
 impl Http1 {
@@ -65,7 +65,7 @@ impl Http1 {
                     self.response_done(at, true, cx);
                 }
                 Step::Malformed(head) => self.response_malformed(head, chunk.at, cx),
-                Step::Tunnel(count) => cx.stats.upgraded_bytes += count as u64,
+                Step::Tunnel(bytes) => self.tunnel(Way::Response, bytes, chunk, cx),
             }
         }
     }

@@ -49,6 +49,8 @@ pub(super) struct Stream {
     grpc_status: Option<u32>,
     /// The response goes on without an end in sight, by its type.
     pub(super) is_event_stream: bool,
+    /// The client has given it up.
+    pub(super) is_reset: bool,
     head_bytes: usize,
     newest_head_bytes: usize,
 }
@@ -56,6 +58,51 @@ pub(super) struct Stream {
 impl Stream {
     /// Without request or response; `losses` of both directions so far.
     pub(super) fn new(id: u32, number: u64, at: Timestamp, losses: [u64; 2], cx: &Context<'_>) -> Self {
+        let exchange = Exchange {
+            connection: cx.connection.clone(),
+            number,
+            stream: Some(id),
+            protocol: Protocol::Http2,
+            started: at,
+            latency: None,
+            duration: None,
+            request: None,
+            response: None,
+            completeness: Completeness::Complete,
+            facts: Facts::default(),
+            operation: None,
+        };
+        Self::of(exchange, losses)
+    }
+
+    /// With the request of HTTP/1.1 that made the connection HTTP/2.
+    pub(super) fn upgraded(exchange: Exchange) -> Self {
+        let end = exchange.started.after(exchange.latency.unwrap_or_default());
+        let mut request = exchange.request;
+        let body = request.as_mut().map(|request| std::mem::take(&mut request.body));
+        let mut this = Self::of(
+            Exchange {
+                stream: Some(1),
+                protocol: Protocol::Http2,
+                request,
+                response: None,
+                latency: None,
+                duration: None,
+                operation: None,
+                ..exchange
+            },
+            [0; 2],
+        );
+        this.loss = exchange.completeness != Completeness::Complete;
+        let message = this.message(Way::Request);
+        message.phase = Phase::Done;
+        message.end = end;
+        message.body = Sample::of(body.unwrap_or_default());
+        this
+    }
+
+    fn of(exchange: Exchange, losses: [u64; 2]) -> Self {
+        let at = exchange.started;
         let message = |losses| Message {
             phase: Phase::None,
             body: Sample::default(),
@@ -65,26 +112,14 @@ impl Stream {
             calls: grpc::Counter::default(),
         };
         Self {
-            exchange: Exchange {
-                connection: cx.connection.clone(),
-                number,
-                stream: Some(id),
-                protocol: Protocol::Http2,
-                started: at,
-                latency: None,
-                duration: None,
-                request: None,
-                response: None,
-                completeness: Completeness::Complete,
-                facts: Facts::default(),
-                operation: None,
-            },
+            exchange,
             messages: losses.map(message),
             loss: false,
             truncated: false,
             is_grpc: false,
             grpc_status: None,
             is_event_stream: false,
+            is_reset: false,
             head_bytes: 0,
             newest_head_bytes: 0,
         }

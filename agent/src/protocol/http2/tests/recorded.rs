@@ -8,12 +8,10 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::Value;
 
+use super::kit::{Part, play};
 use crate::{
-    clock::Timestamp,
-    event::{Address, Direction, ProcessRef, SocketClose, SocketData, SocketEvent, SocketId, SocketOpen},
-    exchange::Exchange,
-    flow::{Flows, Limits},
-    protocol::{operation::Detail, redact::Redactor},
+    exchange::{Completeness, Exchange},
+    protocol::operation::Detail,
 };
 
 fn recorded() -> Option<Vec<Value>> {
@@ -31,70 +29,17 @@ fn recorded() -> Option<Vec<Value>> {
 }
 
 /// Plays the segments of a conversation at the server's end.
-fn play(row: &Value) -> Vec<Exchange> {
-    let mut flows = Flows::new(Limits::default(), Redactor::new([1; 16]));
-    let mut out = Vec::new();
-    let address = |name: &str| {
-        let port = row[name][1].as_u64().unwrap() as u16;
-        Address::Ip([127, 0, 0, 1].into(), port)
-    };
-    flows.event(
-        &SocketEvent::Open(SocketOpen {
-            socket: SocketId(1),
-            at: Timestamp(1),
-            local: address("server"),
-            remote: address("client"),
-            netns: 0,
-            process: ProcessRef {
-                pid: 0,
-                start_ns: 0,
-                cgroup: 0,
-                comm: String::new(),
-            },
-            peer: None,
-            joined_late: false,
-            tls: false,
-            positions: [0; 2],
-        }),
-        &mut out,
-    );
-    let (mut positions, mut last, mut at) = ([0; 2], None, 1);
-    for segment in row["segs"].as_array().unwrap() {
-        let direction = if segment[0] == 0 {
-            Direction::Ingress
-        } else {
-            Direction::Egress
-        };
-        let bytes = BASE64_STANDARD.decode(segment[1].as_str().unwrap()).unwrap();
-        at += 1_000;
-        let position = positions[direction.index()];
-        let end = position + bytes.len() as u64;
-        positions[direction.index()] = end;
-        flows.event(
-            &SocketEvent::Data(SocketData {
-                socket: SocketId(1),
-                at: Timestamp(at),
-                direction,
-                position,
-                bytes: &bytes,
-                end,
-                turn: last.replace(direction) != Some(direction),
-                eof: false,
-                pid: 0,
-            }),
-            &mut out,
-        );
-    }
-    flows.event(
-        &SocketEvent::Close(SocketClose {
-            socket: SocketId(1),
-            at: Timestamp(at + 1),
-            positions,
-            kernel_bytes: None,
-        }),
-        &mut out,
-    );
-    out
+fn conversation(row: &Value) -> Vec<Exchange> {
+    let parts: Vec<Part> = row["segs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|segment| {
+            let bytes = BASE64_STANDARD.decode(segment[1].as_str().unwrap()).unwrap();
+            (segment[0] == 0, bytes)
+        })
+        .collect();
+    play(&parts)
 }
 
 /// Values of one member of all segments of a conversation that one end sent.
@@ -119,8 +64,7 @@ fn recorded_calls_have_service_method_and_status() {
         .iter()
         .filter(|row| row["proto"] == "grpc" || row["proto"] == "http2")
     {
-        let mut exchanges = play(row);
-        exchanges.sort_by_key(|exchange| exchange.number);
+        let exchanges = conversation(row);
         let paths: Vec<&str> = exchanges
             .iter()
             .map(|exchange| &*exchange.request.as_ref().unwrap().target)
@@ -150,14 +94,41 @@ fn recorded_calls_have_service_method_and_status() {
             );
             calls += 1;
             messages += call.requests.count + call.responses.count;
-            println!(
-                "{name} {:?} {:?} {:?}",
-                operation.name, call.status, exchange.completeness
-            );
+            assert!(call.status.is_some() || !is_whole(exchange), "{name}");
         }
         let lengths = told(row, "client", "grpc.message_length").len()
             + told(row, "server", "grpc.message_length").len();
         assert_eq!(messages, lengths as u64, "{name}");
     }
     assert!(calls > 0);
+}
+
+#[test]
+fn recorded_websockets_have_their_messages() {
+    let Some(rows) = recorded() else {
+        println!("skipped: live-h2-ws.jsonl.gz is not there (set APIARIST_DATA)");
+        return;
+    };
+    for row in rows.iter().filter(|row| row["proto"] == "websocket") {
+        let exchanges = conversation(row);
+        let name = format!("{} {}", row["proto"], row["client"]);
+        assert_eq!(exchanges.len(), 1, "{name}");
+        let Detail::WebSocket(call) = &exchanges[0].operation.as_ref().unwrap().detail else {
+            panic!("{name}")
+        };
+        for (from, way) in [("client", call.client), ("server", call.server)] {
+            let opcodes = told(row, from, "websocket.opcode");
+            let count = |wanted: &str| opcodes.iter().filter(|opcode| **opcode == wanted).count() as u64;
+            assert!(!way.is_cut, "{name}");
+            assert_eq!(
+                (way.frames, way.text, way.binary),
+                (opcodes.len() as u64, count("1"), count("2")),
+                "{name} {from}"
+            );
+        }
+    }
+}
+
+fn is_whole(exchange: &Exchange) -> bool {
+    exchange.completeness == Completeness::Complete
 }

@@ -1,0 +1,6 @@
+//! Behaviour from socket events to exchanges.
+
+mod gaps;
+mod kit;
+mod recorded;
+mod semantics;
