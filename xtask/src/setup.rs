@@ -44,6 +44,9 @@ const TEST: &[Need] = &[
     ("cc", "gcc"),
     ("nginx", "nginx-light"),
     ("curl", "curl"),
+    ("wget", "wget"),
+    ("haproxy", "haproxy"),
+    ("php", "php-cli"),
     ("python3", "python3"),
     ("node", "nodejs"),
     ("redis-server", "redis-server"),
@@ -64,6 +67,7 @@ const BENCH: &[Need] = &[("cc", "gcc"), ("nginx", "nginx-light"), ("wrk", "wrk")
 /// Packages whose daemon would start at boot, and the service that does it.
 const SERVICES: &[(&str, &str)] = &[
     ("nginx-light", "nginx"),
+    ("haproxy", "haproxy"),
     ("redis-server", "redis-server"),
     ("postgresql", "postgresql"),
 ];

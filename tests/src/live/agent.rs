@@ -34,20 +34,22 @@ pub(crate) struct Agent<'a> {
 impl<'a> Agent<'a> {
     /// Starts it on the store and socket of `place`, and waits until it answers.
     pub(crate) fn start(place: &'a Place) -> Result<Self> {
-        Self::with(place, "")
+        Self::of(place, &[])
     }
 
-    /// The same, with a configuration.
-    pub(crate) fn with(place: &'a Place, configuration: &str) -> Result<Self> {
+    /// The same, with more arguments.
+    pub(crate) fn of(place: &'a Place, arguments: &[&str]) -> Result<Self> {
         let binary = binary::apiarist()?;
         let mut command = bare(&binary);
-        command.args(["--config", &place.write("apiarist.toml", configuration)?]);
-        command.arg("run").args([
-            "--store",
-            &place.file("store"),
-            "--socket",
-            &place.file("agent.sock"),
-        ]);
+        command
+            .args([
+                "run",
+                "--store",
+                &place.file("store"),
+                "--socket",
+                &place.file("agent.sock"),
+            ])
+            .args(arguments);
         let program = Program::start(&mut command, place)?;
         let mut agent = Self {
             place,

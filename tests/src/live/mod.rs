@@ -12,12 +12,15 @@ use anyhow::{Result, bail};
 mod agent;
 mod binary;
 mod ending;
+mod foreign;
 mod load;
 mod orders;
 mod place;
 mod program;
+mod refusals;
 mod rows;
 mod servers;
+mod tools;
 mod wait;
 
 pub use place::Place;
@@ -106,5 +109,8 @@ macro_rules! live {
 live! {
     ending: stops_on_sigterm, stops_on_sigint, keeps_what_it_knew_when_killed;
     load: wrk_against_nginx;
+    foreign: redis_is_muted, postgresql_is_muted, random_bytes_are_muted;
+    refusals: without_root, without_type_information;
+    tools: curl_and_wget, php_serves, two_hops_through_haproxy;
     orders: python_serves, node_serves, nginx_serves;
 }

@@ -37,7 +37,7 @@ pub(super) fn node_serves(place: &Place) -> Result<()> {
 fn scripted(place: &Place, interpreter: &str, script: &str) -> Result<()> {
     let mut command = command(interpreter)?;
     command.args([&fixture(script), &place.file("orders.sock")]);
-    let agent = Agent::with(place, CONFIGURATION)?;
+    let agent = watch(place)?;
     let mut server = Program::start(&mut command, place)?;
     let at = server.first_line()?;
     let at: Vec<&str> = at.split(' ').collect();
@@ -76,11 +76,17 @@ pub(super) fn nginx_serves(place: &Place) -> Result<()> {
            location /marks/ {{ return 204; }}
          }}"
     );
-    let agent = Agent::with(place, CONFIGURATION)?;
+    let agent = watch(place)?;
     let _server = servers::nginx(place, "nginx-orders", port, &servers)?;
     let port = port.to_string();
     drive(place, &[&port, &port, &socket])?;
     conclude(agent, "nginx-orders")
+}
+
+/// With room in the ring for what an agent without optimisation has not read yet.
+fn watch(place: &Place) -> Result<Agent<'_>> {
+    let configuration = place.write("apiarist.toml", CONFIGURATION)?;
+    Agent::of(place, &["--config", &configuration])
 }
 
 /// Runs the clients and checks that all was answered as it should be.

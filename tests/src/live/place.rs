@@ -1,6 +1,10 @@
 //! A directory for one test, and the lock that keeps tests of several builds apart: they share one kernel.
 
-use std::{fs::File, path::Path};
+use std::{
+    fs::{self, File},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
@@ -46,8 +50,20 @@ impl Place {
     /// Writes a file.
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Result<String> {
         let path = self.file(name);
-        std::fs::write(&path, content).with_context(|| format!("cannot write {path}"))?;
+        fs::write(&path, content).with_context(|| format!("cannot write {path}"))?;
         Ok(path)
+    }
+}
+
+impl Place {
+    /// Makes a directory in it, and lets other users of the machine get there.
+    pub(crate) fn open_to_all(&self, name: &str) -> Result<PathBuf> {
+        let directory = self.path().join(name);
+        fs::create_dir(&directory)?;
+        for path in [self.path(), &directory] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+        }
+        Ok(directory)
     }
 }
 
