@@ -106,7 +106,8 @@ impl Head {
 /// A body as far as it was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Body {
-    /// The first bytes, after removal of the transfer coding, at most [`BODY_SAMPLE_BYTES`].
+    /// The first bytes, at most [`BODY_SAMPLE_BYTES`], after removal of the transfer coding, and of content codings that
+    /// are known and undamaged.
     pub sample: Bytes,
     /// Length of the whole body without transfer coding; `None` if it is not known (lost framing).
     pub length: Option<u64>,

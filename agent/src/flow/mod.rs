@@ -24,7 +24,7 @@ use crate::{
     clock::Timestamp,
     event::{Address, ProcessRef, SocketClose, SocketData, SocketEvent, SocketId, SocketOpen},
     exchange::{Exchange, Side},
-    protocol::redact::Redactor,
+    protocol::{recognise, redact::Redactor},
 };
 use connection::{Conn, Environment};
 use held::Held;
@@ -279,6 +279,8 @@ impl Flows {
         // The other end may have shown itself after the exchange began.
         for exchange in out.iter_mut().skip(start) {
             conn.bring_up_to_date(exchange);
+            recognise::decode(exchange);
+            recognise::name(exchange);
         }
         if conn.side() == Some(Side::Client) {
             let (tells, silent) = conn

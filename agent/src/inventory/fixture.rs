@@ -12,6 +12,7 @@ use crate::{
         Body, Completeness, Connection, Credential, CredentialLocation, Exchange, Facts, Head, Protocol,
         Request, Response, Side,
     },
+    protocol::recognise,
 };
 
 /// An exchange in the making.
@@ -122,7 +123,7 @@ impl Call {
             scheme,
             fingerprint: 1,
         };
-        Exchange {
+        let mut exchange = Exchange {
             connection: Arc::new(Connection {
                 socket: SocketId(1),
                 side: self.side,
@@ -164,7 +165,9 @@ impl Call {
             completeness: self.completeness,
             facts: Facts::default(),
             operation: None,
-        }
+        };
+        recognise::name(&mut exchange);
+        exchange
     }
 }
 

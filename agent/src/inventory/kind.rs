@@ -1,12 +1,12 @@
-//! What an exchange is, beyond HTTP: gRPC, SOAP, a WebSocket, a stream of events.
+//! What an exchange is for the inventory, beyond HTTP.
 //!
-//! In: an exchange. Out: an [`EndpointKind`], and the operation when the protocol names it in its fields. Refuses
-//! to read bodies: operations inside them (GraphQL, JSON-RPC, MCP) are not told apart here.
+//! In: an exchange whose operation is named, if it has one. Out: an [`EndpointKind`], and the operation. Refuses to
+//! read bodies: [`crate::protocol`] has.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    exchange::{Exchange, Head, Request},
+    exchange::{Exchange, Request},
     protocol::operation::Detail,
 };
 
@@ -49,9 +49,6 @@ impl EndpointKind {
     }
 }
 
-/// Longest operation name, in bytes. Overflow policy: the exchange is filed under its path alone.
-const MAX_OPERATION_BYTES: usize = 256;
-
 /// What one exchange is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Nature {
@@ -69,38 +66,20 @@ pub(super) fn nature(exchange: &Exchange, request: &Request) -> Nature {
             operation: operation.name.as_deref().map(str::to_owned),
         };
     }
-    let of = |kind| Nature {
-        kind,
+    let is_websocket = request
+        .head
+        .first("upgrade")
+        // RFC 8441 §4.
+        .or_else(|| request.head.first(":protocol"))
+        .is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"));
+    Nature {
+        kind: if is_websocket {
+            EndpointKind::WebSocket
+        } else {
+            EndpointKind::Rest
+        },
         operation: None,
-    };
-    let fields = Fields::of(&request.head);
-    if starts_with(fields.content_type, b"application/grpc") {
-        return Nature {
-            kind: EndpointKind::Grpc,
-            operation: grpc_operation(&request.target),
-        };
     }
-    if fields.soap_action.is_some() || starts_with(fields.content_type, b"application/soap+xml") {
-        return Nature {
-            kind: EndpointKind::Soap,
-            operation: fields.soap_action.and_then(operation),
-        };
-    }
-    if fields
-        .upgrade
-        .is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"))
-    {
-        return of(EndpointKind::WebSocket);
-    }
-    let streams_events = exchange
-        .response
-        .as_ref()
-        .is_some_and(|response| starts_with(response.head.first("content-type"), b"text/event-stream"));
-    of(if streams_events {
-        EndpointKind::Sse
-    } else {
-        EndpointKind::Rest
-    })
 }
 
 fn kind(detail: &Detail) -> EndpointKind {
@@ -113,61 +92,6 @@ fn kind(detail: &Detail) -> EndpointKind {
         Detail::WebSocket(_) => EndpointKind::WebSocket,
         Detail::Sse => EndpointKind::Sse,
     }
-}
-
-/// The fields that decide, found in one pass.
-#[derive(Default)]
-struct Fields<'a> {
-    content_type: Option<&'a [u8]>,
-    soap_action: Option<&'a [u8]>,
-    upgrade: Option<&'a [u8]>,
-}
-
-impl<'a> Fields<'a> {
-    fn of(head: &'a Head) -> Self {
-        let mut fields = Self::default();
-        for (name, value) in head.iter() {
-            // Few names have these lengths: most fields cost one comparison.
-            let (slot, wanted) = match name.len() {
-                12 => (&mut fields.content_type, "content-type"),
-                10 => (&mut fields.soap_action, "soapaction"),
-                7 => (&mut fields.upgrade, "upgrade"),
-                // RFC 8441 §4.
-                9 => (&mut fields.upgrade, ":protocol"),
-                _ => continue,
-            };
-            if slot.is_none() && name.eq_ignore_ascii_case(wanted.as_bytes()) {
-                *slot = Some(value);
-            }
-        }
-        fields
-    }
-}
-
-fn starts_with(value: Option<&[u8]>, prefix: &[u8]) -> bool {
-    value
-        .and_then(|value| value.get(..prefix.len()))
-        .is_some_and(|head| head.eq_ignore_ascii_case(prefix))
-}
-
-/// `pkg.Service/Method` of a target `/pkg.Service/Method`.
-fn grpc_operation(target: &str) -> Option<String> {
-    let path = super::path::without_query(target).strip_prefix('/')?;
-    let (service, method) = path.rsplit_once('/')?;
-    let is_name = |text: &str| {
-        !text.is_empty()
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'/' | b'-'))
-    };
-    (is_name(service) && is_name(method) && path.len() <= MAX_OPERATION_BYTES).then(|| path.to_owned())
-}
-
-/// A SOAP action without its quotes.
-fn operation(value: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(value).ok()?.trim().trim_matches('"');
-    let is_printable = text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
-    (!text.is_empty() && text.len() <= MAX_OPERATION_BYTES && is_printable).then(|| text.to_owned())
 }
 
 #[cfg(test)]

@@ -112,6 +112,25 @@ pub(crate) fn status(value: &[u8]) -> Option<u32> {
     std::str::from_utf8(value).ok()?.trim().parse().ok()
 }
 
+/// The status in the trailers that end a body of gRPC-Web.
+pub(crate) fn status_in_body(mut body: &[u8]) -> Option<u32> {
+    while let Some((prefix, rest)) = body.split_first_chunk::<PREFIX_BYTES>() {
+        let [flags, length @ ..] = *prefix;
+        let length = u32::from_be_bytes(length) as usize;
+        if flags & TRAILERS != 0 {
+            let trailers = rest.get(..length).unwrap_or(rest);
+            return trailers.split(|byte| *byte == b'\n').find_map(|line| {
+                let (name, value) = line.split_at_checked(12)?;
+                name.eq_ignore_ascii_case(b"grpc-status:")
+                    .then(|| status(value))
+                    .flatten()
+            });
+        }
+        body = rest.get(length..)?;
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -40,13 +40,33 @@ pub(super) fn members(bytes: &[u8]) -> impl Iterator<Item = (&[u8], Value<'_>)> 
 }
 
 /// Elements of an array.
-#[cfg_attr(not(test), expect(dead_code, reason = "batches are read next"))]
 pub(super) fn elements(bytes: &[u8]) -> impl Iterator<Item = Value<'_>> {
     let mut rest = bytes.trim_ascii_start().strip_prefix(b"[").unwrap_or_default();
     std::iter::from_fn(move || {
         skip(&mut rest, b',');
         take(&mut rest)
     })
+}
+
+/// The text of a string, as far as escapes matter to who looks for words: characters by number become `?`.
+pub(super) fn unescape(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(place) = memchr::memchr(b'\\', rest) {
+        let (plain, escape) = rest.split_at_checked(place).unwrap_or((rest, &[]));
+        out.extend_from_slice(plain);
+        let (byte, length) = match escape.get(1) {
+            Some(b'n') => (b'\n', 2),
+            Some(b't' | b'r' | b'b' | b'f') => (b' ', 2),
+            Some(b'u') => (b'?', 6),
+            Some(byte) => (*byte, 2),
+            None => break,
+        };
+        out.push(byte);
+        rest = escape.get(length..).unwrap_or_default();
+    }
+    out.extend_from_slice(rest);
+    out
 }
 
 /// Leaves out white space and one separator.

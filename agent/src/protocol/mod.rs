@@ -5,13 +5,18 @@
 //! guess: what a gap made uncertain stays unpaired and says so.
 
 pub(crate) mod body;
+mod coding;
+mod graphql;
 pub(crate) mod grpc;
 pub(crate) mod http1;
 pub(crate) mod http2;
 mod json;
+mod jsonrpc;
 pub mod operation;
+pub(crate) mod recognise;
 pub mod redact;
 pub(crate) mod session;
+mod soap;
 pub(crate) mod start;
 mod upgrade;
 mod websocket;

@@ -19,7 +19,7 @@ use crate::{
     exchange::{Completeness, CredentialLocation, Exchange, Request},
     flow::{self, Flows},
     inventory::{self, Inventory, NO_SCHEME, Observation},
-    protocol::redact::Redactor,
+    protocol::{recognise, redact::Redactor},
 };
 
 /// How often the flow layer is told that time has passed.
@@ -203,8 +203,9 @@ impl Sink for Replay {
             workload,
             client,
             server,
-            exchange,
+            mut exchange,
         } = exchange;
+        recognise::name(&mut exchange);
         self.now = self.now.max(exchange.started);
         let given = Given {
             id: &id,
@@ -244,7 +245,10 @@ fn row(exchange: &Exchange, given: Option<&Given<'_>>, observation: Observation)
         server: end(given.map(|given| given.server), &connection.server),
         ts: exchange.started.as_secs_f64(),
         complete: exchange.completeness == Completeness::Complete,
-        operation: None,
+        operation: exchange
+            .operation
+            .as_ref()
+            .and_then(|operation| operation.name.as_deref().map(str::to_owned)),
     }
 }
 
