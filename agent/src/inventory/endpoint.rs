@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc, time::Duration};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest, Sha256};
 
-use super::{kind::EndpointKind, template::Parameter, traffic::Traffic};
+use super::{kind::EndpointKind, schema::Schemas, template::Parameter, traffic::Traffic};
 use crate::clock::Timestamp;
 
 /// Names an endpoint for good: 16 hex digits, derived from its workload, method, template and operation.
@@ -104,6 +104,9 @@ pub struct Endpoint {
     /// Ids it had, and those of endpoints that became one with it; at most [`MAX_LINEAGE`].
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub merged_from: BTreeSet<EndpointId>,
+    /// What its messages look like.
+    #[serde(default)]
+    pub schemas: Schemas,
     /// What is known of its exchanges.
     pub traffic: Traffic,
 }

@@ -19,6 +19,7 @@ use super::{
     recent::Recent,
     record::{EndpointRecord, WorkloadRecord},
     registry::Registry,
+    schema::Schemas,
     template::{
         OVERFLOW, Template,
         lexical::{self, Segment},
@@ -39,6 +40,12 @@ const MAX_METHOD_BYTES: usize = 32;
 /// Accepted paths of a workload, not learned from yet, at which its endpoints are moved at once rather than at the
 /// next [`Inventory::settle`].
 const SETTLE_AT: usize = 1024;
+
+/// Exchanges of an endpoint whose messages are all read.
+const READ_ALL: u64 = 200;
+
+/// Of the exchanges after those, one in so many is read.
+const READ_EVERY: u64 = 16;
 
 /// Where an exchange was filed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -335,6 +342,7 @@ impl Inventory {
             operation: served.nature.operation.as_deref().map(Box::from),
             parameters: template.parameters.clone(),
             merged_from: BTreeSet::new(),
+            schemas: Schemas::default(),
             traffic: Traffic::default(),
         };
         if !self.registry.has_room(served.workload, &template.text) {
@@ -381,6 +389,10 @@ impl Inventory {
         endpoint
             .traffic
             .add(exchange, request, caller, &self.limits, &mut self.stats);
+        let hits = endpoint.traffic.hits;
+        if hits <= READ_ALL || hits.is_multiple_of(READ_EVERY) {
+            endpoint.schemas.add(exchange, request);
+        }
         Observation {
             endpoint: Some(endpoint.id),
             template: Some(Arc::clone(&endpoint.template)),

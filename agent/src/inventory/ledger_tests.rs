@@ -347,7 +347,7 @@ fn rows_keep_the_contract() {
         ("/first_seen", "2023-11-14T22:13:20.000Z"),
         ("/state", "active"),
         ("/exposure", "cluster"),
-        ("/auth/verdict", "unknown"),
+        ("/auth/verdict", "mixed"),
         ("/auth/schemes/0", "bearer_jwt"),
         ("/spec", "unknown"),
         ("/callers/0", "10.0.0.7"),

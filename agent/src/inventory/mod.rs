@@ -6,6 +6,7 @@
 //! the result. Refuses to let a client invent endpoints: one exists when its server has answered it with anything
 //! but "there is no such thing".
 
+mod auth;
 mod counts;
 mod endpoint;
 mod exposure;
@@ -19,12 +20,15 @@ pub mod path;
 mod recent;
 mod record;
 mod registry;
+pub mod schema;
+pub mod sensitive;
 mod settle;
 mod sketch;
 pub mod template;
 mod traffic;
 mod view;
 
+pub use auth::AuthVerdict;
 pub use counts::Counts;
 pub use endpoint::{
     Endpoint, EndpointId, EndpointState, MAX_LINEAGE, PROMOTION_HITS, PROMOTION_SPAN, STALE_AFTER,

@@ -211,6 +211,7 @@ impl Registry {
         if let Some(endpoint) = self.endpoint_mut(target) {
             endpoint.kind = endpoint.kind.max(merged.kind);
             endpoint.traffic.merge(&merged.traffic, &limits);
+            endpoint.schemas.merge(&merged.schemas);
             endpoint.descend_from(merged.merged_from.iter().copied().chain([merged.id]));
         }
         for id in merged.merged_from.into_iter().chain([merged.id]) {
@@ -326,6 +327,9 @@ impl Registry {
         let records = places.into_iter().filter_map(|place| {
             let slot = self.endpoints.get_mut(place)?;
             slot.is_dirty = false;
+            if let Some(endpoint) = &mut slot.endpoint {
+                endpoint.schemas.note_words();
+            }
             Some(EndpointRecord {
                 version: RECORD_VERSION,
                 endpoint: slot.endpoint.clone()?,

@@ -126,7 +126,8 @@ impl Traffic {
             if let Some(length) = response.body.length {
                 self.response_bytes.add(length);
             }
-            if response.status / 100 == 2 {
+            // A head of which a part was lost may have carried a credential.
+            if response.status / 100 == 2 && !request.head.cut {
                 self.add_schemes(request);
             }
         }

@@ -8,10 +8,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    auth::AuthVerdict,
     endpoint::{Endpoint, EndpointId, EndpointState},
     exposure::Exposure,
     kind::EndpointKind,
     record::WorkloadRecord,
+    schema::Direction,
+    sensitive::Verdict,
     template::Parameter,
     traffic::{CompletenessCounts, NO_SCHEME},
 };
@@ -165,6 +168,18 @@ impl WorkloadView {
     }
 }
 
+impl SensitiveView {
+    fn new((direction, path, verdict): (Direction, String, Verdict)) -> Self {
+        Self {
+            direction: direction.as_str().into(),
+            path,
+            kind: verdict.kind.as_str().into(),
+            count: u64::from(verdict.count),
+            suspected: verdict.suspected,
+        }
+    }
+}
+
 impl EndpointView {
     /// The row of an endpoint at a time.
     pub(super) fn new(endpoint: &Endpoint, workload: &Workload, now: Timestamp) -> Self {
@@ -175,6 +190,8 @@ impl EndpointView {
                 .quantile(q)
                 .map(|us| (us * 10.0).round() / 10_000.0)
         };
+        let anonymous = traffic.schemes.iter().find(|(scheme, _)| *scheme == NO_SCHEME);
+        let verdict = AuthVerdict::of(traffic.succeeded, anonymous.map_or(0, |(_, count)| count));
         let classes = ["1xx", "2xx", "3xx", "4xx", "5xx", "other"];
         Self {
             id: endpoint.id,
@@ -190,7 +207,7 @@ impl EndpointView {
             state: endpoint.state(now),
             exposure: traffic.exposure,
             auth: AuthView {
-                verdict: "unknown".into(),
+                verdict: verdict.as_str().into(),
                 schemes: traffic
                     .schemes
                     .iter()
@@ -205,7 +222,12 @@ impl EndpointView {
                     })
                     .collect(),
             },
-            sensitive: Vec::new(),
+            sensitive: endpoint
+                .schemas
+                .sensitive()
+                .into_iter()
+                .map(SensitiveView::new)
+                .collect(),
             status: classes
                 .into_iter()
                 .zip(traffic.status)

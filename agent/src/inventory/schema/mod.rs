@@ -1,0 +1,301 @@
+//! What the messages of an endpoint look like.
+//!
+//! In: exchanges. Out: [`Schemas`]: the fields of queries, request bodies and answers by class of status, as paths
+//! with counts. Everything adds up, so parts can be merged and the order does not matter. What a cut body does not
+//! show is not counted as absent. Reads JSON, forms and queries; other bodies have no fields.
+
+mod field;
+mod walk;
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use serde::{Deserialize, Serialize};
+
+pub use field::{Field, Format};
+use walk::Value;
+
+use super::sensitive::Verdict;
+use crate::exchange::{Body, Exchange, Head, Request};
+
+/// Fields of one kind of message. Overflow policy: further ones are counted in [`Schema::overflow`].
+const MAX_FIELDS: usize = 300;
+
+/// Pairs of one query or form. Overflow policy: the first so many.
+const MAX_PAIRS: usize = 64;
+
+/// Longest query or form that is read. Overflow policy: the first so many bytes.
+const MAX_FORM_BYTES: usize = 8 * 1024;
+
+/// The fields of one kind of message.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Schema {
+    /// Messages read.
+    pub messages: u32,
+    /// Fields by path.
+    pub fields: BTreeMap<Box<str>, Field>,
+    /// Values of fields that had no room.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub overflow: u64,
+}
+
+/// The fields of all messages of an endpoint.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Schemas {
+    /// Exchanges read.
+    pub exchanges: u64,
+    /// Query parameters: `query.page`.
+    #[serde(skip_serializing_if = "Schema::is_empty")]
+    pub query: Schema,
+    /// Forms: `form.name`.
+    #[serde(skip_serializing_if = "Schema::is_empty")]
+    pub form: Schema,
+    /// JSON bodies of requests: `$.user.name`.
+    #[serde(skip_serializing_if = "Schema::is_empty")]
+    pub request: Schema,
+    /// JSON bodies of answers by the first digit of their status.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub responses: BTreeMap<u16, Schema>,
+}
+
+/// Where in an exchange a field is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Direction {
+    /// In the request.
+    Request,
+    /// In the answer.
+    Response,
+}
+
+impl Direction {
+    /// The name used in JSON and tables.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Direction::Request => "request",
+            Direction::Response => "response",
+        }
+    }
+}
+
+impl Schema {
+    /// Whether nothing was read.
+    pub fn is_empty(&self) -> bool {
+        self.messages == 0
+    }
+
+    fn add(&mut self, path: &str, name: &str, value: &Value<'_>) {
+        if let Some(field) = self.fields.get_mut(path) {
+            field.add(name, value);
+        } else if self.fields.len() < MAX_FIELDS {
+            self.fields.entry(path.into()).or_default().add(name, value);
+        } else {
+            self.overflow += 1;
+        }
+    }
+
+    fn add_json(&mut self, text: &[u8]) {
+        self.messages += 1;
+        walk::walk(text, |event| self.add(event.path, event.name, &event.value));
+    }
+
+    fn add_pairs(&mut self, prefix: &str, text: &[u8]) {
+        let text = text.get(..MAX_FORM_BYTES).unwrap_or(text);
+        self.messages += 1;
+        for (name, value) in form_urlencoded::parse(text).take(MAX_PAIRS) {
+            let path = format!("{prefix}.{}", name.replace(|c: char| c.is_control(), ""));
+            let is_number = value.parse::<f64>().is_ok() && value.len() < 12;
+            let value = match is_number {
+                true => Value::Number(&value),
+                false => Value::Text(Cow::Borrowed(&value)),
+            };
+            if path.len() <= 128 {
+                self.add(&path, &name, &value);
+            }
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.messages += other.messages;
+        self.overflow += other.overflow;
+        for (path, field) in &other.fields {
+            if self.fields.contains_key(path) || self.fields.len() < MAX_FIELDS {
+                self.fields.entry(path.clone()).or_default().merge(field);
+            } else {
+                self.overflow += u64::from(field.seen);
+            }
+        }
+    }
+}
+
+impl Schemas {
+    /// Reads one exchange.
+    pub(super) fn add(&mut self, exchange: &Exchange, request: &Request) {
+        self.exchanges += 1;
+        if let Some((_, query)) = request.target.split_once('?') {
+            let query = query.split('#').next().unwrap_or_default();
+            self.query.add_pairs("query", query.as_bytes());
+        }
+        match Content::of(&request.head, &request.body) {
+            Content::Json => self.request.add_json(&request.body.sample),
+            Content::Form => self.form.add_pairs("form", &request.body.sample),
+            Content::Other => {}
+        }
+        if let Some(response) = &exchange.response
+            && Content::of(&response.head, &response.body) == Content::Json
+        {
+            let class = self.responses.entry((response.status / 100).min(9)).or_default();
+            class.add_json(&response.body.sample);
+        }
+    }
+
+    /// Adds what another has read.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.exchanges += other.exchanges;
+        self.query.merge(&other.query);
+        self.form.merge(&other.form);
+        self.request.merge(&other.request);
+        for (class, schema) in &other.responses {
+            self.responses.entry(*class).or_default().merge(schema);
+        }
+    }
+
+    /// Prepares for writing.
+    pub(super) fn note_words(&mut self) {
+        let requests = [&mut self.query, &mut self.form, &mut self.request];
+        for schema in requests.into_iter().chain(self.responses.values_mut()) {
+            schema.fields.values_mut().for_each(Field::note_words);
+        }
+    }
+
+    /// Sensitive data by direction and path, the classes of status taken together.
+    pub fn sensitive(&self) -> Vec<(Direction, String, Verdict)> {
+        let mut fields: BTreeMap<(Direction, &str), Field> = BTreeMap::new();
+        let requests = [&self.query, &self.form, &self.request].map(|schema| (Direction::Request, schema));
+        let responses = self
+            .responses
+            .values()
+            .map(|schema| (Direction::Response, schema));
+        for (direction, schema) in requests.into_iter().chain(responses) {
+            for (path, field) in &schema.fields {
+                if !field.votes.is_empty() {
+                    fields.entry((direction, path)).or_default().merge(field);
+                }
+            }
+        }
+        let verdicts = fields.iter().flat_map(|((direction, path), field)| {
+            let samples = field.seen - field.null.min(field.seen);
+            let row = move |verdict| (*direction, (*path).to_owned(), verdict);
+            field.votes.verdicts(samples).map(row)
+        });
+        verdicts.collect()
+    }
+}
+
+/// What a body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    Json,
+    Form,
+    Other,
+}
+
+impl Content {
+    fn of(head: &Head, body: &Body) -> Self {
+        let first = body.sample.trim_ascii_start().first();
+        let kind = head.first("content-type").unwrap_or_default();
+        let is_form = kind
+            .get(..33)
+            .is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/x-www-form-urlencoded"));
+        match first {
+            Some(b'{' | b'[') => Content::Json,
+            Some(_) if is_form => Content::Form,
+            _ => Content::Other,
+        }
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::fixture::{Call, call};
+
+    fn schemas(calls: &[Call]) -> Schemas {
+        let mut schemas = Schemas::default();
+        for call in calls {
+            let exchange = call.clone().exchange();
+            schemas.add(&exchange, exchange.request.as_ref().expect("request"));
+        }
+        schemas
+    }
+
+    #[test]
+    fn fields_are_counted_by_place_and_status() {
+        let calls = [
+            call("GET", "/a?page=1&q=x").answer(r#"{"id":1,"tags":["a","b"]}"#),
+            call("GET", "/a?page=2").answer(r#"{"id":2,"tags":[],"note":null}"#),
+            call("GET", "/a").status(404).answer(r#"{"error":"gone"}"#),
+        ];
+        let schemas = schemas(&calls);
+        assert_eq!(schemas.query.fields["query.page"].integer, 2);
+        let ok = &schemas.responses[&2];
+        assert_eq!(
+            (ok.messages, ok.fields["$"].whole, ok.fields["$.id"].integer),
+            (2, 2, 2)
+        );
+        assert_eq!((ok.fields["$.tags[]"].text, ok.fields["$.note"].null), (2, 1));
+        assert!(schemas.responses[&4].fields.contains_key("$.error"));
+    }
+
+    #[test]
+    fn order_and_parts_do_not_matter() {
+        let calls = [
+            call("GET", "/a?x=1").answer(r#"{"id":1,"mail":"a@b.test"}"#),
+            call("GET", "/a?x=y").answer(r#"{"id":"z"}"#),
+            call("GET", "/a").answer("[1,2"),
+        ];
+        let whole = schemas(&calls);
+        let reversed: Vec<Call> = calls.iter().rev().cloned().collect();
+        assert_eq!(schemas(&reversed), whole);
+        let mut parts = schemas(&calls[..1]);
+        parts.merge(&schemas(&calls[1..]));
+        assert_eq!(parts, whole);
+    }
+
+    #[test]
+    fn sensitive_fields_of_all_classes() {
+        let answer = r#"{"user":{"mail":"ann@example.test"}}"#;
+        let calls: Vec<Call> = (0..24)
+            .map(|number| call("GET", "/a").status([200, 500][number % 2]).answer(answer))
+            .collect();
+        let found = schemas(&calls).sensitive();
+        assert_eq!(found.len(), 1);
+        let (direction, path, verdict) = &found[0];
+        assert_eq!((direction.as_str(), path.as_str()), ("response", "$.user.mail"));
+        assert!(!verdict.suspected && verdict.count == 24);
+    }
+
+    #[test]
+    fn bounded() {
+        let body = |from: usize| {
+            let members: Vec<_> = (from..from + 200)
+                .map(|at| format!("\"field_{at}x\":1"))
+                .collect();
+            format!("{{{}}}", members.join(","))
+        };
+        let schemas = schemas(&[
+            call("GET", "/").answer(&body(0)),
+            call("GET", "/").answer(&body(200)),
+        ]);
+        let schema = &schemas.responses[&2];
+        assert_eq!((schema.fields.len(), schema.overflow), (MAX_FIELDS, 101));
+    }
+}

@@ -1,0 +1,311 @@
+//! Walks a JSON text field by field without building it.
+//!
+//! In: the sample of a body, perhaps cut. Out: an [`Event`] per value, with the path of its field: `$.user.tags[]`;
+//! names that are identifiers are left out: `$.users.*`. Linear, bounded in depth, values and list elements; ends
+//! quietly where the text ends or is no JSON.
+
+use std::borrow::Cow;
+
+use crate::inventory::template::segment::{SegmentType, classify};
+
+/// Nested objects and lists. Overflow policy: what is deeper is passed over.
+const MAX_DEPTH: usize = 16;
+
+/// Values of one text. Overflow policy: the first so many.
+const MAX_VALUES: usize = 1000;
+
+/// Elements of one list. Overflow policy: the first so many.
+const MAX_ELEMENTS: usize = 32;
+
+/// Longest path. Overflow policy: fields with longer ones are passed over.
+const MAX_PATH_BYTES: usize = 256;
+
+/// Bytes of one text. Overflow policy: as if it were cut there.
+const MAX_BYTES: usize = 32 * 1024;
+
+/// One value.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value<'a> {
+    Object,
+    /// The end of an object that was seen whole.
+    ObjectEnd,
+    Array,
+    Text(Cow<'a, str>),
+    Number(&'a str),
+    Bool,
+    Null,
+}
+
+/// One value and its place.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Event<'a> {
+    pub(super) path: &'a str,
+    /// The name of the field, or of the list it is an element of.
+    pub(super) name: &'a str,
+    pub(super) value: Value<'a>,
+}
+
+/// Walks a text. Whether it was JSON as far as it went.
+pub(super) fn walk(text: &[u8], mut visit: impl FnMut(Event<'_>)) -> bool {
+    let text = text.get(..MAX_BYTES).unwrap_or(text);
+    let mut walker = Walker {
+        rest: text,
+        path: "$".to_owned(),
+        left: MAX_VALUES,
+        visit: &mut visit,
+    };
+    walker.value("", 0).is_some() || walker.rest.is_empty()
+}
+
+struct Walker<'a, 'v> {
+    rest: &'a [u8],
+    path: String,
+    left: usize,
+    visit: &'v mut dyn FnMut(Event<'_>),
+}
+
+impl<'a> Walker<'a, '_> {
+    /// The next byte that is no white space.
+    fn peek(&mut self) -> Option<u8> {
+        self.rest = self.rest.trim_ascii_start();
+        self.rest.first().copied()
+    }
+
+    fn take(&mut self, byte: u8) -> Option<()> {
+        (self.peek()? == byte).then(|| self.rest = self.rest.get(1..).unwrap_or_default())
+    }
+
+    fn emit(&mut self, name: &str, value: Value<'_>) {
+        if self.path.len() <= MAX_PATH_BYTES {
+            (self.visit)(Event {
+                path: &self.path,
+                name,
+                value,
+            });
+        }
+    }
+
+    /// One value with everything in it; `None` at the end of the text, or where it is no JSON.
+    fn value(&mut self, name: &str, depth: usize) -> Option<()> {
+        self.left = self.left.checked_sub(1)?;
+        match self.peek()? {
+            b'{' => self.object(name, depth),
+            b'[' => self.array(name, depth),
+            b'"' => {
+                let text = self.string()?;
+                let text = unescape(text);
+                self.emit(name, Value::Text(text));
+                Some(())
+            }
+            _ => self.word(name),
+        }
+    }
+
+    fn object(&mut self, name: &str, depth: usize) -> Option<()> {
+        self.take(b'{')?;
+        self.emit(name, Value::Object);
+        if self.take(b'}').is_none() {
+            loop {
+                let key = self.string()?;
+                self.take(b':')?;
+                let key = unescape(key);
+                let length = self.path.len();
+                self.push_name(&key);
+                self.nested(&key, depth)?;
+                self.path.truncate(length);
+                if self.take(b',').is_none() {
+                    break;
+                }
+            }
+            self.take(b'}')?;
+        }
+        self.emit(name, Value::ObjectEnd);
+        Some(())
+    }
+
+    fn array(&mut self, name: &str, depth: usize) -> Option<()> {
+        self.take(b'[')?;
+        self.emit(name, Value::Array);
+        if self.take(b']').is_some() {
+            return Some(());
+        }
+        let length = self.path.len();
+        self.path.push_str("[]");
+        let mut elements = 0;
+        loop {
+            if elements < MAX_ELEMENTS {
+                self.nested(name, depth)?;
+            } else {
+                self.skip()?;
+            }
+            elements += 1;
+            if self.take(b',').is_none() {
+                break;
+            }
+        }
+        self.path.truncate(length);
+        self.take(b']')
+    }
+
+    fn nested(&mut self, name: &str, depth: usize) -> Option<()> {
+        if depth < MAX_DEPTH {
+            self.value(name, depth + 1)
+        } else {
+            self.skip()
+        }
+    }
+
+    fn push_name(&mut self, key: &str) {
+        self.path.push('.');
+        // An identifier as a name makes the object a map.
+        let kind = classify(key);
+        if kind.is_parameter() && kind != SegmentType::Float || key.len() > 64 {
+            self.path.push('*');
+        } else {
+            self.path
+                .extend(key.chars().filter(|c| !c.is_control() && *c != '.'));
+        }
+    }
+
+    /// The raw text of a string.
+    fn string(&mut self) -> Option<&'a [u8]> {
+        self.take(b'"')?;
+        let mut at = 0;
+        loop {
+            at += memchr::memchr2(b'"', b'\\', self.rest.get(at..)?)?;
+            if self.rest.get(at) == Some(&b'\\') {
+                at += 2;
+            } else {
+                let (text, rest) = self.rest.split_at_checked(at)?;
+                self.rest = rest.get(1..).unwrap_or_default();
+                return Some(text);
+            }
+        }
+    }
+
+    /// A number, a truth value or null.
+    fn word(&mut self, name: &str) -> Option<()> {
+        let end = self.rest.iter().position(|b| b",]} \t\r\n".contains(b))?;
+        let (word, rest) = self.rest.split_at_checked(end)?;
+        self.rest = rest;
+        let value = match word {
+            b"null" => Value::Null,
+            b"true" | b"false" => Value::Bool,
+            [b'-' | b'0'..=b'9', ..] => Value::Number(std::str::from_utf8(word).ok()?),
+            _ => return None,
+        };
+        self.emit(name, value);
+        Some(())
+    }
+
+    /// Passes over one value.
+    fn skip(&mut self) -> Option<()> {
+        let mut depth = 0_usize;
+        loop {
+            match self.peek()? {
+                b'"' => drop(self.string()?),
+                b'{' | b'[' => {
+                    depth += 1;
+                    self.rest = self.rest.get(1..)?;
+                    continue;
+                }
+                b'}' | b']' => {
+                    depth = depth.checked_sub(1)?;
+                    self.rest = self.rest.get(1..)?;
+                }
+                b',' | b':' if depth > 0 => {
+                    self.rest = self.rest.get(1..)?;
+                    continue;
+                }
+                _ => {
+                    let end = self.rest.iter().position(|b| b",:]}[{\" \t\r\n".contains(b))?;
+                    self.rest = self.rest.get(end.max(1)..)?;
+                }
+            }
+            if depth == 0 {
+                return Some(());
+            }
+        }
+    }
+}
+
+/// A string without its escapes (RFC 8259 §7); what is no UTF-8 is replaced.
+fn unescape(text: &[u8]) -> Cow<'_, str> {
+    if !text.contains(&b'\\') {
+        return String::from_utf8_lossy(text);
+    }
+    let mut quoted = Vec::with_capacity(text.len() + 2);
+    quoted.push(b'"');
+    quoted.extend_from_slice(text);
+    quoted.push(b'"');
+    match serde_json::from_slice::<String>(&quoted) {
+        Ok(text) => text.into(),
+        Err(_) => String::from_utf8_lossy(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(text: &str) -> Vec<String> {
+        let mut events = Vec::new();
+        walk(text.as_bytes(), |event| {
+            events.push(format!("{} {} {:?}", event.path, event.name, event.value));
+        });
+        events
+    }
+
+    #[test]
+    fn every_value_has_a_path() {
+        assert_eq!(
+            events(r#"{"a":{"b":[1,{"c":"x\u00e9"}]},"42":null,"d":true}"#),
+            [
+                "$  Object",
+                "$.a a Object",
+                "$.a.b b Array",
+                "$.a.b[] b Number(\"1\")",
+                "$.a.b[] b Object",
+                "$.a.b[].c c Text(\"xé\")",
+                "$.a.b[] b ObjectEnd",
+                "$.a a ObjectEnd",
+                "$.* 42 Null",
+                "$.d d Bool",
+                "$  ObjectEnd",
+            ]
+        );
+    }
+
+    #[test]
+    fn hostile_texts_end() {
+        let deep = "[".repeat(100_000);
+        let wide = format!("[{}]", "1,".repeat(100_000));
+        for text in [
+            "",
+            "{",
+            "{\"a\"",
+            "{\"a\":",
+            "[1,",
+            "nul",
+            "{]",
+            "{\"a\":1,}",
+            &deep,
+            &wide,
+            "[[[[[]]]]",
+            "\"\\",
+        ] {
+            assert!(events(text).len() <= MAX_VALUES, "{text:.20}");
+        }
+        let whole = r#"{"a":{"b":[1,{"c":"x"}]},"d":true}"#;
+        for cut in 0..whole.len() {
+            assert!(!events(&whole[..cut]).iter().any(|event| event == "$  ObjectEnd"));
+        }
+    }
+
+    #[test]
+    fn deep_values_are_passed_over() {
+        let text = format!("{}1{}", "{\"a\":".repeat(20), "}".repeat(20));
+        let events = events(&text);
+        assert_eq!(events.last().map(String::as_str), Some("$  ObjectEnd"));
+    }
+}
