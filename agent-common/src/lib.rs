@@ -6,6 +6,7 @@
 //! with host tests ([`sniff`]).
 #![no_std]
 
+pub mod control;
 pub mod counter;
 pub mod event;
 pub mod limits;

@@ -21,7 +21,7 @@ pub const MAX_IOVECS: u32 = 1024;
 
 /// Iovec elements looked at on kernels without `bpf_loop` (before 5.17). Overflow policy: as a budget that
 /// is used up.
-pub const MAX_IOVECS_UNROLLED: u32 = 64;
+pub const MAX_IOVECS_UNROLLED: u32 = 16;
 
 /// First bytes of a direction that are kept for sniffing when a peer sends them in small pieces.
 pub const PREFIX_BYTES: usize = 32;

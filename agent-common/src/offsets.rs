@@ -137,20 +137,16 @@ const _: () = assert!(size_of::<Offsets>() == 37 * 4);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct Settings {
-    /// Bytes copied per message and direction.
-    pub budget_bytes: u32,
+    /// Nanoseconds between two wake-ups of a ring that is filling slowly.
+    pub wakeup_interval_ns: u64,
     /// The agent's own process: its sockets are never looked at.
     pub own_tgid: u32,
     /// Rings in use: 1, 2 or 4.
     pub rings: u32,
     /// Bytes in a ring at which the reader is woken at once.
     pub wakeup_bytes: u32,
-    /// Nanoseconds between two wake-ups of a ring that is filling slowly.
-    pub wakeup_interval_ns: u64,
     /// Non-zero where `bpf_task_pt_regs` exists (5.15 and later).
     pub has_task_pt_regs: u32,
-    /// Non-zero where `bpf_loop` exists (5.17 and later).
-    pub has_loop: u32,
     /// Non-zero where tracing programs may use socket storage (5.11 and later).
     pub has_sk_storage: u32,
     /// Non-zero where `bpf_get_current_task_btf` exists (5.11 and later).
@@ -161,4 +157,4 @@ pub struct Settings {
     pub thread_size: u32,
 }
 
-const _: () = assert!(size_of::<Settings>() == 48);
+const _: () = assert!(size_of::<Settings>() == 40);

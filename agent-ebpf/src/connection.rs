@@ -47,7 +47,8 @@ pub(crate) struct Connection {
     pub(crate) unknown_operations: u16,
     /// Which ring this socket's events go to.
     pub(crate) ring: u8,
-    pub(crate) reserved: u8,
+    /// Messages so far, in both directions, modulo 256.
+    pub(crate) messages: u8,
     /// Bytes in `prefix`, per direction.
     pub(crate) prefix_len: [u8; 8],
     /// First bytes of each direction while they do not suffice to tell the protocol. The second half is room for the
@@ -149,7 +150,7 @@ impl Connection {
         unknown_messages: 0,
         unknown_operations: 0,
         ring: 0,
-        reserved: 0,
+        messages: 0,
         prefix_len: [0; 8],
         prefix: [[0; 2 * PREFIX_BYTES]; 2],
     };

@@ -3,12 +3,14 @@
 //! `skip` and `want` address the operation as one run of bytes, whatever the buffers look like. Returns how many
 //! bytes were copied; fewer than wanted means that user memory faulted, which the caller counts.
 
+use core::mem::MaybeUninit;
+
 use apiarist_common::limits::{CHUNK_BYTES, MAX_IOVECS, MAX_IOVECS_UNROLLED};
 use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel, bpf_probe_read_user};
 
 use crate::{
     kernel::{opaque, succeeded},
-    maps::{Scratch, Slot, constant, scratch},
+    maps::{Scratch, Slot, scratch},
     syscall::SourceKind,
 };
 
@@ -34,7 +36,7 @@ pub(crate) struct Walk {
 
 /// Copies up to `want` bytes (at most a chunk) that start `skip` bytes into the operation to the scratch data.
 #[inline(never)]
-pub(crate) fn gather(scratch: &mut Scratch, skip: u32, want: u32) -> u32 {
+pub(crate) fn gather<const LOOP: bool>(scratch: &mut Scratch, skip: u32, want: u32) -> u32 {
     let source = scratch.source;
     match source.kind {
         SourceKind::Unreadable => 0,
@@ -56,7 +58,7 @@ pub(crate) fn gather(scratch: &mut Scratch, skip: u32, want: u32) -> u32 {
                 filled: 0,
                 slot,
             };
-            vector(scratch);
+            vector::<LOOP>(scratch);
             scratch.walk.filled
         }
     }
@@ -81,13 +83,8 @@ fn copy(destination: *mut u8, len: u32, address: u64) -> bool {
 }
 
 #[inline(always)]
-fn vector(scratch: &mut Scratch) {
-    let has_loop = constant!(SETTINGS.has_loop) != 0;
-    let unrolled = if has_loop {
-        FIRST_IOVECS
-    } else {
-        MAX_IOVECS_UNROLLED
-    };
+fn vector<const LOOP: bool>(scratch: &mut Scratch) {
+    let unrolled = if LOOP { FIRST_IOVECS } else { MAX_IOVECS_UNROLLED };
     let mut i = 0;
     while i < MAX_IOVECS_UNROLLED && i < unrolled {
         if step(scratch) != 0 {
@@ -95,7 +92,7 @@ fn vector(scratch: &mut Scratch) {
         }
         i += 1;
     }
-    if has_loop {
+    if LOOP {
         let mut slot = scratch.walk.slot;
         // SAFETY: the callback has the signature the helper calls, and `slot` outlives the call.
         unsafe {
@@ -115,13 +112,14 @@ extern "C" fn on_element(_index: u32, slot: *mut core::ffi::c_void) -> i64 {
 }
 
 /// Handles one element; non-zero ends the walk.
-#[inline(never)]
+#[inline(always)]
 fn step(scratch: &mut Scratch) -> i64 {
     let walk = &mut scratch.walk;
     if walk.left == 0 || walk.want == 0 {
         return 1;
     }
-    let mut element = [0_u64; 2];
+    // Zeroing would be a loop of its own for the verifier; the helper fills it, or the walk ends.
+    let mut element = MaybeUninit::<[u64; 2]>::uninit();
     // SAFETY: the destination is on the stack with this size; the helper checks the source.
     let status = unsafe {
         if scratch.source.kind == SourceKind::KernelVector {
@@ -133,7 +131,8 @@ fn step(scratch: &mut Scratch) -> i64 {
     if !succeeded(status) {
         return 1;
     }
-    let [base, len] = element;
+    // SAFETY: the helper filled it.
+    let [base, len] = unsafe { element.assume_init() };
     walk.iov += 16;
     walk.left -= 1;
     let skip = u64::from(walk.skip);

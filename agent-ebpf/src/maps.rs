@@ -1,15 +1,16 @@
 //! Maps and load-time constants.
 
 use apiarist_common::{
+    control::{Control, MAX_QUOTA_GROUPS},
     counter::Counter,
     event::Header,
-    limits::{CHUNK_BYTES, DEFAULT_BUDGET_BYTES},
+    limits::CHUNK_BYTES,
     offsets::{Offsets, Settings},
 };
 use aya_ebpf::{
     btf_maps::SkStorage,
     macros::{btf_map, map},
-    maps::{LruHashMap, PerCpuArray, RingBuf},
+    maps::{Array, LruHashMap, LruPerCpuHashMap, PerCpuArray, RingBuf},
 };
 
 use crate::{connection::Connection, gather::Walk, operation::Operation, syscall::Source};
@@ -40,6 +41,22 @@ pub(crate) static SOCKETS: LruHashMap<u64, Connection> = LruHashMap::with_max_en
 #[map]
 static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(Slot::COUNT, 0);
 
+/// What the agent may change while the programs run.
+#[map]
+static CONTROL: Array<Control> = Array::with_max_entries(1, 0);
+
+/// Bytes of one control group on one processor in the present window.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Usage {
+    pub(crate) window: u64,
+    pub(crate) bytes: u64,
+}
+
+#[map]
+pub(crate) static USAGE: LruPerCpuHashMap<u64, Usage> =
+    LruPerCpuHashMap::with_max_entries(MAX_QUOTA_GROUPS, 0);
+
 /// Where an event is put together. One slot per program, because a sleepable or preempted program on the same
 /// CPU may run between two instructions of another; the kernel never runs the same program twice at once on one
 /// CPU.
@@ -63,10 +80,11 @@ pub(crate) enum Slot {
     ReceiveInet6,
     ReceiveUnix,
     ReceiveSeqpacket,
+    SendSeqpacket,
 }
 
 impl Slot {
-    const COUNT: u32 = 13;
+    const COUNT: u32 = 14;
 }
 
 /// An event under construction, and what would not fit the 512 bytes of stack. The second half of `data` is never sent: it gives the verifier room, which
@@ -113,18 +131,21 @@ pub(crate) fn counters(slot: Slot) -> Option<&'static mut Counters> {
     Some(unsafe { &mut *pointer })
 }
 
+#[inline(always)]
+pub(crate) fn control() -> Option<&'static Control> {
+    CONTROL.get(0)
+}
+
 // SAFETY: unique names, set by the loader by name.
 #[unsafe(no_mangle)]
 pub(crate) static OFFSETS: Offsets = Offsets::NONE;
 #[unsafe(no_mangle)]
 pub(crate) static SETTINGS: Settings = Settings {
-    budget_bytes: DEFAULT_BUDGET_BYTES,
     own_tgid: 0,
     rings: 1,
     wakeup_bytes: 0,
     wakeup_interval_ns: 0,
     has_task_pt_regs: 1,
-    has_loop: 1,
     has_sk_storage: 1,
     has_task_btf: 1,
     has_socket_cookie: 1,

@@ -24,7 +24,7 @@ use crate::{
     gather::gather,
     identity::{AF_INET, AF_INET6, AF_UNIX, announce, family, own_counts, ring},
     kernel::{Sock, load},
-    maps::{Counters, Scratch, Slot, constant, counters, scratch},
+    maps::{Counters, Scratch, Slot, constant, control, counters, scratch},
     syscall::{Source, by_io_uring, of_iter, operation_failed, source},
 };
 
@@ -36,7 +36,7 @@ const MSG_ERRQUEUE: i32 = 0x2000;
 const MSG_TRUNC: i32 = 0x20;
 
 /// How a chunked body, and a trailer section, ends (RFC 9112 §7.1).
-const ENDING: [u8; 4] = *b"\r\n\r\n";
+const ENDING: u32 = u32::from_le_bytes(*b"\r\n\r\n");
 
 const SOCK_STREAM: u16 = 1;
 const SOCK_SEQPACKET: u16 = 5;
@@ -86,25 +86,23 @@ impl Operation {
 
 /// Called after each send (`direction` EGRESS) or receive.
 #[inline(always)]
-pub(crate) fn finished(slot: Slot, sock: Sock, result: i32, direction: u8, flags: i32) {
-    operation(slot, sock, result, direction, flags, HasBuffer::Perhaps);
+pub(crate) fn finished<const LOOP: bool>(slot: Slot, sock: Sock, result: i32, direction: u8, flags: i32) {
+    operation::<LOOP>(slot, sock, result, direction, flags & !NO_BUFFER);
 }
 
 /// Called after an operation that moved pages, not a user buffer.
 #[inline(always)]
-pub(crate) fn finished_without_buffer(slot: Slot, sock: Sock, result: i32, direction: u8) {
-    operation(slot, sock, result, direction, 0, HasBuffer::No);
+pub(crate) fn finished_without_buffer<const LOOP: bool>(slot: Slot, sock: Sock, result: i32, direction: u8) {
+    operation::<LOOP>(slot, sock, result, direction, NO_BUFFER);
 }
 
-/// Whether an operation can have a user buffer.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum HasBuffer {
-    Perhaps,
-    No,
-}
+/// Among the flags: there is no user buffer. No flag of the kernel's has this bit.
+const NO_BUFFER: i32 = 1 << 28;
 
-#[inline(always)]
-fn operation(slot: Slot, sock: Sock, result: i32, direction: u8, flags: i32, buffer: HasBuffer) {
+/// Deals with a finished operation. `LOOP` is false for the programs of kernels without `bpf_loop`, which refuse any
+/// program that mentions a callback.
+#[inline(never)]
+fn operation<const LOOP: bool>(slot: Slot, sock: Sock, result: i32, direction: u8, flags: i32) {
     if !watched(sock) {
         return;
     }
@@ -137,33 +135,33 @@ fn operation(slot: Slot, sock: Sock, result: i32, direction: u8, flags: i32, buf
     let turn = connection.last_direction != direction;
     if turn {
         connection.last_direction = direction;
-        connection.budget[index] = constant!(SETTINGS.budget_bytes);
+        connection.budget[index] = next_budget(connection);
     }
     let position = connection.position[index];
     connection.position[index] = position.wrapping_add(u64::from(len));
     scratch.operation = Operation::new(slot, connection, direction, position, len);
     scratch.operation.turn = if turn { FLAG_TURN } else { 0 };
     let dropped = flags & MSG_TRUNC != 0 && direction == INGRESS;
-    scratch.source = if buffer == HasBuffer::No || dropped {
+    scratch.source = if flags & NO_BUFFER != 0 || dropped {
         Source::unreadable(Counter::BufferlessOperations)
     } else {
         source(connection, len)
     };
     let wanted = match connection.class() {
-        Class::Unknown => undecided(connection, scratch, counters),
+        Class::Unknown => undecided::<LOOP>(connection, scratch, counters),
         Class::Http1 => {
-            renew_budget(connection, scratch);
+            renew_budget::<LOOP>(connection, scratch);
             true
         }
         Class::Http2 => {
-            connection.budget[index] = constant!(SETTINGS.budget_bytes);
+            connection.budget[index] = next_budget(connection);
             true
         }
         Class::Tls => false,
     };
     if wanted {
         scratch.operation.class = connection.class;
-        capture(sock, connection, scratch, counters);
+        capture::<LOOP>(sock, connection, scratch, counters);
     }
 }
 
@@ -282,11 +280,15 @@ fn first_sight(sock: Sock, connection: &mut Connection, direction: u8, len: u32)
 
 /// The protocol is not known yet: look at the first bytes. True when the agent should have them.
 #[inline(always)]
-fn undecided(connection: &mut Connection, scratch: &mut Scratch, counters: &mut Counters) -> bool {
+fn undecided<const LOOP: bool>(
+    connection: &mut Connection,
+    scratch: &mut Scratch,
+    counters: &mut Counters,
+) -> bool {
     let Operation {
         direction, len, turn, ..
     } = scratch.operation;
-    let got = gather(scratch, 0, len.min(PREFIX_BYTES as u32));
+    let got = gather::<LOOP>(scratch, 0, len.min(PREFIX_BYTES as u32));
     if got == 0 {
         // Says nothing about the protocol: the socket is not given up, and each such operation is counted.
         missed(scratch, counters);
@@ -315,20 +317,32 @@ fn undecided(connection: &mut Connection, scratch: &mut Scratch, counters: &mut 
     true
 }
 
+/// The budget of a message that starts: the whole one for sampled messages, enough for a head for the others.
+#[inline(always)]
+fn next_budget(connection: &mut Connection) -> u32 {
+    let Some(control) = control() else { return 0 };
+    connection.messages = connection.messages.wrapping_add(1);
+    if u32::from(connection.messages) & control.sample_mask == 0 {
+        control.budget_bytes
+    } else {
+        control.floor_bytes
+    }
+}
+
 /// HTTP/1: an operation for which the budget does not suffice gets a new one when it starts like a head, as pipelined
 /// messages do that follow each other in one direction.
 #[inline(always)]
-fn renew_budget(connection: &mut Connection, scratch: &mut Scratch) {
+fn renew_budget<const LOOP: bool>(connection: &mut Connection, scratch: &mut Scratch) {
     let Operation { direction, len, .. } = scratch.operation;
     let index = usize::from(direction & 1);
     if connection.budget[index] >= len {
         return;
     }
-    let got = gather(scratch, 0, len.min(PREFIX_BYTES as u32));
+    let got = gather::<LOOP>(scratch, 0, len.min(PREFIX_BYTES as u32));
     if let Some(prefix) = scratch.data.first_chunk::<PREFIX_BYTES>()
         && starts_message(prefix, got)
     {
-        connection.budget[index] = constant!(SETTINGS.budget_bytes);
+        connection.budget[index] = next_budget(connection);
     }
 }
 
@@ -342,7 +356,12 @@ fn starts_message(prefix: &[u8; PREFIX_BYTES], len: u32) -> bool {
 
 /// Copies what the budget allows and sends it.
 #[inline(never)]
-fn capture(sock: Sock, connection: &mut Connection, scratch: &mut Scratch, counters: &mut Counters) {
+fn capture<const LOOP: bool>(
+    sock: Sock,
+    connection: &mut Connection,
+    scratch: &mut Scratch,
+    counters: &mut Counters,
+) {
     let Operation {
         direction,
         len,
@@ -374,7 +393,7 @@ fn capture(sock: Sock, connection: &mut Connection, scratch: &mut Scratch, count
     let allowed = len.min(budget);
     connection.budget[index] = budget - allowed;
     scratch.operation.allowed = allowed;
-    if next_chunk(scratch, counters) == 0 && constant!(SETTINGS.has_loop) != 0 {
+    if next_chunk::<LOOP>(scratch, counters) == 0 && LOOP {
         let mut slot = slot;
         // SAFETY: the callback has the signature the helper calls, and `slot` outlives the call.
         unsafe {
@@ -389,7 +408,7 @@ fn capture(sock: Sock, connection: &mut Connection, scratch: &mut Scratch, count
     let done = scratch.operation.done;
     if done < len {
         counters.add(Counter::BudgetBytes, u64::from(len - done));
-        tail(scratch, counters);
+        tail::<LOOP>(scratch, counters);
     }
 }
 
@@ -398,20 +417,20 @@ extern "C" fn on_chunk(_index: u32, slot: *mut c_void) -> i64 {
     // SAFETY: `capture` passes its own slot.
     let slot = unsafe { *slot.cast::<Slot>() };
     match (scratch(slot), counters(slot)) {
-        (Some(scratch), Some(counters)) => next_chunk(scratch, counters),
+        (Some(scratch), Some(counters)) => next_chunk::<true>(scratch, counters),
         _ => 1,
     }
 }
 
 /// Copies and sends the next chunk; non-zero when there is no other.
-#[inline(never)]
-fn next_chunk(scratch: &mut Scratch, counters: &mut Counters) -> i64 {
+#[inline(always)]
+fn next_chunk<const LOOP: bool>(scratch: &mut Scratch, counters: &mut Counters) -> i64 {
     let Operation { allowed, done, .. } = scratch.operation;
     if allowed <= done {
         return 1;
     }
     let want = (allowed - done).min(CHUNK_BYTES as u32);
-    let got = gather(scratch, done, want);
+    let got = gather::<LOOP>(scratch, done, want);
     scratch.operation.done = done + got;
     if got < want {
         counters.add(Counter::FaultOperations, 1);
@@ -425,23 +444,19 @@ fn next_chunk(scratch: &mut Scratch, counters: &mut Counters) -> i64 {
 /// The end of a chunked body beyond the budget: `0\r\n\r\n`, or trailers that end in an empty line. Without it the
 /// agent would not know where the body ends before the next message.
 #[inline(never)]
-fn tail(scratch: &mut Scratch, counters: &mut Counters) {
+fn tail<const LOOP: bool>(scratch: &mut Scratch, counters: &mut Counters) {
     let Operation { len, done, .. } = scratch.operation;
-    if len < done + ENDING.len() as u32 {
+    if len < done + size_of_val(&ENDING) as u32 {
         return;
     }
     let want = (len - done).min(TAIL_BYTES as u32);
-    let got = gather(scratch, len - want, want);
+    let got = gather::<LOOP>(scratch, len - want, want);
     if got != want {
         return;
     }
     let end = want as usize;
-    let mut ending = [0_u8; 4];
-    let mut back = 0;
-    while back < 4 {
-        ending[back] = scratch.data[(end - 4 + back) & (CHUNK_BYTES - 1)];
-        back += 1;
-    }
+    let byte = |back: usize| u32::from(scratch.data[(end - back) & (CHUNK_BYTES - 1)]);
+    let ending = byte(4) | byte(3) << 8 | byte(2) << 16 | byte(1) << 24;
     if ending == ENDING {
         send(scratch, counters, len - want, got, FLAG_TAIL);
     }

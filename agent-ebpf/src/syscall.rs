@@ -4,7 +4,7 @@
 //! and its arguments. What they cannot tell is reported as such: operations without a user buffer, by io_uring, by
 //! 32-bit tasks, by kernel threads.
 
-use core::ffi::c_void;
+use core::{ffi::c_void, mem::MaybeUninit};
 
 use apiarist_common::counter::Counter;
 use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_probe_read_user, bpf_task_pt_regs};
@@ -364,7 +364,7 @@ fn is_cut_short(source: &Source, len: u32) -> bool {
         if index >= source.elements {
             break;
         }
-        let mut element = [0_u64; 2];
+        let mut element = MaybeUninit::<[u64; 2]>::uninit();
         // SAFETY: the destination is on the stack with this size; the helper checks the source.
         let status = unsafe {
             bpf_probe_read_user(
@@ -376,7 +376,8 @@ fn is_cut_short(source: &Source, len: u32) -> bool {
         if !succeeded(status) {
             return false;
         }
-        total += element[1];
+        // SAFETY: the helper filled it.
+        total += unsafe { element.assume_init() }[1];
         index += 1;
     }
     u64::from(len) < total

@@ -12,13 +12,13 @@ use crate::{maps::Slot, operation::finished};
 /// `sock_send_length(struct sock *sk, int ret, int flags)`
 #[btf_tracepoint(function = "sock_send_length")]
 fn on_send(ctx: BtfTracePointContext) -> i32 {
-    finished(Slot::Send, ctx.arg(0), ctx.arg(1), EGRESS, 0);
+    finished::<true>(Slot::Send, ctx.arg(0), ctx.arg(1), EGRESS, 0);
     0
 }
 
 /// `sock_recv_length(struct sock *sk, int ret, int flags)`
 #[btf_tracepoint(function = "sock_recv_length")]
 fn on_receive(ctx: BtfTracePointContext) -> i32 {
-    finished(Slot::Receive, ctx.arg(0), ctx.arg(1), INGRESS, ctx.arg(2));
+    finished::<true>(Slot::Receive, ctx.arg(0), ctx.arg(1), INGRESS, ctx.arg(2));
     0
 }

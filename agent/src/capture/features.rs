@@ -44,7 +44,7 @@ const TRACEPOINTS: [&str; 4] = [
     "tcp_destroy_sock",
 ];
 /// As above, functions.
-const FUNCTIONS: [&str; 12] = [
+const FUNCTIONS: [&str; 13] = [
     "inet_sendmsg",
     "inet6_sendmsg",
     "unix_stream_sendmsg",
@@ -52,6 +52,7 @@ const FUNCTIONS: [&str; 12] = [
     "inet_recvmsg",
     "inet6_recvmsg",
     "unix_stream_recvmsg",
+    "unix_seqpacket_sendmsg",
     "unix_seqpacket_recvmsg",
     "unix_release_sock",
     "security_socket_sendmsg",

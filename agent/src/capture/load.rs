@@ -7,10 +7,14 @@
 use std::{io::BufReader, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result, anyhow, bail};
-use apiarist_common::offsets::{Offsets, Settings};
+use apiarist_common::{
+    control::Control,
+    limits::MAX_BUDGET_BYTES,
+    offsets::{Offsets, Settings},
+};
 use aya::{
     Btf, Ebpf, EbpfLoader, Pod,
-    maps::{Map, MapData, PerCpuArray, RingBuf},
+    maps::{Array, Map, MapData, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, FEntry, FExit, Iter, Program},
 };
 
@@ -49,6 +53,46 @@ const TIER1_SLOTS: u32 = 7;
 /// and show up again as joined late.
 const MAX_TABLE_SOCKETS: u32 = 32 * 1024;
 
+/// Least bytes copied of a message: enough for nearly every head.
+const FLOOR_BYTES: u32 = 2048;
+
+impl LoadOptions {
+    /// What the programs start with.
+    pub fn control(&self) -> Control {
+        let budget_bytes = self.budget_bytes.min(MAX_BUDGET_BYTES);
+        Control {
+            budget_bytes,
+            floor_bytes: budget_bytes.min(FLOOR_BYTES),
+            sample_mask: 0,
+            quota_bytes: self.ring_bytes / 32,
+        }
+    }
+}
+
+/// Changes the programs' budgets while they run.
+pub struct Throttle {
+    map: Array<MapData, Constant<Control>>,
+}
+
+impl Throttle {
+    fn new(map: Option<Map>) -> Result<Self> {
+        let map = map.ok_or_else(|| anyhow!("the kernel object has no map CONTROL"))?;
+        Ok(Self {
+            map: Array::try_from(map).context("the kernel object's CONTROL is of another type")?,
+        })
+    }
+
+    /// Sets budgets and quota for messages that start from now on.
+    ///
+    /// # Errors
+    /// When the kernel refuses the write.
+    pub fn set(&mut self, control: Control) -> Result<()> {
+        self.map
+            .set(0, Constant(control), 0)
+            .context("cannot set the programs' budgets")
+    }
+}
+
 /// Nanoseconds between two wake-ups of a ring that fills slowly.
 const WAKEUP_INTERVAL_NS: u64 = 2_000_000;
 
@@ -60,11 +104,14 @@ struct Constant<T>(T);
 unsafe impl Pod for Constant<Offsets> {}
 // SAFETY: as above.
 unsafe impl Pod for Constant<Settings> {}
+// SAFETY: as above.
+unsafe impl Pod for Constant<Control> {}
 
 /// Programs at work.
 pub struct Attached {
     ebpf: Ebpf,
     counters: Arc<CounterMap>,
+    throttle: Option<Throttle>,
     /// What is not seen: the plan's blind spots, and those of optional programs that were refused.
     pub blind_spots: Vec<String>,
     /// Optional programs that the kernel refused, and why.
@@ -93,6 +140,11 @@ impl Attached {
     /// The programs' counters.
     pub fn counters(&self) -> KernelCounters {
         self.counters.read()
+    }
+
+    /// What changes the programs' budgets while they run; to be called once.
+    pub fn take_throttle(&mut self) -> Option<Throttle> {
+        self.throttle.take()
     }
 
     /// The counters themselves, for another thread.
@@ -159,6 +211,8 @@ pub fn attach(
             }
         }
     }
+    let mut control = Throttle::new(ebpf.take_map("CONTROL"))?;
+    control.set(options.control())?;
     let counters = ebpf
         .take_map("COUNTERS")
         .ok_or_else(|| anyhow!("the kernel object has no map COUNTERS"))?;
@@ -171,6 +225,7 @@ pub fn attach(
     Ok(Attached {
         ebpf,
         counters: Arc::new(counters),
+        throttle: Some(control),
         blind_spots: plan.blind_spots,
         refused,
     })
@@ -178,9 +233,6 @@ pub fn attach(
 
 fn settings(features: &Features, options: LoadOptions) -> Settings {
     Settings {
-        budget_bytes: options
-            .budget_bytes
-            .min(apiarist_common::limits::MAX_BUDGET_BYTES),
         own_tgid: if options.observe_self {
             0
         } else {
@@ -190,7 +242,6 @@ fn settings(features: &Features, options: LoadOptions) -> Settings {
         wakeup_bytes: options.ring_bytes / 8,
         wakeup_interval_ns: WAKEUP_INTERVAL_NS,
         has_task_pt_regs: features.task_pt_regs.into(),
-        has_loop: features.bpf_loop.into(),
         has_sk_storage: features.tracing_sk_storage.into(),
         has_task_btf: features.task_btf.into(),
         has_socket_cookie: features.socket_cookie.into(),

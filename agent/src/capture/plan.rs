@@ -156,30 +156,39 @@ fn base(features: &Features, offsets: &Offsets) -> Result<AttachPlan, String> {
             "no sock_send_length tracepoint (6.3) and no socket storage for tracing (5.11): function exits and a table are used",
         )
     };
+    // Kernels without `bpf_loop` refuse a program that mentions a callback: each exists twice.
+    let named = |program: &str| match features.bpf_loop {
+        true => program.to_owned(),
+        false => format!("{program}_no_loop"),
+    };
     let mut plan = AttachPlan {
         tier,
         reason: reason.to_owned(),
         attachments: required
-            .map(|(program, target)| required_on(AttachKind::Fexit, program, target))
+            .map(|(program, target)| required_on(AttachKind::Fexit, &named(program), target))
             .into(),
         blind_spots: Vec::new(),
     };
-    let seqpacket = "unix seqpacket sockets: receives are not seen";
-    plan.want(
-        features,
-        AttachKind::Fexit,
-        "on_seqpacket_receive",
-        "unix_seqpacket_recvmsg",
-        seqpacket,
-    );
-    let sendfile = "sendfile: bytes sent this way are not counted";
-    plan.want(
-        features,
-        AttachKind::Fexit,
-        "on_inet_sendpage",
-        "inet_sendpage",
-        sendfile,
-    );
+    let optional = [
+        (
+            "on_seqpacket_send",
+            "unix_seqpacket_sendmsg",
+            "unix seqpacket sockets: sends are not seen",
+        ),
+        (
+            "on_seqpacket_receive",
+            "unix_seqpacket_recvmsg",
+            "unix seqpacket sockets: receives are not seen",
+        ),
+        (
+            "on_inet_sendpage",
+            "inet_sendpage",
+            "sendfile: bytes sent this way are not counted",
+        ),
+    ];
+    for (program, target, without) in optional {
+        plan.want(features, AttachKind::Fexit, &named(program), target, without);
+    }
     Ok(plan)
 }
 
@@ -287,6 +296,7 @@ mod tests {
             hooks: hooks.iter().map(|hook| (*hook).to_owned()).collect(),
             tracing_sk_storage: at_least(5, 11),
             task_btf: at_least(5, 11),
+            bpf_loop: at_least(5, 17),
             ..Features::default()
         }
     }
@@ -336,7 +346,8 @@ mod tests {
         let plan_of = |major, minor| plan(&kernel(major, minor, &OLD), &offsets()).unwrap();
         assert_eq!(plan_of(6, 1).tier, 2);
         assert_eq!(plan_of(5, 10).tier, 3);
-        assert!(programs(&plan_of(5, 10)).contains(&"on_inet_send"));
+        assert!(programs(&plan_of(5, 10)).contains(&"on_inet_send_no_loop"));
+        assert!(programs(&plan_of(6, 1)).contains(&"on_inet_send"));
     }
 
     #[test]

@@ -396,7 +396,7 @@ pub(super) fn ring_overflow(_: &mut Observer) -> Result<()> {
         }
     }
     pair.close();
-    let counted = observer.counter(Counter::RingFullBytes);
+    let counted = observer.counter(Counter::RingFullBytes) + observer.counter(Counter::QuotaBytes);
     ensure!(
         missing > 0 && counted >= missing,
         "{missing} bytes are gaps, {counted} were counted as lost"

@@ -83,14 +83,19 @@ fn build_init(root: &Path) -> Result<PathBuf> {
     let target_directory = workspace::target_directory(root).join("vm");
     let mut command = cargo(root);
     without_flags(&mut command)
-        .args(["build", "--quiet", "--release", "--package", "apiarist-tests", "--bin", "vm_init"])
+        .args([
+            "build",
+            "--quiet",
+            "--profile",
+            "guest",
+            "--package",
+            "apiarist-tests",
+            "--bin",
+            "vm_init",
+        ])
         .args(["--target", TARGET, "--target-dir"])
         .arg(&target_directory)
-        .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static")
-        // Emulated memory is small and link-time optimisation buys a test nothing.
-        .env("CARGO_PROFILE_RELEASE_STRIP", "debuginfo")
-        .env("CARGO_PROFILE_RELEASE_LTO", "off")
-        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+        .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static");
     run(&mut command)?;
-    Ok(target_directory.join(TARGET).join("release/vm_init"))
+    Ok(target_directory.join(TARGET).join("guest/vm_init"))
 }
