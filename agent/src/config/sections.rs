@@ -42,6 +42,10 @@ pub struct Capture {
     /// Threads that parse what was captured, each with a ring of its own: 1, 2 or 4.
     #[schemars(range(min = 1, max = 4))]
     pub shards: u32,
+    /// CPU time the agent may use before it copies less, in percent of one processor: smaller body budgets first,
+    /// then bodies of fewer messages, never fewer heads. Lost events have the same effect.
+    #[schemars(range(min = 1, max = 10000))]
+    pub max_cpu_percent: u32,
     /// Which sockets are observed. An empty list does not restrict; several values of one list are
     /// alternatives; all lists that are given must match.
     pub scope: Scope,
@@ -53,6 +57,7 @@ impl Default for Capture {
             budget_bytes: DEFAULT_BUDGET_BYTES,
             ring_bytes: 8 * 1024 * 1024,
             shards: 1,
+            max_cpu_percent: 100,
             scope: Scope::default(),
         }
     }

@@ -15,9 +15,11 @@ use tokio::sync::mpsc;
 use super::{
     Summary,
     batch::{Batch, ToCore},
+    governor::Governor,
     health::Health,
 };
 use crate::{
+    capture::load::Throttle,
     clock::{self, Timestamp},
     config,
     control::Request,
@@ -27,6 +29,9 @@ use crate::{
     store::{self, Store},
     workload::Directory,
 };
+
+/// How often the governor looks.
+const SECOND: Duration = Duration::from_secs(1);
 
 const NS_PER_DAY: u64 = 86_400_000_000_000;
 
@@ -62,7 +67,17 @@ pub(super) struct Core {
     /// The last flush failed: said once, not at each try.
     store_failed: bool,
     health: Health,
+    throttled: Throttled,
+    next_second: Timestamp,
     announce: mpsc::Sender<Box<EndpointView>>,
+}
+
+/// The programs' budgets, and what decides about them.
+pub(super) struct Throttled {
+    /// Decides.
+    pub(super) governor: Governor,
+    /// Does it.
+    pub(super) throttle: Option<Throttle>,
 }
 
 impl Core {
@@ -70,6 +85,7 @@ impl Core {
         restart: Restart,
         settings: &config::Store,
         health: Health,
+        throttled: Throttled,
         announce: mpsc::Sender<Box<EndpointView>>,
     ) -> Self {
         Self {
@@ -82,6 +98,8 @@ impl Core {
             next_expiry: Timestamp(0),
             store_failed: false,
             health,
+            throttled,
+            next_second: Timestamp(0),
             announce,
         }
     }
@@ -94,7 +112,11 @@ impl Core {
             if now >= self.next_flush {
                 self.flush(now);
             }
-            match inbox.recv_timeout(self.next_flush.since(now)) {
+            if now >= self.next_second {
+                self.next_second = now.after(SECOND);
+                self.govern();
+            }
+            match inbox.recv_timeout(self.next_flush.min(self.next_second).since(now)) {
                 Ok(ToCore::Batch(batch)) => self.batch(*batch),
                 Ok(ToCore::Ask(request)) => self.answer(request),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -149,6 +171,26 @@ impl Core {
 
     fn status(&self) -> Status {
         self.health.status(self.inventory.stats(), self.directory.stats())
+    }
+
+    /// Copies less when the agent costs too much or loses events, more when all is well again.
+    fn govern(&mut self) {
+        let second = self.health.second();
+        let Throttled { governor, throttle } = &mut self.throttled;
+        let Some(control) = governor.second(second) else {
+            return;
+        };
+        self.health.governed(governor.step(), control);
+        let set = throttle.as_mut().map_or(Ok(()), |throttle| throttle.set(control));
+        match set {
+            Ok(()) => tracing::info!(
+                step = governor.step(),
+                budget_bytes = control.budget_bytes,
+                sample_mask = control.sample_mask,
+                "the amount copied of bodies was changed"
+            ),
+            Err(error) => tracing::warn!(%error, "the amount copied of bodies could not be changed"),
+        }
     }
 
     fn flush(&mut self, now: Timestamp) {

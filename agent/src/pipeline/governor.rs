@@ -61,7 +61,11 @@ impl Governor {
             }
         } else {
             self.bad = 0;
-            self.good = if second.cpu <= self.cpu_limit * COMFORT { self.good + 1 } else { 0 };
+            self.good = if second.cpu <= self.cpu_limit * COMFORT {
+                self.good + 1
+            } else {
+                0
+            };
             if self.good >= RECOVERY {
                 self.good = 0;
                 self.step = self.step.saturating_sub(1);
@@ -114,7 +118,10 @@ mod tests {
         let mut governor = Governor::new(FULL, 1.0);
         let steps: Vec<_> = (0..60).filter_map(|_| governor.second(LOSSY)).collect();
         let seen: Vec<_> = steps.iter().map(|c| (c.budget_bytes, c.sample_mask)).collect();
-        assert_eq!(seen, [(4096, 0), (2048, 0), (2048, 1), (2048, 3), (2048, 7), (2048, 15)]);
+        assert_eq!(
+            seen,
+            [(4096, 0), (2048, 0), (2048, 1), (2048, 3), (2048, 7), (2048, 15)]
+        );
         assert!(steps.iter().all(|control| control.floor_bytes == 2048));
     }
 

@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use apiarist_common::counter::Kind;
+use apiarist_common::{
+    control::Control,
+    counter::{Counter, Kind},
+};
 
-use super::batch::Totals;
+use super::{batch::Totals, governor::Second};
 use crate::{capture::counters::CounterMap, clock, inventory, status::Status, workload::DirectoryStats};
 
 /// Totals of all shards, and where the rest is found.
@@ -15,12 +18,24 @@ pub(super) struct Health {
     started_ns: u64,
     shards: BTreeMap<usize, Totals>,
     exchanges: u64,
+    /// Steps of the governor, and what it set.
+    governed: Option<(usize, Control)>,
+    /// What the programs started with.
+    full: Control,
+    /// CPU seconds and lost events at the governor's last look.
+    last: (f64, u64, u64),
     /// Writes of the store that failed.
     pub(super) store_failures: u64,
 }
 
 impl Health {
-    pub(super) fn new(kernel: String, tier: u8, counters: Arc<CounterMap>, started_ns: u64) -> Self {
+    pub(super) fn new(
+        kernel: String,
+        tier: u8,
+        counters: Arc<CounterMap>,
+        full: Control,
+        started_ns: u64,
+    ) -> Self {
         Self {
             kernel,
             tier,
@@ -28,6 +43,9 @@ impl Health {
             started_ns,
             shards: BTreeMap::new(),
             exchanges: 0,
+            governed: None,
+            full,
+            last: (clock::process_cpu_seconds(), 0, started_ns),
             store_failures: 0,
         }
     }
@@ -36,6 +54,25 @@ impl Health {
     pub(super) fn shard(&mut self, shard: usize, totals: Totals, exchanges: u64) {
         self.exchanges += exchanges;
         self.shards.insert(shard, totals);
+    }
+
+    /// What happened since the last call, per second.
+    pub(super) fn second(&mut self) -> Second {
+        let counters = self.counters.read();
+        let cpu = clock::process_cpu_seconds();
+        let lost = counters.get(Counter::RingFullEvents) + counters.get(Counter::QuotaEvents);
+        let now = clock::monotonic_ns();
+        let (cpu_before, lost_before, before) = std::mem::replace(&mut self.last, (cpu, lost, now));
+        let seconds = (now.saturating_sub(before) as f64 / 1e9).max(0.1);
+        Second {
+            cpu: (cpu - cpu_before) / seconds,
+            lost: lost.saturating_sub(lost_before),
+        }
+    }
+
+    /// Notes what the governor set.
+    pub(super) fn governed(&mut self, step: usize, control: Control) {
+        self.governed = Some((step, control));
     }
 
     /// The whole picture.
@@ -77,6 +114,18 @@ impl Health {
             add(&mut status.counters, name, value);
         }
         add(&mut status.counters, "store_failures", self.store_failures);
+        let (step, control) = self.governed.unwrap_or((0, self.full));
+        add(&mut status.counters, "governor_step", step as u64);
+        add(
+            &mut status.counters,
+            "governor_budget_bytes",
+            control.budget_bytes.into(),
+        );
+        add(
+            &mut status.counters,
+            "governor_sample_mask",
+            control.sample_mask.into(),
+        );
         status
     }
 }

@@ -11,6 +11,7 @@
 
 mod batch;
 mod core;
+mod governor;
 mod health;
 mod record;
 mod scope;
@@ -28,12 +29,14 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow};
+use apiarist_common::control::Control;
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::record::{Recorded, record};
 use self::{
     batch::{MAX_WAITING_BATCHES, ToCore},
-    core::{Core, Restart},
+    core::{Core, Restart, Throttled},
+    governor::Governor,
     health::Health,
     scope::Scope,
     shard::Shard,
@@ -107,15 +110,20 @@ pub fn run(options: &RunOptions, mut notice: impl FnMut(Notice)) -> Result<Summa
     let Started {
         tier,
         release,
-        attached,
+        mut attached,
         readers,
+        full,
     } = started;
 
     let (to_core, from_shards) = sync_channel::<ToCore>(MAX_WAITING_BATCHES);
     let (announce, announced) = mpsc::channel(MAX_ANNOUNCEMENTS);
-    let health = Health::new(release, tier, attached.counter_map(), clock::monotonic_ns());
+    let health = Health::new(release, tier, attached.counter_map(), full, clock::monotonic_ns());
+    let throttled = Throttled {
+        governor: Governor::new(full, f64::from(options.config.capture.max_cpu_percent) / 100.0),
+        throttle: attached.take_throttle(),
+    };
     let restart = Restart::of(opened.store, &options.config.inventory)?;
-    let core = Core::new(restart, &options.config.store, health, announce);
+    let core = Core::new(restart, &options.config.store, health, throttled, announce);
     let core = spawn("apiarist-core", move || core.run(&from_shards))?;
 
     let stop = Arc::new(AtomicBool::new(false));
@@ -155,6 +163,8 @@ struct Started {
     release: String,
     attached: Attached,
     readers: Vec<RingReader>,
+    /// What the programs copy while all is well.
+    full: Control,
 }
 
 impl Started {
@@ -171,6 +181,7 @@ impl Started {
             ring_bytes: capture.ring_bytes,
             observe_self: false,
         };
+        let full = load.control();
         let mut attached = attach(plan, &features, offsets, load)?;
         for refused in &attached.refused {
             tracing::debug!(refused, "optional program");
@@ -182,6 +193,7 @@ impl Started {
             release: features.release_text,
             attached,
             readers,
+            full,
         })
     }
 }
