@@ -14,7 +14,7 @@ use aya_ebpf::{
 };
 
 use crate::{
-    kernel::{Sock, opaque, succeeded},
+    kernel::{Sock, opaque, read, succeeded},
     maps::{CONNECTIONS, SOCKETS, Scratch, constant},
     syscall::Source,
 };
@@ -122,13 +122,17 @@ pub(crate) fn forget(sock: Sock) {
     }
 }
 
-/// A name for the socket, unique until the next boot: its cookie, or on kernels that do not tell it the time and
-/// processor of its first operation, with the highest bit set.
+/// A name for the socket, unique until the next boot: its cookie, or on kernels whose helper we cannot call the one that
+/// somebody else asked for, or else the time and processor of its first operation, with the highest bit set.
 #[inline(always)]
 pub(crate) fn cookie(sock: Sock) -> u64 {
     if constant!(SETTINGS.has_socket_cookie) != 0 {
         // SAFETY: a socket from a program argument.
         return unsafe { bpf_get_socket_cookie(sock) };
+    }
+    let asked_for = read::<u64>(sock, constant!(OFFSETS.sock_cookie)).unwrap_or(0);
+    if asked_for != 0 {
+        return asked_for;
     }
     // SAFETY: no arguments.
     let (now, processor) = unsafe { (bpf_ktime_get_ns(), bpf_get_smp_processor_id()) };

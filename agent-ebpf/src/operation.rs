@@ -393,7 +393,20 @@ fn capture<const LOOP: bool>(
     let allowed = len.min(budget);
     connection.budget[index] = budget - allowed;
     scratch.operation.allowed = allowed;
-    if next_chunk::<LOOP>(scratch, counters) == 0 && LOOP {
+    if next_chunk::<LOOP>(scratch, counters) == 0 {
+        more_chunks::<LOOP>(scratch, counters, slot);
+    }
+    let done = scratch.operation.done;
+    if done < len {
+        counters.add(Counter::BudgetBytes, u64::from(len - done));
+        tail::<LOOP>(scratch, counters);
+    }
+}
+
+/// Copies what does not fit the first chunk.
+#[inline(always)]
+fn more_chunks<const LOOP: bool>(scratch: &mut Scratch, counters: &mut Counters, slot: Slot) {
+    if LOOP {
         let mut slot = slot;
         // SAFETY: the callback has the signature the helper calls, and `slot` outlives the call.
         unsafe {
@@ -404,12 +417,18 @@ fn capture<const LOOP: bool>(
                 0,
             );
         }
+        return;
     }
-    let done = scratch.operation.done;
-    if done < len {
-        counters.add(Counter::BudgetBytes, u64::from(len - done));
-        tail::<LOOP>(scratch, counters);
+    let mut chunk = 1;
+    while chunk < MAX_CHUNKS && next_chunk_called::<LOOP>(scratch, counters) == 0 {
+        chunk += 1;
     }
+}
+
+/// [`next_chunk`], as a function of its own: the loop around it must not be copied out.
+#[inline(never)]
+fn next_chunk_called<const LOOP: bool>(scratch: &mut Scratch, counters: &mut Counters) -> i64 {
+    next_chunk::<LOOP>(scratch, counters)
 }
 
 /// Called by `bpf_loop` for each further chunk.

@@ -51,7 +51,7 @@ const TIER1_SLOTS: u32 = 7;
 
 /// Sockets kept in a table on kernels without socket storage for tracing. Overflow policy: the least used give way,
 /// and show up again as joined late.
-const MAX_TABLE_SOCKETS: u32 = 32 * 1024;
+const MAX_TABLE_SOCKETS: u32 = 64 * 1024;
 
 /// Least bytes copied of a message: enough for nearly every head.
 const FLOOR_BYTES: u32 = 2048;
