@@ -249,6 +249,15 @@ fn for_many_events() -> Result<Observer> {
     Ok(Observer::attach_with(options)?.without_exchanges())
 }
 
+/// Why events may be missing.
+fn losses(observer: &Observer, full_before: u64) -> String {
+    format!(
+        "the ring was full {} times, programs were left out {:?} times",
+        observer.counter(Counter::RingFullEvents) - full_before,
+        kernel_memory::missed_runs()
+    )
+}
+
 /// Runs clients until `enough`, auditing on the way; returns how many connections there were.
 fn churning(observer: &mut Observer, enough: impl Fn(usize) -> bool + Sync) -> Result<usize> {
     let full = observer.counter(Counter::RingFullEvents);
@@ -284,12 +293,7 @@ fn churning(observer: &mut Observer, enough: impl Fn(usize) -> bool + Sync) -> R
             connections += worker.join().ok().context("a client panicked")??;
         }
         audited
-            .with_context(|| {
-                format!(
-                    "the ring was full {} times",
-                    observer.counter(Counter::RingFullEvents) - full
-                )
-            })
+            .with_context(|| losses(observer, full))
             .map(|()| connections)
     })?;
     let until = deadline(super::observer::PATIENCE);

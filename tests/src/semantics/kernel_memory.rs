@@ -43,6 +43,11 @@ pub(crate) fn of_own_maps() -> Result<u64> {
     Ok(fields("memlock")?.into_iter().sum())
 }
 
+/// How often the kernel left a program of this process out because the processor was within the same one.
+pub(crate) fn missed_runs() -> Result<u64> {
+    Ok(fields("recursion_misses")?.into_iter().sum())
+}
+
 /// Bytes of kernel memory that cannot be reclaimed, where state of sockets lies.
 pub(crate) fn socket_state() -> Result<u64> {
     let text = fs::read_to_string("/proc/meminfo")?;
