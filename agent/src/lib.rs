@@ -14,6 +14,7 @@ pub mod event;
 pub mod exchange;
 pub mod flow;
 pub mod inventory;
+pub mod openapi;
 pub mod pipeline;
 pub mod protocol;
 pub mod replay;

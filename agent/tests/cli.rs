@@ -73,6 +73,7 @@ fn with_agent(test: impl FnOnce(&str)) {
                     match request {
                         Request::Endpoints(reply) => reply.send(endpoints()).unwrap(),
                         Request::Workloads(reply) => reply.send(Vec::new()).unwrap(),
+                        Request::Specifications(reply) => reply.send(Vec::new()).unwrap(),
                         Request::Status(reply) => reply
                             .send(Status {
                                 tier: 1,

@@ -19,6 +19,7 @@ mod record;
 mod replay;
 mod run;
 mod source;
+mod spec;
 mod status;
 mod table;
 mod terminal;
@@ -80,6 +81,7 @@ enum Command {
     Endpoint(endpoint::Args),
     Workloads(workloads::Args),
     Status(status::Args),
+    Spec(spec::Args),
     Doctor(doctor::Args),
     Config(config::Args),
     Record(record::Args),
@@ -156,6 +158,7 @@ fn execute(
         Command::Endpoints(args) => endpoints::run(&args, context),
         Command::Endpoint(args) => endpoint::run(&args, context),
         Command::Workloads(args) => workloads::run(&args, context),
+        Command::Spec(args) => spec::run(&args, context),
         Command::Status(args) => status::run(&args, context),
         Command::Doctor(args) => doctor::run(&args, context),
         Command::Config(args) => config::run(args, context),

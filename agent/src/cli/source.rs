@@ -46,6 +46,7 @@ const UNLIMITED: Limits = Limits {
 pub(super) enum Topic {
     Endpoints,
     Workloads,
+    Specifications,
     /// One object, not a list.
     Status,
 }
@@ -55,6 +56,7 @@ impl Topic {
         match self {
             Self::Endpoints => "/v1/endpoints",
             Self::Workloads => "/v1/workloads",
+            Self::Specifications => "/v1/specifications",
             Self::Status => "/v1/status",
         }
     }
@@ -114,6 +116,7 @@ fn from_store(directory: &Path, topic: Topic) -> Result<Value, Failure> {
     }
     match topic {
         Topic::Workloads => serde_json::to_value(restored.inventory.workload_views()),
+        Topic::Specifications => serde_json::to_value(restored.inventory.specifications(restored.newest)),
         _ => serde_json::to_value(restored.inventory.endpoint_views(restored.newest)),
     }
     .map_err(unreadable)

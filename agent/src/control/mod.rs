@@ -19,6 +19,7 @@ pub use server::serve;
 
 use crate::{
     inventory::{EndpointView, WorkloadView},
+    openapi::Specification,
     status::Status,
 };
 
@@ -38,6 +39,8 @@ pub enum Request {
     Endpoints(Reply<Vec<EndpointView>>),
     /// All workloads, in a stable order.
     Workloads(Reply<Vec<WorkloadView>>),
+    /// The OpenAPI documents of all workloads.
+    Specifications(Reply<Vec<Specification>>),
     /// The health of the agent.
     Status(Reply<Status>),
 }
@@ -83,6 +86,14 @@ impl Query {
     /// The core did not answer.
     pub async fn workloads(&self) -> Result<Vec<WorkloadView>, NoAnswer> {
         self.ask(Request::Workloads).await
+    }
+
+    /// Asks for the OpenAPI documents of all workloads.
+    ///
+    /// # Errors
+    /// The core did not answer.
+    pub async fn specifications(&self) -> Result<Vec<Specification>, NoAnswer> {
+        self.ask(Request::Specifications).await
     }
 
     /// Asks for the health of the agent.

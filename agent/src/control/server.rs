@@ -57,6 +57,7 @@ fn router(query: Query) -> Router {
         .route("/v1/endpoints", get(endpoints))
         .route("/v1/endpoints/{id}", get(endpoint))
         .route("/v1/workloads", get(workloads))
+        .route("/v1/specifications", get(specifications))
         .route("/v1/status", get(status))
         .route(
             "/v1/openapi.json",
@@ -82,6 +83,10 @@ async fn endpoint(State(query): State<Query>, Path(id): Path<String>) -> Result<
 
 async fn workloads(State(query): State<Query>) -> Result<Response, NoAnswer> {
     Ok(Json(query.workloads().await?).into_response())
+}
+
+async fn specifications(State(query): State<Query>) -> Result<Response, NoAnswer> {
+    Ok(Json(query.specifications().await?).into_response())
 }
 
 async fn status(State(query): State<Query>) -> Result<Response, NoAnswer> {
@@ -197,6 +202,7 @@ mod tests {
                 match request {
                     Request::Endpoints(reply) => reply.send(inventory.endpoint_views(Timestamp(0))).unwrap(),
                     Request::Workloads(reply) => reply.send(inventory.workload_views()).unwrap(),
+                    Request::Specifications(reply) => reply.send(Vec::new()).unwrap(),
                     Request::Status(reply) => {
                         let lost = [("ring_full".to_owned(), 3)].into();
                         let status = Status {

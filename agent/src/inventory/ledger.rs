@@ -31,6 +31,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     exchange::{Exchange, Request, Side},
+    openapi::{self, Specification},
     workload::Workload,
 };
 
@@ -160,6 +161,16 @@ impl Inventory {
     /// The rows of all workloads, by name.
     pub fn workload_views(&self) -> Vec<WorkloadView> {
         self.registry.workload_views()
+    }
+
+    /// The OpenAPI documents of all workloads, by name.
+    pub fn specifications(&self, now: Timestamp) -> Vec<Specification> {
+        let views = self.registry.endpoint_views(now);
+        openapi::export(
+            views
+                .into_iter()
+                .filter_map(|view| Some((self.endpoint(view.id)?, view))),
+        )
     }
 
     /// What was counted so far.

@@ -165,6 +165,7 @@ impl Core {
         match request {
             Request::Endpoints(reply) => drop(reply.send(self.inventory.endpoint_views(now))),
             Request::Workloads(reply) => drop(reply.send(self.inventory.workload_views())),
+            Request::Specifications(reply) => drop(reply.send(self.inventory.specifications(now))),
             Request::Status(reply) => drop(reply.send(self.status())),
         }
     }

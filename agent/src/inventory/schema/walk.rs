@@ -163,7 +163,7 @@ impl<'a> Walker<'a, '_> {
             self.path.push('*');
         } else {
             self.path
-                .extend(key.chars().filter(|c| !c.is_control() && *c != '.'));
+                .extend(key.chars().filter(|c| !c.is_control() && !".[]".contains(*c)));
         }
     }
 

@@ -5,6 +5,8 @@
 //! part of each value, in one pass for most of them, and keeps none.
 
 mod checksum;
+#[cfg(test)]
+mod corpus_tests;
 mod keys;
 mod numbers;
 mod secrets;
