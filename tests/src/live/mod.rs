@@ -7,7 +7,7 @@
 
 use std::io::Write as _;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 mod agent;
 mod binary;
@@ -20,6 +20,7 @@ mod program;
 mod refusals;
 mod rows;
 mod servers;
+mod steady;
 mod tools;
 mod wait;
 
@@ -51,6 +52,7 @@ impl Live {
     /// # Errors
     /// What differs from what was expected, or what could not be done.
     pub fn run(&self) -> Result<Option<String>> {
+        ensure!(rustix::process::geteuid().is_root(), "needs root");
         let place = Place::new()?;
         match (self.run)(&place) {
             Ok(()) => Ok(None),
@@ -112,5 +114,6 @@ live! {
     foreign: redis_is_muted, postgresql_is_muted, random_bytes_are_muted;
     refusals: without_root, without_type_information;
     tools: curl_and_wget, php_serves, two_hops_through_haproxy;
-    orders: python_serves, node_serves, nginx_serves;
+    steady: joins_an_older_connection;
+    orders: python_serves, node_serves, nginx_serves, a_ring_too_small_mixes_nothing_up;
 }
