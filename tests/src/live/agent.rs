@@ -82,6 +82,13 @@ impl<'a> Agent<'a> {
         self.ask("status")
     }
 
+    /// Events that the kernel could not hand over, because a ring was full or one control group had its share.
+    pub(crate) fn lost_events(&self) -> Result<u64> {
+        let lost = self.status()?.lost;
+        let reasons = ["ring_full_events", "quota_events"];
+        Ok(reasons.iter().filter_map(|reason| lost.get(*reason)).sum())
+    }
+
     fn ask<T: DeserializeOwned>(&self, topic: &str) -> Result<T> {
         ask(&self.binary, topic, &["--socket", &self.place.file("agent.sock")])
     }

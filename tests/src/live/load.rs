@@ -86,8 +86,7 @@ fn seen(agent: &Agent<'_>) -> Result<(u64, u64)> {
     let endpoints = agent.endpoints()?;
     let rows = endpoints.iter().filter(|row| row.workload == "nginx-load");
     let hits = rows.map(|row| row.hits).sum();
-    let lost = agent.status()?.lost;
-    Ok((hits, lost.get("ring_full_events").copied().unwrap_or(0)))
+    Ok((hits, agent.lost_events()?))
 }
 
 /// All was seen; or less, and at least as many events were lost as exchanges are missing.

@@ -73,8 +73,7 @@ pub(super) fn nginx_serves(place: &Place) -> Result<()> {
 pub(super) fn a_ring_too_small_mixes_nothing_up(place: &Place) -> Result<()> {
     let agent = watch(place, 64 << 10)?;
     let _server = serve_by_nginx(place)?;
-    let lost = agent.status()?.lost;
-    let lost = lost.get("ring_full_events").copied().unwrap_or(0);
+    let lost = agent.lost_events()?;
     if lost == 0 {
         return conclude(agent, NGINX);
     }
