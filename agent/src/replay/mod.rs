@@ -9,7 +9,7 @@ mod workloads;
 
 use std::{io, time::Duration};
 
-pub use trace::{Row, Sensitive, Signal, Trace};
+pub use trace::{Row, Sensitive, Signal, Start, Trace};
 use workloads::Workloads;
 
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     exchange::{Completeness, CredentialLocation, Exchange, Request},
     flow::{self, Flows},
     inventory::{self, Inventory, NO_SCHEME, Observation},
-    protocol::{recognise, redact::Redactor},
+    protocol::{operation::Detail, recognise, redact::Redactor},
 };
 
 /// How often the flow layer is told that time has passed.
@@ -122,6 +122,9 @@ impl Replay {
     pub fn end_of_file(&mut self) {
         self.flows.finish(self.now, &mut self.fresh);
         self.observe_fresh();
+        if let Some(Err(error)) = self.trace.as_mut().map(Trace::settle_order) {
+            self.trace_error.get_or_insert(error);
+        }
         self.next_tick = Timestamp::default();
     }
 
@@ -159,8 +162,13 @@ impl Replay {
         let workload = self.workloads.observed(&exchange.connection, named);
         let caller = self.workloads.peer(&exchange.connection);
         let observation = self.inventory.observe(exchange, &workload, caller.as_ref());
+        let start = given.is_none().then_some(Start(
+            exchange.started,
+            exchange.connection.socket,
+            exchange.number,
+        ));
         if let Some(trace) = &mut self.trace
-            && let Err(error) = trace.push(&workload.id, row(exchange, given, observation))
+            && let Err(error) = trace.push(&workload.id, row(exchange, given, observation), start)
         {
             self.trace_error.get_or_insert(error);
         }
@@ -245,6 +253,13 @@ fn row(exchange: &Exchange, given: Option<&Given<'_>>, observation: Observation)
         server: end(given.map(|given| given.server), &connection.server),
         ts: exchange.started.as_secs_f64(),
         complete: exchange.completeness == Completeness::Complete,
+        grpc_status: exchange
+            .operation
+            .as_ref()
+            .and_then(|operation| match &operation.detail {
+                Detail::Grpc(call) => call.status,
+                _ => None,
+            }),
         operation: exchange
             .operation
             .as_ref()

@@ -4,12 +4,24 @@
 //! JSON Lines with the templates known at the end. Until then rows wait in memory, beyond
 //! [`MEMORY_BYTES`] in an unnamed temporary file.
 
-use std::io::{self, BufRead, BufReader, BufWriter, Seek, Write};
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    io::{self, BufRead, BufReader, BufWriter, Seek, Write},
+};
 
 use serde::{Deserialize, Serialize};
 use tempfile::SpooledTempFile;
 
-use crate::inventory::{EndpointId, Inventory};
+use crate::{
+    clock::Timestamp,
+    event::SocketId,
+    inventory::{EndpointId, Inventory},
+};
+
+/// Rows that are put in order of their start: exchanges end in another order, side by side on many connections or on
+/// one of HTTP/2. Overflow policy: the earliest is written, and one that started before it comes late.
+const MAX_EARLY_ROWS: usize = 4_096;
 
 /// Rows kept in memory, in bytes of JSON. Overflow policy: all rows go to a temporary file.
 const MEMORY_BYTES: usize = 16 * 1024 * 1024;
@@ -47,6 +59,9 @@ pub struct Row {
     pub complete: bool,
     /// Operation, for protocols that name their own.
     pub operation: Option<String>,
+    /// Status of a gRPC call, which is not that of HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc_status: Option<u32>,
 }
 
 /// What one detector saw.
@@ -89,6 +104,19 @@ struct Waiting {
 #[derive(Debug)]
 pub struct Trace {
     rows: BufWriter<SpooledTempFile>,
+    /// Rows whose exchanges may have started after others that are still under way.
+    early: BinaryHeap<Reverse<Early>>,
+    line: Vec<u8>,
+}
+
+/// The start of an exchange, by which its row is put in order: when, on which connection, and its number there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Start(pub Timestamp, pub SocketId, pub u64);
+
+/// A row that waits for rows of exchanges that started before.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Early {
+    start: Start,
     line: Vec<u8>,
 }
 
@@ -96,30 +124,58 @@ impl Default for Trace {
     fn default() -> Self {
         Self {
             rows: BufWriter::new(SpooledTempFile::new(MEMORY_BYTES)),
+            early: BinaryHeap::new(),
             line: Vec::new(),
         }
     }
 }
 
 impl Trace {
-    /// Adds the row of an exchange that was filed under the workload with this id.
+    /// Adds the row of an exchange that was filed under the workload with this id. Without a start the order is that
+    /// of the calls.
     ///
     /// # Errors
     /// When the temporary file cannot be written.
-    pub fn push(&mut self, workload: &str, row: Row) -> io::Result<()> {
+    pub fn push(&mut self, workload: &str, row: Row, start: Option<Start>) -> io::Result<()> {
         let workload = workload.to_owned();
-        self.line.clear();
-        serde_json::to_writer(&mut self.line, &Waiting { workload, row })?;
-        self.line.push(b'\n');
-        self.rows.write_all(&self.line)
+        let mut line = std::mem::take(&mut self.line);
+        line.clear();
+        serde_json::to_writer(&mut line, &Waiting { workload, row })?;
+        line.push(b'\n');
+        let Some(start) = start else {
+            self.settle_order()?;
+            self.rows.write_all(&line)?;
+            self.line = line;
+            return Ok(());
+        };
+        self.early.push(Reverse(Early { start, line }));
+        if self.early.len() > MAX_EARLY_ROWS
+            && let Some(Reverse(early)) = self.early.pop()
+        {
+            self.rows.write_all(&early.line)?;
+            self.line = early.line;
+        }
+        Ok(())
     }
 
-    /// Writes all rows, in the order they were added, with the endpoints and templates that they have in the
+    /// The end of a file: no row of it comes any more.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be written.
+    pub fn settle_order(&mut self) -> io::Result<()> {
+        while let Some(Reverse(early)) = self.early.pop() {
+            self.rows.write_all(&early.line)?;
+        }
+        Ok(())
+    }
+
+    /// Writes all rows, in order, with the endpoints and templates that they have in the
     /// inventory now.
     ///
     /// # Errors
     /// When the temporary file cannot be read, or those of `out`.
-    pub fn write(self, out: &mut dyn Write, inventory: &Inventory) -> io::Result<()> {
+    pub fn write(mut self, out: &mut dyn Write, inventory: &Inventory) -> io::Result<()> {
+        self.settle_order()?;
         let mut rows = self.rows.into_inner().map_err(io::IntoInnerError::into_error)?;
         rows.rewind()?;
         let mut rows = BufReader::new(rows);
@@ -179,6 +235,7 @@ mod tests {
             ts: 1.5,
             complete: true,
             operation: None,
+            grpc_status: None,
         }
     }
 
@@ -190,9 +247,9 @@ mod tests {
             .observe(&call("GET", "/users/42").exchange(), &shop, None)
             .endpoint;
         let mut trace = Trace::default();
-        trace.push(&shop.id, row(1, None, "/users/7")).unwrap();
-        trace.push(&shop.id, row(2, known, "/users/42")).unwrap();
-        trace.push(&shop.id, row(3, None, "/nothing")).unwrap();
+        trace.push(&shop.id, row(1, None, "/users/7"), None).unwrap();
+        trace.push(&shop.id, row(2, known, "/users/42"), None).unwrap();
+        trace.push(&shop.id, row(3, None, "/nothing"), None).unwrap();
         let mut out = Vec::new();
         trace.write(&mut out, &inventory).unwrap();
         let rows: Vec<Row> = out
@@ -214,12 +271,29 @@ mod tests {
     }
 
     #[test]
+    fn exchanges_are_in_the_order_of_their_start() {
+        let mut trace = Trace::default();
+        let start = |at, number| Some(Start(Timestamp(at), SocketId(1), number));
+        for (id, start) in [(2, start(7, 2)), (1, start(7, 1)), (0, start(5, 0)), (3, None)] {
+            trace.push("w", row(id, None, "/"), start).unwrap();
+        }
+        let mut out = Vec::new();
+        trace.write(&mut out, &Inventory::new(Limits::default())).unwrap();
+        let ids: Vec<String> = out
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| serde_json::from_slice::<Row>(line).ok())
+            .map(|row| row.id)
+            .collect();
+        assert_eq!(ids, ["0", "1", "2", "3"]);
+    }
+
+    #[test]
     fn many_rows_go_to_a_file() {
         let mut trace = Trace::default();
         let target = "x".repeat(100_000);
         let count = 2 * MEMORY_BYTES / 100_000;
         for id in 0..count {
-            trace.push("w", row(id, None, &target)).unwrap();
+            trace.push("w", row(id, None, &target), None).unwrap();
         }
         let mut out = Vec::new();
         trace.write(&mut out, &Inventory::new(Limits::default())).unwrap();
