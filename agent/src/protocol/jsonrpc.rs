@@ -7,7 +7,6 @@ use super::{
     json::{self, Value},
     operation::JsonRpcCall,
 };
-use crate::exchange::Head;
 
 /// Methods and error codes kept. Overflow policy: later ones are left out.
 const MAX_CALLS: usize = 32;
@@ -80,11 +79,6 @@ pub(super) fn of_json(body: &[u8], answer: &[u8]) -> Option<(Option<String>, Jso
 /// Whether what was said can only be MCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct IsMcp(pub(super) bool);
-
-/// Whether a head has fields of MCP's transport.
-pub(super) fn has_mcp_fields(head: &Head) -> bool {
-    head.first("mcp-session-id").is_some() || head.first("mcp-protocol-version").is_some()
-}
 
 #[derive(Debug, Default)]
 struct Message<'a> {

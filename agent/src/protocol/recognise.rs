@@ -7,7 +7,7 @@ use base64::{Engine, engine::general_purpose::GeneralPurpose, prelude::BASE64_ST
 
 use super::{
     coding, graphql, grpc, jsonrpc,
-    operation::{Detail, GrpcCall, Operation},
+    operation::{Detail, GrpcCall, JsonRpcCall, Operation},
     soap,
 };
 use crate::exchange::{Body, Exchange, Head, Request, Response};
@@ -15,7 +15,9 @@ use crate::exchange::{Body, Exchange, Head, Request, Response};
 /// Undoes the content codings of both bodies.
 pub(crate) fn decode(exchange: &mut Exchange) {
     let undo = |head: &Head, body: &mut Body| {
-        if let Some(field) = head.first("content-encoding") {
+        if !body.sample.is_empty()
+            && let Some(field) = head.first("content-encoding")
+        {
             coding::decode(body, field);
         }
     };
@@ -34,25 +36,51 @@ pub(crate) fn name(exchange: &mut Exchange) {
     }
 }
 
+/// The fields of one head that tell protocols, found in one pass.
+#[derive(Default)]
+struct Fields<'a> {
+    content_type: &'a [u8],
+    has_soap_action: bool,
+    is_mcp: bool,
+}
+
+impl<'a> Fields<'a> {
+    fn of(head: &'a Head) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in head.iter() {
+            // Few names have these lengths: most fields cost one comparison.
+            match name.len() {
+                12 if name.eq_ignore_ascii_case(b"content-type") => fields.content_type = value,
+                10 if name.eq_ignore_ascii_case(b"soapaction") => fields.has_soap_action = true,
+                14 if name.eq_ignore_ascii_case(b"mcp-session-id") => fields.is_mcp = true,
+                20 if name.eq_ignore_ascii_case(b"mcp-protocol-version") => fields.is_mcp = true,
+                _ => {}
+            }
+        }
+        fields
+    }
+}
+
 fn operation(exchange: &Exchange) -> Option<Operation> {
     let request = exchange.request.as_ref()?;
     let response = exchange.response.as_ref();
-    let content_type = request.head.first("content-type").unwrap_or_default();
-    let answer = response.map_or(&[][..], |response| &response.body.sample);
-    let answer_type = response.and_then(|response| response.head.first("content-type"));
-    if let Some(is_web) = grpc::is_web(content_type) {
-        return Some(grpc_call(is_web, content_type, request, response));
+    let asked = Fields::of(&request.head);
+    let answered = response.map_or_else(Fields::default, |response| Fields::of(&response.head));
+    if let Some(is_web) = grpc::is_web(asked.content_type) {
+        return Some(grpc_call(is_web, asked.content_type, request, response));
     }
     let body = &*request.body.sample;
-    if let Some(name) = soap::of(&request.head, body) {
+    if (asked.has_soap_action || contains(asked.content_type, b"xml"))
+        && let Some(name) = soap::of(&request.head, body)
+    {
         return Some(named(name, Detail::Soap));
     }
+    let is_document = starts_with(asked.content_type, b"application/graphql");
     let first = body.trim_ascii_start().first();
-    if matches!(first, Some(b'{' | b'[')) && !content_type.starts_with(b"application/graphql") {
+    if matches!(first, Some(b'{' | b'[')) && !is_document {
+        let answer = response.map_or(&[][..], |response| &response.body.sample);
         if let Some((name, call, is_mcp)) = jsonrpc::of_json(body, answer) {
-            let has_fields = jsonrpc::has_mcp_fields(&request.head)
-                || response.is_some_and(|response| jsonrpc::has_mcp_fields(&response.head));
-            let detail = if is_mcp.0 || has_fields {
+            let detail = if is_mcp.0 || asked.is_mcp || answered.is_mcp {
                 Detail::Mcp(call)
             } else {
                 Detail::JsonRpc(call)
@@ -63,23 +91,35 @@ fn operation(exchange: &Exchange) -> Option<Operation> {
             return Some(named(name, Detail::GraphQl(call)));
         }
     }
-    let by_document = content_type
-        .starts_with(b"application/graphql")
-        .then(|| graphql::of_document(body))
-        .flatten();
+    let by_document = is_document.then(|| graphql::of_document(body)).flatten();
     let by_query = || graphql::of_query(request.target.split_once('?')?.1);
     if let Some((name, call)) = by_document.or_else(by_query) {
         return Some(named(name, Detail::GraphQl(call)));
     }
-    let is_event_stream = answer_type.is_some_and(|value| {
-        let (head, _) = value.split_at_checked(17).unwrap_or((value, &[]));
-        head.eq_ignore_ascii_case(b"text/event-stream")
-    });
-    if is_event_stream && jsonrpc::has_mcp_fields(&request.head) {
-        // The stream of messages that an MCP server sends unasked.
-        return Some(named(None, Detail::Mcp(Default::default())));
+    if !starts_with(answered.content_type, b"text/event-stream") {
+        return None;
     }
-    is_event_stream.then(|| named(None, Detail::Sse))
+    // With MCP it is the stream of messages that a server sends unasked.
+    Some(named(
+        None,
+        if asked.is_mcp {
+            Detail::Mcp(JsonRpcCall::default())
+        } else {
+            Detail::Sse
+        },
+    ))
+}
+
+fn starts_with(value: &[u8], prefix: &[u8]) -> bool {
+    value
+        .get(..prefix.len())
+        .is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+}
+
+fn contains(value: &[u8], word: &[u8]) -> bool {
+    value
+        .windows(word.len())
+        .any(|window| window.eq_ignore_ascii_case(word))
 }
 
 fn named(name: Option<String>, detail: Detail) -> Operation {
