@@ -40,7 +40,10 @@ const MAX_METHOD_BYTES: usize = 32;
 
 /// Accepted paths of a workload, not learned from yet, at which its endpoints are moved at once rather than at the
 /// next [`Inventory::settle`].
-const SETTLE_AT: usize = 1024;
+const SETTLE_AT: usize = 4096;
+
+/// The same while its templates are about to reach their bound.
+const SETTLE_WHEN_FULL: usize = 64;
 
 /// Exchanges of an endpoint whose messages are all read.
 const READ_ALL: u64 = 200;
@@ -289,7 +292,9 @@ impl Inventory {
             Inserted::Exploded => self.stats.path_explosion += 1,
             Inserted::NoRoom => self.stats.unlearned_paths += 1,
         }
-        if self.registry.news(served.workload) >= SETTLE_AT {
+        let news = self.registry.news(served.workload);
+        let is_full = || self.registry.templates(served.workload) >= self.limits.templates / 10 * 9;
+        if news >= SETTLE_AT || (news >= SETTLE_WHEN_FULL && is_full()) {
             self.settle_workload(served.workload);
         }
     }

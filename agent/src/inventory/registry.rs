@@ -139,6 +139,11 @@ impl Registry {
         self.workloads.get(place).map_or(0, |slot| slot.news)
     }
 
+    /// How many templates a workload has.
+    pub(super) fn templates(&self, place: usize) -> usize {
+        self.workloads.get(place).map_or(0, |slot| slot.templates.len())
+    }
+
     /// The template of a request to the workload at a place, as far as anything is known of it.
     pub(super) fn route(
         &self,
