@@ -4,6 +4,7 @@
 //! shape alone says so. Whether a field *has* the type is decided by [`Votes`] over many values. Looks at a bounded
 //! part of each value, in one pass for most of them, and keeps none.
 
+mod assignment;
 mod checksum;
 #[cfg(test)]
 mod corpus_tests;
@@ -146,7 +147,9 @@ pub fn classify(key: &str, value: &str, is_number: bool) -> Option<Finding> {
     let by_value = if is_number {
         None
     } else {
-        secrets::find(value).or_else(|| text::find(value))
+        secrets::find(value)
+            .or_else(|| assignment::find(value))
+            .or_else(|| text::find(value))
     };
     by_value
         .or_else(|| numbers::find(value, context, is_number))

@@ -37,11 +37,19 @@ const TEST_CARDS: &[&str] = &[
     "6011111111111117",
 ];
 
+/// Words of a text that may say what a number in it is. Overflow policy: the first so many.
+const MAX_WORDS: usize = 16;
+
 /// The type of the first number that is one.
 pub(super) fn find(value: &str, context: Option<SensitiveType>, is_number: bool) -> Option<Finding> {
     if value.bytes().filter(u8::is_ascii_digit).take(9).count() < 9 {
         return rounded_card(value, context);
     }
+    // In a text, the words before a number may say what it is.
+    let context = context.or_else(|| {
+        let words = value.split(|c: char| !c.is_ascii_alphanumeric()).take(MAX_WORDS);
+        words.filter(|word| word.len() > 2).find_map(super::keys::context)
+    });
     numbers(value).find_map(|number| number.kind(context, is_number))
 }
 

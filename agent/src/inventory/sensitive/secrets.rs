@@ -78,7 +78,7 @@ const SHAPES: &[Shape] = &[
     ("rk_prod_", Alphabet::Alnum, 10, 120),
     ("whsec_", Alphabet::Wide, 24, 80),
     ("sk-ant-", Alphabet::Url, 40, 140),
-    ("sk-proj-", Alphabet::Url, 60, 200),
+    ("sk-proj-", Alphabet::Url, 48, 200),
     ("sk-svcacct-", Alphabet::Url, 48, 200),
     ("sk-admin-", Alphabet::Url, 48, 200),
     ("sk-", Alphabet::Alnum, 40, 60),
@@ -105,14 +105,15 @@ const SHAPES: &[Shape] = &[
     ("lin_api_", Alphabet::Alnum, 40, 40),
     ("pul-", Alphabet::Hex, 40, 40),
     ("rdme_", Alphabet::Alnum, 70, 70),
-    ("ico-", Alphabet::Alnum, 32, 32),
     ("fo1_", Alphabet::Url, 43, 43),
     ("fm1a_", Alphabet::Wide, 100, ANY),
     ("fm1r_", Alphabet::Wide, 100, ANY),
     ("fm2_", Alphabet::Wide, 100, ANY),
     ("sntrys_eyJ", Alphabet::Wide, 80, 400),
     ("sntryu_", Alphabet::Hex, 64, 64),
-    ("sgp_", Alphabet::Url, 40, 64),
+    ("sgp_", Alphabet::Url, 57, 57),
+    ("ico-", Alphabet::Alnum, 32, 32),
+    ("sgp_local_", Alphabet::Hex, 40, 40),
     ("squ_", Alphabet::Hex, 40, 40),
     ("sqp_", Alphabet::Hex, 40, 40),
     ("sqa_", Alphabet::Hex, 40, 40),
@@ -158,7 +159,7 @@ pub(super) fn find(value: &str) -> Option<Finding> {
 }
 
 fn fits((_, alphabet, least, most): &Shape, before: &str, rest: &str) -> bool {
-    let is_joined = before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    let is_joined = before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.');
     let length = rest.bytes().take_while(|byte| alphabet.has(*byte)).count();
     let ends = !rest.as_bytes().get(length).is_some_and(u8::is_ascii_alphanumeric);
     !is_joined
@@ -220,6 +221,12 @@ fn has_password(rest: &str) -> bool {
 
 /// Whether there are enough different characters for a secret.
 pub(super) fn is_varied(text: &str) -> bool {
+    let count = variety(text);
+    count >= 8 || (count >= 5 && text.len() < 12)
+}
+
+/// How many different bytes there are.
+pub(super) fn variety(text: &str) -> usize {
     let mut seen = [false; 256];
     let mut count = 0;
     for byte in text.bytes() {
@@ -229,7 +236,7 @@ pub(super) fn is_varied(text: &str) -> bool {
             count += 1;
         }
     }
-    count >= 8 || (count >= 5 && text.len() < 12)
+    count
 }
 
 #[cfg(test)]

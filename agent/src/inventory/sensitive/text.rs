@@ -15,7 +15,11 @@ pub(super) fn find(value: &str) -> Option<Finding> {
         return Some(Finding::new(SensitiveType::IpAddress, Grade::Shape));
     }
     let text = head(value, MAX_TEXT_BYTES);
-    if is_phone(text) {
+    let has_phone = text
+        .match_indices('+')
+        .take(4)
+        .any(|(at, _)| is_phone(text.get(at..).unwrap_or_default()));
+    if has_phone {
         return Some(Finding::new(SensitiveType::Phone, Grade::Shape));
     }
     if let Some(finding) = account(text) {
@@ -39,12 +43,26 @@ fn word(word: &str) -> Option<Finding> {
     if is_email(word) {
         return Some(Finding::new(SensitiveType::Email, Grade::Shape));
     }
+    if is_address(word) {
+        return Some(Finding::new(SensitiveType::IpAddress, Grade::Shape));
+    }
     let is_upper = word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
     if word.len() == 17 && is_upper {
         let varies = word.bytes().any(|b| b.is_ascii_uppercase()) && word.bytes().any(|b| b.is_ascii_digit());
         return (varies && checksum::vin(word)).then_some(Finding::new(SensitiveType::Vin, Grade::Checksum));
     }
     (is_upper && is_nino(word)).then_some(Finding::new(SensitiveType::Nino, Grade::Shape))
+}
+
+/// An address of a network or a host in it.
+fn is_address(word: &str) -> bool {
+    let (address, prefix) = word
+        .trim_end_matches(['.', ':'])
+        .split_once('/')
+        .unwrap_or((word, "0"));
+    prefix.len() <= 3
+        && prefix.bytes().all(|b| b.is_ascii_digit())
+        && address.trim_end_matches(['.', ':']).parse::<IpAddr>().is_ok()
 }
 
 /// `local@domain.tld`, ASCII.
@@ -68,9 +86,9 @@ pub(super) fn is_email(text: &str) -> bool {
         && !local.starts_with('.')
         && domain.len() <= 253
         && domain.split('.').all(label)
-        && domain
-            .rsplit_once('.')
-            .is_some_and(|(_, top)| top.len() >= 2 && top.bytes().all(|b| b.is_ascii_alphabetic()))
+        && domain.rsplit_once('.').is_some_and(|(_, top)| {
+            top.len() >= 2 && (top.starts_with("xn--") || top.bytes().all(|b| b.is_ascii_alphabetic()))
+        })
 }
 
 /// `+`, country code and number: 8 to 15 digits (E.164), grouped.
@@ -78,10 +96,13 @@ fn is_phone(text: &str) -> bool {
     let Some(rest) = text.strip_prefix('+') else {
         return false;
     };
-    let digits = rest.bytes().filter(u8::is_ascii_digit).count();
+    let is_part = |c: char| c.is_ascii_digit() || " -().".contains(c);
+    let end = rest.find(|c: char| !is_part(c)).unwrap_or(rest.len());
+    let (number, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
+    let digits = number.bytes().filter(u8::is_ascii_digit).count();
     (8..=15).contains(&digits)
         && rest.starts_with(|c: char| matches!(c, '1'..='9'))
-        && rest.bytes().all(|b| b.is_ascii_digit() || b" -().".contains(&b))
+        && !after.starts_with(|c: char| c.is_alphanumeric() || "+/=_%".contains(c))
 }
 
 /// Lengths of IBANs by country (SWIFT registry).
