@@ -12,6 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
+use super::instructions::{self, Counts};
 use crate::{shell::say, workspace};
 
 /// What the test program prints last, before the two counts.
@@ -35,6 +36,10 @@ pub(super) struct Boot<'a> {
 #[derive(Debug)]
 pub(super) struct Report {
     pub(super) verdict: Verdict,
+    /// The kernel's release, major and minor.
+    pub(super) release: String,
+    /// What its verifier made of each program.
+    pub(super) instructions: Counts,
     /// From power-on to the first line of the test program.
     pub(super) init_seconds: f64,
     /// From power-on to power-off.
@@ -141,6 +146,8 @@ impl Guest {
     fn listen(mut self, started: Instant, timeout: Duration) -> Result<Report> {
         let mut verdict = None;
         let mut init_seconds = None;
+        let mut release = String::new();
+        let mut instructions = Counts::new();
         loop {
             let left = timeout.saturating_sub(started.elapsed());
             match self.lines.recv_timeout(left) {
@@ -149,6 +156,8 @@ impl Guest {
                         init_seconds.get_or_insert(started.elapsed().as_secs_f64());
                     }
                     verdict = Verdict::parse(&line).or(verdict);
+                    release = instructions::release(&line).unwrap_or(release);
+                    instructions.extend(instructions::parse(&line));
                     say(format!("  {line}"));
                 }
                 Err(RecvTimeoutError::Timeout) => {
@@ -166,6 +175,8 @@ impl Guest {
         };
         Ok(Report {
             verdict,
+            release,
+            instructions,
             init_seconds: init_seconds.unwrap_or_default(),
             total_seconds: started.elapsed().as_secs_f64(),
         })

@@ -18,8 +18,11 @@ use crate::{
 
 mod guest;
 mod initramfs;
+mod instructions;
 mod kernel;
 mod mirror;
+
+use instructions::Table;
 
 /// The guests are x86_64, whatever the host.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -31,8 +34,11 @@ pub(crate) struct Options {
     #[arg(value_name = "KERNEL", default_values = ["bullseye", "bookworm", "trixie", "sid"])]
     kernels: Vec<String>,
     /// Seconds a guest may take from power-on to its verdict
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     timeout: u64,
+    /// Record the verifier's instruction counts instead of comparing them with the committed table
+    #[arg(long)]
+    update: bool,
     /// Arguments for the test program, after `--`
     #[arg(last = true)]
     arguments: Vec<String>,
@@ -43,6 +49,8 @@ pub(crate) fn main(options: &Options) -> Result<()> {
     setup::prepare(Purpose::Vm)?;
     let root = workspace::root()?;
     let init = build_init(&root)?;
+    let mut table = Table::read(&root)?;
+    let mut moved = Vec::new();
     let mut results = Vec::new();
     for name in &options.kernels {
         let outcome = kernel::resolve(name).and_then(|kernel| {
@@ -55,10 +63,24 @@ pub(crate) fn main(options: &Options) -> Result<()> {
             });
             outcome.map(|report| (kernel.label, report))
         });
+        if let Ok((_, report)) = &outcome {
+            if options.update {
+                table.update(&report.release, report.instructions.clone());
+            } else {
+                moved.extend(table.compare(&report.release, &report.instructions));
+            }
+        }
         let failed = !matches!(&outcome, Ok((_, report)) if report.verdict.is_success());
         results.push((failed, line(name, outcome)));
     }
     results.iter().for_each(|(_, line)| say(line));
+    if options.update {
+        table.write(&root)?;
+    }
+    moved.iter().for_each(say);
+    if !moved.is_empty() {
+        bail!("the verifier's work changed by more than a fifth: look why, then `cargo xtask vm --update`");
+    }
     let failures = results.iter().filter(|(failed, _)| *failed).count();
     if failures > 0 {
         bail!("{failures} of {} kernels failed", results.len());
