@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{
     Limits, Stats,
+    closed::Closed,
     opening::{Decision, Opening},
     stream::Stream,
     twins,
@@ -55,6 +56,8 @@ enum Stage {
 pub(super) struct Conn {
     stage: Stage,
     streams: [Stream; 2],
+    /// Bytes lost so far.
+    lost_bytes: u64,
     pub(super) twin: Option<Box<Twin>>,
     pub(super) peer: Option<SocketId>,
     pub(super) last: Timestamp,
@@ -84,6 +87,7 @@ impl Conn {
         });
         Self {
             streams,
+            lost_bytes: 0,
             twin: None,
             peer: open.peer,
             last: open.at,
@@ -245,6 +249,7 @@ impl Conn {
     fn gap(&mut self, direction: Direction, gap: Gap, env: &mut Environment<'_>) {
         if gap.loss {
             env.stats.gaps += 1;
+            self.lost_bytes = self.lost_bytes.saturating_add(gap.length);
             env.stats.gap_bytes = env.stats.gap_bytes.saturating_add(gap.length);
         } else {
             env.stats.skipped_bytes = env.stats.skipped_bytes.saturating_add(gap.length);
@@ -360,7 +365,7 @@ impl Conn {
     }
 
     /// The socket has reported its end.
-    pub(super) fn closed(&mut self, close: &SocketClose, env: &mut Environment<'_>) {
+    pub(super) fn closed(&mut self, close: &SocketClose, env: &mut Environment<'_>) -> Closed {
         self.last = close.at;
         self.keep_promises(env);
         let budget = env.limits.budget_bytes;
@@ -381,16 +386,30 @@ impl Conn {
                 self.gap(direction, gap, env);
             }
         }
-        if let Some(kernel) = close.kernel_bytes {
-            if agree(close.positions, kernel) {
-                env.stats.reconciled_connections += 1;
-            } else {
-                env.stats.unreconciled_connections += 1;
-            }
+        let reconciled = close.kernel_bytes.map(|kernel| agree(close.positions, kernel));
+        match reconciled {
+            Some(true) => env.stats.reconciled_connections += 1,
+            Some(false) => env.stats.unreconciled_connections += 1,
+            None => {}
         }
         self.eof(Direction::Ingress, close.at, env);
         self.eof(Direction::Egress, close.at, env);
         self.end(env);
+        let [egress, ingress] = close.positions;
+        Closed {
+            process: self.process().clone(),
+            bytes: egress.saturating_add(ingress),
+            lost_bytes: self.lost_bytes,
+            joined_late: self.is_joined_late(),
+            reconciled,
+        }
+    }
+
+    fn is_joined_late(&self) -> bool {
+        match &self.stage {
+            Stage::Opening(_, open) => open.joined_late,
+            Stage::Decided(_, connection) => connection.joined_late,
+        }
     }
 
     /// No more events will come: emits what is pending.

@@ -5,6 +5,7 @@
 //! processes of this host is observed twice and told once, by the server's end, with the client's process named.
 //! Refuses to grow without bound: see [`Limits`].
 
+mod closed;
 mod connection;
 mod held;
 mod limits;
@@ -17,6 +18,7 @@ use std::collections::{HashMap, VecDeque};
 
 use foldhash::fast::FixedState;
 
+pub use closed::Closed;
 pub use limits::Limits;
 pub use stats::Stats;
 
@@ -44,6 +46,7 @@ pub struct Flows {
     stats: Stats,
     // Socket ids are numbered by the kernel: nobody chooses them to collide.
     connections: HashMap<SocketId, Box<Conn>, FixedState>,
+    closed: Vec<Closed>,
     twins: Twins,
     /// Connections with exchanges under way, by when they are to be looked at.
     waiting: VecDeque<(Timestamp, SocketId)>,
@@ -73,6 +76,7 @@ impl Flows {
             redactor,
             stats: Stats::default(),
             connections: HashMap::default(),
+            closed: Vec::new(),
             twins: Twins::default(),
             waiting: VecDeque::new(),
             promises: VecDeque::new(),
@@ -135,6 +139,11 @@ impl Flows {
         self.waiting.clear();
         self.promises.clear();
         self.clock.clear();
+    }
+
+    /// Connections closed since the last call.
+    pub fn take_closed(&mut self) -> Vec<Closed> {
+        std::mem::take(&mut self.closed)
     }
 
     /// What was seen and what was not.
@@ -242,7 +251,12 @@ impl Flows {
         };
         self.stats.connections_closed += 1;
         let start = out.len();
-        conn.closed(close, &mut environment!(self, out));
+        let closed = conn.closed(close, &mut environment!(self, out));
+        if self.closed.len() < closed::MAX_CLOSED {
+            self.closed.push(closed);
+        } else {
+            self.stats.closed_full += 1;
+        }
         self.deliver(close.socket, start, out);
         self.forget(close.socket);
     }

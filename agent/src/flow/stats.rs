@@ -44,6 +44,8 @@ counters! {
     reconciled_connections,
     /// Closed connections whose positions differ from the socket's own byte counts.
     unreconciled_connections,
+    /// Closed connections left out of the coverage report because too many waited.
+    closed_full,
     /// Ranges that were lost.
     gaps,
     /// Bytes in them.

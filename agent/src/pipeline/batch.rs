@@ -27,6 +27,8 @@ pub(super) struct Batch {
     pub(super) processes: Vec<ProcessRef>,
     /// Exchanges.
     pub(super) exchanges: Vec<Exchange>,
+    /// Connections that were closed.
+    pub(super) closed: Vec<flow::Closed>,
     /// Totals of the shard since its start.
     pub(super) totals: Totals,
 }
@@ -55,11 +57,4 @@ pub(super) fn weight(exchange: &Exchange) -> usize {
         response.head.buffer.len() + response.body.sample.len()
     });
     size_of::<Exchange>() + request + response
-}
-
-impl Batch {
-    /// Whether there is nothing to tell but totals.
-    pub(super) fn is_empty(&self) -> bool {
-        self.processes.is_empty() && self.exchanges.is_empty()
-    }
 }

@@ -138,6 +138,10 @@ impl Core {
         for exchange in &batch.exchanges {
             self.exchange(exchange);
         }
+        for closed in &batch.closed {
+            let workload = self.directory.resolve(&closed.process);
+            self.health.coverages.add(&workload, closed);
+        }
         self.health
             .shard(batch.shard, batch.totals, batch.exchanges.len() as u64);
     }

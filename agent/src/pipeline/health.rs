@@ -7,7 +7,7 @@ use apiarist_common::{
     counter::{Counter, Kind},
 };
 
-use super::{batch::Totals, governor::Second};
+use super::{batch::Totals, coverage::Coverages, governor::Second};
 use crate::{capture::counters::CounterMap, clock, inventory, status::Status, workload::DirectoryStats};
 
 /// Totals of all shards, and where the rest is found.
@@ -24,6 +24,8 @@ pub(super) struct Health {
     full: Control,
     /// CPU seconds and lost events at the governor's last look.
     last: (f64, u64, u64),
+    /// What could be seen of each workload.
+    pub(super) coverages: Coverages,
     /// Writes of the store that failed.
     pub(super) store_failures: u64,
 }
@@ -44,6 +46,7 @@ impl Health {
             shards: BTreeMap::new(),
             exchanges: 0,
             governed: None,
+            coverages: Coverages::default(),
             full,
             last: (clock::process_cpu_seconds(), 0, started_ns),
             store_failures: 0,
@@ -85,6 +88,7 @@ impl Health {
             exchanges: self.exchanges,
             memory_bytes: resident_bytes(),
             cpu_seconds: clock::process_cpu_seconds(),
+            coverage: self.coverages.rows(),
             ..Status::default()
         };
         for (name, kind, value) in self.counters.read().iter() {

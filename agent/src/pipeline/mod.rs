@@ -11,6 +11,7 @@
 
 mod batch;
 mod core;
+mod coverage;
 mod governor;
 mod health;
 mod record;

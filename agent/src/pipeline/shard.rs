@@ -58,6 +58,8 @@ struct Work {
     batch: Batch,
     fresh: Vec<Exchange>,
     weight: usize,
+    /// Events that the last batch told of.
+    told_events: u64,
 }
 
 impl Shard {
@@ -81,6 +83,7 @@ impl Shard {
             },
             fresh: Vec::new(),
             weight: 0,
+            told_events: 0,
         };
         Self {
             reader,
@@ -109,7 +112,7 @@ impl Shard {
                 work.take_fresh();
             }
             // Small batches wait for company while more is coming.
-            if work.weight >= BATCH_BYTES || (drained < DRAIN && !work.batch.is_empty()) {
+            if work.weight >= BATCH_BYTES || (drained < DRAIN && work.has_news()) {
                 self.send();
             }
             if stopping && drained == 0 {
@@ -134,6 +137,7 @@ impl Shard {
     fn send(&mut self) {
         let work = &mut self.work;
         work.batch.totals.flow = work.flows.stats().clone();
+        work.batch.closed = work.flows.take_closed();
         let next = Batch {
             shard: work.batch.shard,
             totals: work.batch.totals.clone(),
@@ -141,12 +145,18 @@ impl Shard {
         };
         let batch = std::mem::replace(&mut work.batch, next);
         work.weight = 0;
+        work.told_events = batch.totals.events;
         // A core that is gone has said why already.
         self.to_core.send(ToCore::Batch(Box::new(batch))).unwrap_or(());
     }
 }
 
 impl Work {
+    /// Whether anything happened since the last batch.
+    fn has_news(&self) -> bool {
+        self.batch.totals.events != self.told_events || !self.batch.exchanges.is_empty()
+    }
+
     fn record(&mut self, record: &[u8]) {
         let totals = &mut self.batch.totals;
         totals.events += 1;

@@ -1,0 +1,22 @@
+//! What a closed connection leaves for the coverage report.
+
+use crate::event::ProcessRef;
+
+/// Closed connections that wait to be taken. Overflow policy: further ones are left out of the coverage report;
+/// [`super::Stats::closed_full`] counts.
+pub(super) const MAX_CLOSED: usize = 8192;
+
+/// A connection that was closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// The process at the observed end.
+    pub process: ProcessRef,
+    /// Bytes that went through it, both directions.
+    pub bytes: u64,
+    /// Of these: lost, not left out on purpose.
+    pub lost_bytes: u64,
+    /// Seen from the middle on.
+    pub joined_late: bool,
+    /// Whether the captured positions equal the socket's own byte counts; `None` where it has none.
+    pub reconciled: Option<bool>,
+}

@@ -1,0 +1,109 @@
+//! What could be seen of each workload, from its closed connections.
+//!
+//! In: closed connections with the workload they belong to. Out: rows of `status --coverage`, most bytes first.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{flow::Closed, status::Coverage, status::Unreadable, workload::Workload};
+
+/// Workloads with a row. Overflow policy: further ones share the row `(others)`.
+const MAX_ROWS: usize = 4096;
+
+/// Name of the shared row.
+const OTHERS: &str = "(others)";
+
+#[derive(Debug, Default)]
+struct Sums {
+    bytes: u64,
+    lost_bytes: u64,
+    joined_late: u64,
+    compared: u64,
+    reconciled: u64,
+}
+
+/// Sums by workload name.
+#[derive(Debug, Default)]
+pub(super) struct Coverages {
+    rows: BTreeMap<String, Sums>,
+}
+
+impl Coverages {
+    /// Adds a closed connection.
+    pub(super) fn add(&mut self, workload: &Arc<Workload>, closed: &Closed) {
+        let known = self.rows.contains_key(&workload.name) || self.rows.len() < MAX_ROWS;
+        let name = if known { workload.name.as_str() } else { OTHERS };
+        let sums = match self.rows.get_mut(name) {
+            Some(sums) => sums,
+            None => self.rows.entry(name.to_owned()).or_default(),
+        };
+        sums.bytes += closed.bytes;
+        sums.lost_bytes += closed.lost_bytes.min(closed.bytes);
+        sums.joined_late += u64::from(closed.joined_late);
+        sums.compared += u64::from(closed.reconciled.is_some());
+        sums.reconciled += u64::from(closed.reconciled == Some(true));
+    }
+
+    /// Rows, most bytes first.
+    pub(super) fn rows(&self) -> Vec<Coverage> {
+        let mut rows: Vec<Coverage> = self.rows.iter().map(|(name, sums)| sums.row(name)).collect();
+        rows.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.workload.cmp(&b.workload)));
+        rows
+    }
+}
+
+impl Sums {
+    fn row(&self, name: &str) -> Coverage {
+        let lost = (self.lost_bytes > 0).then(|| Unreadable {
+            reason: "lost".to_owned(),
+            bytes: self.lost_bytes,
+        });
+        Coverage {
+            workload: name.to_owned(),
+            bytes: self.bytes,
+            read_pct: percent(self.bytes - self.lost_bytes, self.bytes).unwrap_or(100.0),
+            tls_library: None,
+            unreadable: lost.into_iter().collect(),
+            joined_late: self.joined_late,
+            reconciled_pct: percent(self.reconciled, self.compared),
+        }
+    }
+}
+
+fn percent(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 * 100.0 / whole as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{event::ProcessRef, workload::WorkloadKind};
+
+    fn closed(bytes: u64, lost_bytes: u64, reconciled: Option<bool>) -> Closed {
+        Closed {
+            process: ProcessRef {
+                pid: 1,
+                start_ns: 0,
+                cgroup: 0,
+                comm: "x".to_owned(),
+            },
+            bytes,
+            lost_bytes,
+            joined_late: false,
+            reconciled,
+        }
+    }
+
+    #[test]
+    fn rows_tell_what_was_read_and_what_agrees() {
+        let shop = Arc::new(Workload::named(WorkloadKind::Process, "shop"));
+        let tiny = Arc::new(Workload::named(WorkloadKind::Process, "tiny"));
+        let mut coverages = Coverages::default();
+        coverages.add(&shop, &closed(900, 0, Some(true)));
+        coverages.add(&shop, &closed(100, 100, Some(false)));
+        coverages.add(&tiny, &closed(1, 0, None));
+        let rows = coverages.rows();
+        assert_eq!(rows[0].workload, "shop");
+        assert_eq!((rows[0].read_pct, rows[0].reconciled_pct), (90.0, Some(50.0)));
+        assert_eq!((rows[1].read_pct, rows[1].reconciled_pct), (100.0, None));
+    }
+}
