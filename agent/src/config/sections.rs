@@ -9,7 +9,10 @@ use apiarist_common::limits::{DEFAULT_BUDGET_BYTES, MAX_RINGS};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::inventory::Limits;
+use crate::inventory::{
+    Limits,
+    template::{PinError, Pins},
+};
 
 /// Configuration of Apiarist. Every key is optional.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -94,9 +97,20 @@ pub struct InventoryLimits {
     /// Endpoints in all. Exchanges of further ones are counted, not filed.
     #[schemars(range(min = 10, max = 1000000))]
     pub max_endpoints: u32,
+    /// Path templates that go before those that are learned, in order; the first that fits a path counts. {name}
+    /// takes any segment, ^ any and keeps it, anything else only itself: ["/users/search", "/users/{id}"].
+    pub templates: Vec<String>,
 }
 
 impl InventoryLimits {
+    /// The templates given.
+    ///
+    /// # Errors
+    /// The first that cannot be used, and why.
+    pub fn pins(&self) -> Result<Pins, PinError> {
+        Pins::parse(self.templates.iter().map(String::as_str))
+    }
+
     /// All limits of the inventory: these, and the fixed ones.
     pub fn limits(&self) -> Limits {
         Limits {
@@ -114,6 +128,7 @@ impl Default for InventoryLimits {
             max_workloads: 4096,
             max_templates: 2000,
             max_endpoints: 50_000,
+            templates: Vec::new(),
         }
     }
 }
@@ -217,6 +232,9 @@ impl Config {
         }
         if !self.capture.shards.is_power_of_two() || self.capture.shards as usize > MAX_RINGS {
             found.push((&["capture", "shards"], "must be 1, 2 or 4".to_owned()));
+        }
+        if let Err(error) = self.inventory.pins() {
+            found.push((&["inventory", "templates"], format!("cannot be used: {error}")));
         }
         if self.capture.scope.ports.contains(&0) {
             found.push((&["capture", "scope", "ports"], "0 is not a port".to_owned()));

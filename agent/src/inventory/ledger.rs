@@ -21,7 +21,7 @@ use super::{
     registry::Registry,
     schema::Schemas,
     template::{
-        OVERFLOW, Template,
+        OVERFLOW, Pins, Template,
         lexical::{self, Segment},
         trie::{Inserted, MAX_HITS, Members, route::Answer},
     },
@@ -181,6 +181,12 @@ impl Inventory {
         self.stats
     }
 
+    /// Puts templates that the operator has given before all that is learned, and settles.
+    pub fn set_pins(&mut self, pins: Pins) {
+        self.registry.set_pins(pins);
+        self.settle();
+    }
+
     /// Moves all endpoints to the templates that follow from what was observed. To be called now and then, and
     /// before a result is final.
     pub fn settle(&mut self) {
@@ -263,6 +269,9 @@ impl Inventory {
 
     /// The template of a path as far as it is known now, after learning from the exchange.
     fn template(&mut self, served: &Served<'_>, path: &CanonicalPath) -> Template {
+        if let Some(pinned) = self.registry.pins.template(path.as_str()) {
+            return pinned;
+        }
         let segments = lexical::segments(path);
         if segments.is_empty() {
             return Template::literal(path);

@@ -21,8 +21,12 @@ impl Inventory {
         let segments = lexical::segments(&path);
         let template = self
             .registry
-            .workload_place(workload)
-            .and_then(|place| self.registry.route(place, &segments, method, Answer::Other))
+            .pins
+            .template(path.as_str())
+            .or_else(|| {
+                let place = self.registry.workload_place(workload)?;
+                self.registry.route(place, &segments, method, Answer::Other)
+            })
             .unwrap_or_else(|| lexical::template(&path))
             .text;
         let id = EndpointId::new(workload, method, &template, None);

@@ -14,7 +14,7 @@ use super::{
     limits::Limits,
     record::{EndpointRecord, RECORD_VERSION, WorkloadRecord},
     template::{
-        Template,
+        Pins, Template,
         lexical::Segment,
         trie::{Inserted, Members, Node, route, route::Answer},
     },
@@ -34,6 +34,8 @@ pub(super) struct Registry {
     dirty_endpoints: Vec<usize>,
     /// Places to be used again.
     free: Vec<usize>,
+    /// Templates that the operator has given.
+    pub(super) pins: Pins,
     /// Former ids whose records are no more.
     gone: BTreeSet<EndpointId>,
 }
@@ -69,6 +71,7 @@ impl Registry {
             dirty_workloads: Vec::new(),
             dirty_endpoints: Vec::new(),
             free: Vec::new(),
+            pins: Pins::default(),
             gone: BTreeSet::new(),
         }
     }
@@ -137,6 +140,14 @@ impl Registry {
     /// Paths of a workload that nothing was learned from yet.
     pub(super) fn news(&self, place: usize) -> usize {
         self.workloads.get(place).map_or(0, |slot| slot.news)
+    }
+
+    /// Puts templates before all that is learned; endpoints move when they are settled next.
+    pub(super) fn set_pins(&mut self, pins: Pins) {
+        self.pins = pins;
+        for slot in &mut self.workloads {
+            slot.news += 1;
+        }
     }
 
     /// How many templates a workload has.

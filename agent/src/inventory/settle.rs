@@ -39,6 +39,9 @@ impl Registry {
         if names_itself || *endpoint.template == *OVERFLOW || !endpoint.template.starts_with('/') {
             return None;
         }
+        if let Some(pinned) = self.pins.template(&endpoint.template) {
+            return (pinned.text != endpoint.template).then_some(pinned);
+        }
         let path = lexical::parse(&endpoint.template, &endpoint.parameters);
         let template = route::renewed(self.learned(workload)?, &path);
         (template.text != endpoint.template).then_some(template)

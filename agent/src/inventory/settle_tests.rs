@@ -7,6 +7,7 @@ use crate::{
     inventory::{
         EndpointRecord, Inventory, Limits, WorkloadRecord,
         fixture::{Call, call},
+        template::Pins,
     },
     workload::{Workload, WorkloadKind},
 };
@@ -179,4 +180,28 @@ fn a_hundred_thousand_names_stay_within_the_bounds() {
     }
     inventory.settle();
     assert!(listing(&inventory).len() <= 2001);
+}
+
+#[test]
+fn given_templates_go_first() {
+    let pins = || Pins::parse(["/users/carla", "/users/{login}"]).expect("pins");
+    let mut inventory = Inventory::new(Limits::default());
+    inventory.set_pins(pins());
+    for call in users() {
+        inventory.observe(&call.exchange(), &shop(), None);
+    }
+    inventory.settle();
+    let listing_before = listing(&inventory);
+    assert!(
+        listing_before.contains(&"GET /users/{login} 5".to_owned()),
+        "{listing_before:?}"
+    );
+    assert!(listing_before.contains(&"GET /users/carla 1".to_owned()));
+
+    // Given later, what was learned moves.
+    let mut inventory = settled(&users());
+    inventory.set_pins(Pins::parse(["/users/{login}"]).expect("pins"));
+    assert!(listing(&inventory).contains(&"GET /users/{login} 6".to_owned()));
+    let found = inventory.locate(&shop().id, "GET", "/users/zoe");
+    assert_eq!(found.template.as_deref(), Some("/users/{login}"));
 }

@@ -48,10 +48,9 @@ impl Restart {
         if restored.skipped > 0 {
             tracing::warn!(rows = restored.skipped, "rows of the store could not be used");
         }
-        Ok(Self {
-            store,
-            inventory: restored.inventory,
-        })
+        let mut inventory = restored.inventory;
+        inventory.set_pins(limits.pins()?);
+        Ok(Self { store, inventory })
     }
 }
 

@@ -113,6 +113,11 @@ impl Replay {
         Redactor::new(KEY).keeping_targets()
     }
 
+    /// Puts templates that the operator has given before all that is learned.
+    pub fn set_pins(&mut self, pins: inventory::template::Pins) {
+        self.inventory.set_pins(pins);
+    }
+
     /// Whether anything was read so far: events or exchanges.
     pub fn is_empty(&self) -> bool {
         self.events == 0 && self.exchanges == 0

@@ -75,6 +75,7 @@ pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<(), Failure> 
         learn_until,
         inventory: config.inventory.limits(),
     });
+    replay.set_pins(config.inventory.pins().map_err(Failure::usage)?);
     let mut problem = None;
     for input in inputs {
         let found = input.replay(&mut replay)?;

@@ -8,6 +8,7 @@
 mod corpus_tests;
 pub mod lexical;
 mod name;
+pub mod pins;
 mod random;
 pub mod segment;
 pub mod trie;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::path::CanonicalPath;
+pub use pins::{PinError, Pins};
 pub use segment::SegmentType;
 
 /// The template of everything beyond a workload's bound of templates.
