@@ -129,8 +129,8 @@ impl Http2 {
     }
 
     fn count_head(&mut self, id: u32) {
-        let stream = self.streams.peek(&id);
-        self.held += stream.map_or(0, |stream| stream.newest_head_bytes());
+        let stream = self.streams.peek_mut(&id);
+        self.held += stream.map_or(0, |stream| stream.take_new_head_bytes());
     }
 
     pub(super) fn data(

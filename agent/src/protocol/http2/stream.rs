@@ -52,7 +52,7 @@ pub(super) struct Stream {
     /// The client has given it up.
     pub(super) is_reset: bool,
     head_bytes: usize,
-    newest_head_bytes: usize,
+    new_head_bytes: usize,
 }
 
 impl Stream {
@@ -121,7 +121,7 @@ impl Stream {
             is_event_stream: false,
             is_reset: false,
             head_bytes: 0,
-            newest_head_bytes: 0,
+            new_head_bytes: 0,
         }
     }
 
@@ -151,7 +151,7 @@ impl Stream {
     }
 
     fn hold(&mut self, fields: &Fields) {
-        self.newest_head_bytes = fields.held();
+        self.new_head_bytes += fields.held();
         self.head_bytes += fields.held();
     }
 
@@ -176,10 +176,7 @@ impl Stream {
                 self.hold(&fields);
                 self.exchange.response = Some(fields.into_response(status, cx));
             }
-            None => {
-                self.newest_head_bytes = 0;
-                self.loss = true;
-            }
+            None => self.loss = true,
         }
         self.begin(Way::Response, at);
     }
@@ -276,9 +273,9 @@ impl Stream {
         self.truncated |= now && request.phase == Phase::Open && response.phase != Phase::Done;
     }
 
-    /// Bytes of the fields that it got last.
-    pub(super) fn newest_head_bytes(&self) -> usize {
-        self.newest_head_bytes
+    /// Bytes of fields that it got since the last call.
+    pub(super) fn take_new_head_bytes(&mut self) -> usize {
+        std::mem::take(&mut self.new_head_bytes)
     }
 
     /// Bytes it holds.

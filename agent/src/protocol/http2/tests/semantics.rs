@@ -263,3 +263,38 @@ fn credentials_are_masked() {
     assert!(!format!("{:?}", exchanges[0]).contains("sesame"));
     assert_eq!(exchanges[0].request.as_ref().unwrap().credentials.len(), 2);
 }
+
+#[test]
+fn what_streams_hold_is_given_back() {
+    let mut wire = Wire::new();
+    wire.tell(true, &preface());
+    wire.tell(false, &settings());
+    let empty = wire.flows.memory();
+    for round in 0..400_u32 {
+        let stream = round * 2 + 1;
+        wire.tell(
+            true,
+            &[
+                get(END_HEADERS, stream, "/a"),
+                data(END_STREAM, stream, &[b'x'; 900]),
+            ]
+            .concat(),
+        );
+        // With trailers, without a status, and reset.
+        let answer = match round % 3 {
+            0 => [
+                headers(END_HEADERS, stream, &[(":status", "200")]),
+                headers(WHOLE, stream, &[("x-sum", "1")]),
+            ]
+            .concat(),
+            1 => headers(WHOLE, stream, &[("x-odd", "1")]),
+            _ => frame(3, 0, stream, &[0, 0, 0, 8]),
+        };
+        wire.tell(false, &answer);
+    }
+    assert_eq!(wire.out.len(), 400);
+    let whole =
+        |exchange: &crate::exchange::Exchange| exchange.request.as_ref().unwrap().body.sample.len() == 900;
+    assert!(wire.out.iter().all(whole));
+    assert!(wire.flows.memory() < empty + 16_384, "{}", wire.flows.memory());
+}
