@@ -7,6 +7,8 @@
 //! but "there is no such thing".
 
 mod auth;
+#[cfg(test)]
+mod cost_tests;
 mod counts;
 mod endpoint;
 mod exposure;
