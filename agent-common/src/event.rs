@@ -106,7 +106,7 @@ pub struct Close {
     pub header: Header,
     /// Bytes the peer acknowledged, by the socket's own count; `u64::MAX` if not known.
     pub bytes_acked: u64,
-    /// Bytes received in order, by the socket's own count; `u64::MAX` if not known.
+    /// Bytes received in order and read by the owner, by the socket's own count; `u64::MAX` if not known.
     pub bytes_received: u64,
 }
 

@@ -101,11 +101,14 @@ fn own_counts_at_end(sock: Sock, connection: &Connection) -> Option<[u64; 2]> {
     if acked | received == 0 {
         return None;
     }
-    // What the peer acknowledged, plus what is still in flight (a FIN counts as one byte, so does a client's SYN).
+    // What the peer acknowledged, plus what is still in flight (a FIN counts as one byte, so does a client's SYN); what
+    // arrived in order, less what the owner left unread when it closed.
+    let next: u32 = read(sock, constant!(OFFSETS.tcp_rcv_nxt))?;
+    let copied: u32 = read(sock, constant!(OFFSETS.tcp_copied_seq))?;
     let queued: u32 = read(sock, constant!(OFFSETS.tcp_write_seq))?;
     let unacked: u32 = read(sock, constant!(OFFSETS.tcp_snd_una))?;
     Some([
         acked.wrapping_add(u64::from(queued.wrapping_sub(unacked))),
-        received,
+        received.wrapping_sub(u64::from(next.wrapping_sub(copied))),
     ])
 }
