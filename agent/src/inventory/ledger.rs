@@ -15,16 +15,12 @@ use super::{
     exposure::server_is_here,
     kind::{EndpointKind, Nature, nature},
     limits::{Limits, Stats},
-    path::{CanonicalPath, PathError, canonical, without_query},
+    path::{PathError, canonical, without_query},
     recent::Recent,
     record::{EndpointRecord, WorkloadRecord},
     registry::Registry,
     schema::Schemas,
-    template::{
-        OVERFLOW, Pins, Template,
-        lexical::{self, Segment},
-        trie::{Inserted, MAX_HITS, Members, route::Answer},
-    },
+    template::{OVERFLOW, Pins, Template, trie::MAX_HITS},
     traffic::{Traffic, caller_name, host},
     view::{EndpointView, WorkloadView},
 };
@@ -37,13 +33,6 @@ use crate::{
 
 /// Longest method, in bytes. Overflow policy: counted as malformed.
 const MAX_METHOD_BYTES: usize = 32;
-
-/// Accepted paths of a workload, not learned from yet, at which its endpoints are moved at once rather than at the
-/// next [`Inventory::settle`].
-const SETTLE_AT: usize = 4096;
-
-/// The same while its templates are about to reach their bound.
-const SETTLE_WHEN_FULL: usize = 64;
 
 /// Exchanges of an endpoint whose messages are all read.
 const READ_ALL: u64 = 200;
@@ -65,29 +54,29 @@ pub struct Observation {
 /// All endpoints and workloads.
 #[derive(Debug)]
 pub struct Inventory {
-    limits: Limits,
-    stats: Stats,
+    pub(super) limits: Limits,
+    pub(super) stats: Stats,
     pub(super) registry: Registry,
-    candidates: LruCache<EndpointId, Candidate>,
-    recent: Recent,
+    pub(super) candidates: LruCache<EndpointId, Candidate>,
+    pub(super) recent: Recent,
 }
 
 /// An endpoint that no answer has confirmed.
 #[derive(Debug)]
-struct Candidate {
-    workload: usize,
-    method: Box<str>,
+pub(super) struct Candidate {
+    pub(super) workload: usize,
+    pub(super) method: Box<str>,
     /// `None` if it names its own operation.
-    template: Option<Template>,
-    traffic: Traffic,
+    pub(super) template: Option<Template>,
+    pub(super) traffic: Traffic,
 }
 
 /// A served exchange on its way to an endpoint.
-struct Served<'a> {
+pub(super) struct Served<'a> {
     /// Place of the workload that served it.
-    workload: usize,
-    exchange: &'a Exchange,
-    request: &'a Request,
+    pub(super) workload: usize,
+    pub(super) exchange: &'a Exchange,
+    pub(super) request: &'a Request,
     caller: &'a str,
     nature: Nature,
 }
@@ -267,79 +256,6 @@ impl Inventory {
         }
     }
 
-    /// The template of a path as far as it is known now, after learning from the exchange.
-    fn template(&mut self, served: &Served<'_>, path: &CanonicalPath) -> Template {
-        if let Some(pinned) = self.registry.pins.template(path.as_str()) {
-            return pinned;
-        }
-        let segments = lexical::segments(path);
-        if segments.is_empty() {
-            return Template::literal(path);
-        }
-        let mut answer = Answer::Other;
-        if is_accepted(served.exchange) {
-            answer = Answer::Accepted;
-            self.learn_from(served, &segments);
-        }
-        self.registry
-            .route(served.workload, &segments, &served.request.method, answer)
-            .unwrap_or_else(|| lexical::template(path))
-    }
-
-    fn learn_from(&mut self, served: &Served<'_>, segments: &[Segment<'_>]) {
-        let succeeded = |status: u16| status / 100 == 2;
-        let members = match &served.exchange.response {
-            Some(response) if succeeded(response.status) => Members::of(&response.body.sample),
-            _ => Members::default(),
-        };
-        let method = &served.request.method;
-        match self
-            .registry
-            .observe_path(served.workload, segments, method, &members)
-        {
-            Inserted::Known | Inserted::New => {}
-            Inserted::Exploded => self.stats.path_explosion += 1,
-            Inserted::NoRoom => self.stats.unlearned_paths += 1,
-        }
-        let news = self.registry.news(served.workload);
-        let is_full = || self.registry.templates(served.workload) >= self.limits.templates / 10 * 9;
-        if news >= SETTLE_AT || (news >= SETTLE_WHEN_FULL && is_full()) {
-            self.settle_workload(served.workload);
-        }
-    }
-
-    fn settle_workload(&mut self, workload: usize) {
-        if self.registry.settle(workload) {
-            self.recent.clear();
-        }
-        self.settle_candidates(workload);
-    }
-
-    /// Gives endpoints what was counted before they could be told to answer for it.
-    fn settle_candidates(&mut self, workload: usize) {
-        let Some(name) = self.registry.workload_id(workload).map(str::to_owned) else {
-            return;
-        };
-        let found: Vec<(EndpointId, usize)> = self
-            .candidates
-            .iter()
-            .filter(|(_, candidate)| candidate.workload == workload)
-            .filter_map(|(id, candidate)| {
-                let template = candidate.template.as_ref()?;
-                let segments = lexical::parse(&template.text, &template.parameters);
-                let method = &candidate.method;
-                let known = self.registry.route(workload, &segments, method, Answer::Other)?;
-                let now = EndpointId::new(&name, method, &known.text, None);
-                Some((*id, self.registry.place(now)?))
-            })
-            .collect();
-        for (id, place) in found {
-            if let Some(candidate) = self.candidates.pop(&id) {
-                self.adopt(workload, place, &candidate.traffic);
-            }
-        }
-    }
-
     fn find(&mut self, served: &Served<'_>, template: &Template) -> Found {
         let operation = served.nature.operation.as_deref();
         let Some(workload) = self.registry.workload_id(served.workload) else {
@@ -390,7 +306,7 @@ impl Inventory {
         }
     }
 
-    fn adopt(&mut self, workload: usize, place: usize, before: &Traffic) {
+    pub(super) fn adopt(&mut self, workload: usize, place: usize, before: &Traffic) {
         self.stats.unrouted = self.stats.unrouted.saturating_sub(before.hits);
         if let Some(record) = self.registry.workload_mut(workload) {
             record.unrouted = record.unrouted.saturating_sub(before.hits);
@@ -505,7 +421,7 @@ fn is_method(method: &str) -> bool {
 
 /// Whether the answer shows that the endpoint exists. These do not: nothing there (404), not with this method
 /// (405, 501), and refusals that need no routing (400, 408, 414, 421, 431, 505); for gRPC, `UNIMPLEMENTED`.
-fn is_accepted(exchange: &Exchange) -> bool {
+pub(super) fn is_accepted(exchange: &Exchange) -> bool {
     exchange.response.as_ref().is_some_and(|response| {
         !matches!(
             response.status,

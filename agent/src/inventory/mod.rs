@@ -15,6 +15,7 @@ mod exposure;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod kind;
+mod learning;
 mod ledger;
 mod limits;
 mod locate;
