@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use apiarist::clock::monotonic_ns;
 use apiarist_tests::semantics::{Netlink, Observer, Outcome, SEMANTICS};
 use rustix::{mount::MountFlags, system::RebootCommand};
 
@@ -92,10 +93,13 @@ fn semantics(tally: &mut Tally, mut observer: Observer) {
         if !wanted.is_empty() && !wanted.iter().any(|part| semantic.name.contains(part)) {
             continue;
         }
-        match semantic.run(&mut observer) {
+        let started = monotonic_ns();
+        let outcome = semantic.run(&mut observer);
+        let milliseconds = (monotonic_ns() - started) / 1_000_000;
+        match outcome {
             Outcome::Skipped(reason) => say(&format!("skipped: {}: {reason}", semantic.name)),
             Outcome::Passed => {
-                tally.check(semantic.name, Ok(()));
+                tally.check(&format!("{} ({milliseconds} ms)", semantic.name), Ok(()));
             }
             Outcome::Failed(reason) => {
                 tally.check::<()>(semantic.name, Err(anyhow::anyhow!(reason)));

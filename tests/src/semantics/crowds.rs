@@ -305,9 +305,10 @@ fn churning(observer: &mut Observer, enough: impl Fn(usize) -> bool + Sync) -> R
     }
     ensure!(
         auditor.sockets == 2 * connections && auditor.ends.values().all(|ends| *ends == 2),
-        "of {connections} connections {} ends were seen, of {} connections both",
+        "of {connections} connections {} ends were seen, of {} connections both; {}",
         auditor.sockets,
-        auditor.ends.values().filter(|ends| **ends == 2).count()
+        auditor.ends.values().filter(|ends| **ends == 2).count(),
+        losses(observer, full)
     );
     Ok(connections)
 }

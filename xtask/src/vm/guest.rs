@@ -99,8 +99,10 @@ impl Guest {
             .args([
                 "-machine",
                 "q35,accel=tcg",
+                // Emulated, CMPXCHG16B leaves garbage in the flags (seen with QEMU 7.2.22 and Linux 6.12): the kernel
+                // dies in its allocator.
                 "-cpu",
-                "max",
+                "max,cx16=off",
                 "-m",
                 "1024",
                 "-smp",
