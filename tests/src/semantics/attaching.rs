@@ -12,12 +12,16 @@ use super::{
     story::converse,
 };
 
-/// Nothing is left in the kernel: every program and map that attaching made is gone, by id, whatever other processes
+/// With four rings the events of a connection go through one of them; afterwards nothing is left in the kernel: every program and map that attaching made is gone, by id, whatever other processes
 /// load meanwhile.
-pub(super) fn detach(_: &mut Observer) -> Result<()> {
+pub(super) fn four_rings_then_detach(_: &mut Observer) -> Result<()> {
     let before = [own_programs()?, own_maps()?];
-    let mut observer = Observer::attach()?;
-    converse(&mut observer, Pair::connect(Transport::Tcp4)?, send, receive)?;
+    let mut observer = Observer::attach_with(LoadOptions { rings: 4, ..OPTIONS })?;
+    for transport in [Transport::Tcp4, Transport::Tcp6, Transport::UnixPair] {
+        for _ in 0..4 {
+            converse(&mut observer, Pair::connect(transport)?, send, receive)?;
+        }
+    }
     let [programs, maps] = [
         own_programs()?
             .difference(&before[0])
@@ -63,15 +67,4 @@ fn exists(id: u64, kind: Kind) -> bool {
         }
         Kind::Map => aya::maps::loaded_maps().any(|map| map.is_ok_and(|map| map.id() == id)),
     }
-}
-
-/// Four rings: the events of a connection go through one of them.
-pub(super) fn four_rings(_: &mut Observer) -> Result<()> {
-    let mut observer = Observer::attach_with(LoadOptions { rings: 4, ..OPTIONS })?;
-    for transport in [Transport::Tcp4, Transport::Tcp6, Transport::UnixPair] {
-        for _ in 0..4 {
-            converse(&mut observer, Pair::connect(transport)?, send, receive)?;
-        }
-    }
-    Ok(())
 }

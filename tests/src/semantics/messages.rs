@@ -3,12 +3,11 @@
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context as _, Result, ensure};
-use apiarist::capture::load::LoadOptions;
 use apiarist::event::Direction;
 use apiarist_common::limits::{DEFAULT_BUDGET_BYTES, MAX_BUDGET_BYTES, TAIL_BYTES};
 
 use super::{
-    observer::{OPTIONS, Observer},
+    observer::Observer,
     pair::{Pair, Transport, receive, receive_all, receive_whole, send, send_all},
     story::{
         Story, body, carry, exchanged, first_line, gap, get, ok, ok_head, sequence, whole, within_budget,
@@ -38,17 +37,15 @@ fn conclude(pair: Pair, mut story: Story, observer: &mut Observer) -> Result<()>
     story.verify(observer, pair.close())
 }
 
-pub(super) fn head_64k_largest_budget(_: &mut Observer) -> Result<()> {
-    let mut observer = Observer::attach_with(LoadOptions {
-        budget_bytes: MAX_BUDGET_BYTES,
-        ..OPTIONS
-    })?;
+pub(super) fn head_64k_largest_budget(observer: &mut Observer) -> Result<()> {
     let request = long_head(MAX_BUDGET_BYTES as usize);
-    let pair = Pair::connect(Transport::Tcp4)?;
-    carry(&pair, Direction::Egress, &request, send, receive_whole)?;
-    let mut story = Story::default();
-    story.tell_as(Direction::Egress, whole(&request), whole(&request));
-    conclude(pair, story, &mut observer)
+    observer.with_budget(MAX_BUDGET_BYTES, |observer| {
+        let pair = Pair::connect(Transport::Tcp4)?;
+        carry(&pair, Direction::Egress, &request, send, receive_whole)?;
+        let mut story = Story::default();
+        story.tell_as(Direction::Egress, whole(&request), whole(&request));
+        conclude(pair, story, observer)
+    })
 }
 
 pub(super) fn head_64k_default_budget(observer: &mut Observer) -> Result<()> {

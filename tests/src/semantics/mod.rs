@@ -101,6 +101,6 @@ semantics! {
     namespaces: loopback_in_namespace, veth_between_namespaces;
     uring: io_uring_echo;
     crowds: connections_10_000, churn, no_growth, ring_overflow;
-    attaching: four_rings, detach;
+    attaching: four_rings_then_detach;
     endings: half_close, reset, joined_late, compat_task;
 }

@@ -11,7 +11,7 @@ use apiarist::{
         btf::KernelTypes,
         decode::decode,
         features::{Features, running_release},
-        load::{self, Attached, LoadOptions},
+        load::{self, Attached, LoadOptions, Throttle},
         plan,
         reader::RingReader,
     },
@@ -40,11 +40,12 @@ const MOST_BYTES: usize = 512 << 20;
 /// Exchanges kept during one test. Overflow policy: later ones are not.
 const MOST_EXCHANGES: usize = 30_000;
 
-/// As the agent attaches by default, but for watching the process that makes the traffic.
+/// As the agent attaches by default, but for watching the process that makes the traffic, and a ring that holds some
+/// seconds of events of saturated processors.
 pub(crate) const OPTIONS: LoadOptions = LoadOptions {
     budget_bytes: DEFAULT_BUDGET_BYTES,
     rings: 1,
-    ring_bytes: 16 << 20,
+    ring_bytes: 64 << 20,
     observe_self: true,
 };
 
@@ -117,6 +118,7 @@ pub struct Observer {
     features: Features,
     tier: u8,
     log: Log,
+    throttle: Throttle,
     /// What the agent makes of the events.
     flows: Option<Flows>,
     exchanges: Vec<Exchange>,
@@ -140,6 +142,7 @@ impl Observer {
         let plan = plan::plan(&features, &offsets).map_err(|lacking| anyhow!(lacking))?;
         let tier = plan.tier;
         let mut attached = load::attach(plan, &features, offsets, options)?;
+        let throttle = attached.take_throttle().context("the budget cannot be changed")?;
         let rings = attached
             .take_rings(options.rings)?
             .into_iter()
@@ -151,6 +154,7 @@ impl Observer {
             clock: Clock::start(),
             features,
             tier,
+            throttle,
             log: Log::new(),
             flows: Some(flows(options.budget_bytes)),
             exchanges: Vec::new(),
@@ -159,10 +163,33 @@ impl Observer {
         })
     }
 
-    /// Keeps events only: for tests that make more of them than can be understood meanwhile.
-    pub(crate) fn without_exchanges(mut self) -> Self {
+    /// Keeps events only while `work` makes more of them than can be understood meanwhile.
+    pub(crate) fn without_exchanges<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         self.flows = None;
-        self
+        let outcome = work(self);
+        self.flows = Some(flows(OPTIONS.budget_bytes));
+        outcome
+    }
+
+    /// Copies so much of each message while `work` goes on.
+    pub(crate) fn with_budget<T>(
+        &mut self,
+        budget_bytes: u32,
+        work: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let control = |budget_bytes| {
+            LoadOptions {
+                budget_bytes,
+                ..OPTIONS
+            }
+            .control()
+        };
+        self.throttle.set(control(budget_bytes))?;
+        self.flows = Some(flows(budget_bytes));
+        let outcome = work(self);
+        self.throttle.set(control(OPTIONS.budget_bytes))?;
+        self.flows = Some(flows(OPTIONS.budget_bytes));
+        outcome
     }
 
     /// The tier of the plan.
