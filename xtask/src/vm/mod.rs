@@ -60,6 +60,7 @@ pub(crate) fn main(options: &Options) -> Result<()> {
         let outcome = kernel::resolve(name).and_then(|kernel| {
             let initramfs = initramfs::pack(&init, &kernel.modules)?;
             let boot = guest::Boot {
+                label: &kernel.label,
                 image: &kernel.image,
                 initramfs: &initramfs,
                 arguments: &options.arguments,
