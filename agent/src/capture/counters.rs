@@ -1,5 +1,7 @@
 //! The kernel programs' counters, summed over CPUs.
 
+use std::os::fd::{AsRawFd as _, OwnedFd};
+
 use apiarist_common::counter::{Counter, Kind};
 use aya::{
     Pod,
@@ -23,11 +25,25 @@ unsafe impl Pod for Values {}
 /// The programs' counters where they count.
 pub struct CounterMap {
     map: PerCpuArray<MapData, Values>,
+    programs: Vec<OwnedFd>,
 }
 
 impl CounterMap {
-    pub(super) fn new(map: PerCpuArray<MapData, Values>) -> Self {
-        Self { map }
+    pub(super) fn new(map: PerCpuArray<MapData, Values>, programs: Vec<OwnedFd>) -> Self {
+        Self { map, programs }
+    }
+
+    /// Loss: operations at which the kernel left a program out, because the processor was within the same program
+    /// already (`recursion_misses`, 5.12 and later). The programs cannot count these themselves.
+    pub fn left_out(&self) -> u64 {
+        let misses = |program: &OwnedFd| -> Option<u64> {
+            let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", program.as_raw_fd())).ok()?;
+            let line = info
+                .lines()
+                .find_map(|line| line.strip_prefix("recursion_misses:"))?;
+            line.trim().parse().ok()
+        };
+        self.programs.iter().filter_map(misses).sum()
     }
 
     /// Reads and sums: a value per program and CPU. One that cannot be read counts as zero.

@@ -4,7 +4,12 @@
 //! detaches everything. A required program that fails is an error with the verifier's last words; an optional one is
 //! a sentence in `refused`.
 
-use std::{io::BufReader, path::PathBuf, sync::Arc};
+use std::{
+    io::BufReader,
+    os::fd::{AsFd as _, OwnedFd},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use anyhow::{Context, Result, anyhow, bail};
 use apiarist_common::{
@@ -218,7 +223,8 @@ pub fn attach(
         .ok_or_else(|| anyhow!("the kernel object has no map COUNTERS"))?;
     let counters = match counters {
         Map::PerCpuArray(_) => {
-            CounterMap::new(PerCpuArray::try_from(counters).context("cannot read the counters")?)
+            let map = PerCpuArray::try_from(counters).context("cannot read the counters")?;
+            CounterMap::new(map, program_descriptors(&ebpf)?)
         }
         _ => bail!("the kernel object's COUNTERS is of another type"),
     };
@@ -247,6 +253,19 @@ fn settings(features: &Features, options: LoadOptions) -> Settings {
         has_socket_cookie: features.socket_cookie.into(),
         thread_size: features.thread_size,
     }
+}
+
+/// The programs that were loaded, to ask the kernel about them.
+fn program_descriptors(ebpf: &Ebpf) -> Result<Vec<OwnedFd>> {
+    ebpf.programs()
+        .filter_map(|(_, program)| program.fd().ok())
+        .map(|program| {
+            program
+                .as_fd()
+                .try_clone_to_owned()
+                .context("cannot keep a program's descriptor")
+        })
+        .collect()
 }
 
 fn attach_one(ebpf: &mut Ebpf, attachment: &Attachment, btf: &Btf) -> Result<()> {

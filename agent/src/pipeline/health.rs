@@ -98,6 +98,7 @@ impl Health {
             };
             target.insert(name.to_owned(), value);
         }
+        add(&mut status.lost, "left_out_operations", self.counters.left_out());
         for totals in self.shards.values() {
             let Totals {
                 events,
