@@ -1,4 +1,5 @@
 //! Helpers of the tests.
 
+pub mod gate;
 pub mod live;
 pub mod semantics;

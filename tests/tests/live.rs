@@ -4,7 +4,10 @@
 
 use std::{io::Write as _, process::ExitCode};
 
-use apiarist_tests::live::{LIVE, Live};
+use apiarist_tests::{
+    gate::skip_reason,
+    live::{LIVE, Live},
+};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 fn main() -> ExitCode {
@@ -21,17 +24,6 @@ fn main() -> ExitCode {
         .map(|live| Trial::ignorable_test(live.name, || run(live)).with_ignored_flag(skipped.is_some()))
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
-}
-
-fn skip_reason() -> Option<&'static str> {
-    let set = |name, value| std::env::var(name).is_ok_and(|is| is == value);
-    if set("APIARIST_KERNEL_TESTS", "skip") {
-        Some("APIARIST_KERNEL_TESTS=skip")
-    } else if !rustix::process::geteuid().is_root() && !set("CI", "true") {
-        Some("needs root")
-    } else {
-        None
-    }
 }
 
 fn run(live: &Live) -> Result<Completion, Failed> {

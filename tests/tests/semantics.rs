@@ -9,7 +9,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use apiarist_tests::semantics::{Observer, Outcome, SEMANTICS, Semantic};
+use apiarist_tests::{
+    gate::skip_reason,
+    semantics::{Observer, Outcome, SEMANTICS, Semantic},
+};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 /// Attached once for all trials.
@@ -34,17 +37,6 @@ fn main() -> ExitCode {
     // Detaches before the process ends, so that a problem in doing so shows.
     drop(observer().take());
     conclusion.exit_code()
-}
-
-fn skip_reason() -> Option<&'static str> {
-    let set = |name, value| std::env::var(name).is_ok_and(|is| is == value);
-    if set("APIARIST_KERNEL_TESTS", "skip") {
-        Some("APIARIST_KERNEL_TESTS=skip")
-    } else if !rustix::process::geteuid().is_root() && !set("CI", "true") {
-        Some("needs root")
-    } else {
-        None
-    }
 }
 
 fn observer() -> MutexGuard<'static, Option<Observer>> {
