@@ -254,3 +254,10 @@ pub struct Exchange {
     /// What it does in terms of a protocol that HTTP carries, where it does.
     pub operation: Option<Box<Operation>>,
 }
+
+impl Exchange {
+    /// Its name on this host: connection and number.
+    pub fn id(&self) -> String {
+        format!("{}-{}", self.connection.socket.0, self.number)
+    }
+}

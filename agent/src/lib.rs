@@ -2,9 +2,10 @@
 //!
 //! Data flows one way:
 //! [`capture`] → [`event::SocketEvent`] → [`flow`] → [`protocol`] → [`exchange::Exchange`] → [`inventory`] and
-//! its neighbours → [`store`], [`control`] and the [`cli`]. Everything between the two plain types is
+//! [`analysis`] → [`store`], [`control`] and the [`cli`]. Everything between the two plain types is
 //! sans-IO: no clock, socket, file, thread or randomness inside; time is an argument.
 
+pub mod analysis;
 pub mod capture;
 pub mod cli;
 pub mod clock;
@@ -20,4 +21,5 @@ pub mod protocol;
 pub mod replay;
 pub mod status;
 pub mod store;
+pub mod verdict;
 pub mod workload;

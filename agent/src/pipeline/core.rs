@@ -19,6 +19,7 @@ use super::{
     health::Health,
 };
 use crate::{
+    analysis::{Analysis, Seen},
     capture::load::Throttle,
     clock::{self, Timestamp},
     config,
@@ -57,6 +58,7 @@ impl Restart {
 /// State of the core thread.
 pub(super) struct Core {
     inventory: Inventory,
+    analysis: Analysis,
     directory: Directory,
     store: Store,
     flush_every: Duration,
@@ -89,6 +91,7 @@ impl Core {
     ) -> Self {
         Self {
             inventory: restart.inventory,
+            analysis: Analysis::default(),
             directory: Directory::new(Path::new("/proc")),
             store: restart.store,
             flush_every: Duration::from_secs(u64::from(settings.flush_seconds)),
@@ -113,6 +116,7 @@ impl Core {
             }
             if now >= self.next_second {
                 self.next_second = now.after(SECOND);
+                self.analysis.tick(now);
                 self.govern();
             }
             match inbox.recv_timeout(self.next_flush.min(self.next_second).since(now)) {
@@ -153,6 +157,16 @@ impl Core {
             .as_ref()
             .map(|peer| self.directory.resolve(peer));
         let observation = self.inventory.observe(exchange, &workload, caller.as_ref());
+        self.analysis.exchange(&Seen {
+            id: &exchange.id(),
+            exchange,
+            workload: &workload,
+            caller: caller.as_ref(),
+            client: None,
+            endpoint: observation.endpoint,
+            template: observation.template.as_deref(),
+            is_new: observation.is_new,
+        });
         if observation.is_new
             && let Some(id) = observation.endpoint
             && let Some(view) = self.inventory.endpoint_view(id, exchange.started)

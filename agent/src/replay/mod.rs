@@ -9,10 +9,11 @@ mod workloads;
 
 use std::{io, time::Duration};
 
-pub use trace::{Row, Sensitive, Signal, Start, Trace};
+pub use trace::{Row, Sensitive, Start, Trace};
 use workloads::Workloads;
 
 use crate::{
+    analysis::{Analysis, Conclusion, Seen},
     capture::file::{FileExchange, Sink},
     clock::Timestamp,
     event::{Address, SocketEvent},
@@ -54,6 +55,8 @@ pub struct Options {
 pub struct Replay {
     flows: Flows,
     inventory: Inventory,
+    analysis: Analysis,
+    learn_until: Option<LearnUntil>,
     workloads: Workloads,
     trace: Option<Trace>,
     trace_error: Option<io::Error>,
@@ -71,6 +74,8 @@ pub struct Replay {
 pub struct Outcome {
     /// The inventory.
     pub inventory: Inventory,
+    /// Alerts, anomalies and findings.
+    pub analysis: Analysis,
     /// The trace, if one was asked for.
     pub trace: Option<Trace>,
     /// Counters of the flow layer.
@@ -96,6 +101,8 @@ impl Replay {
         Self {
             flows: Flows::new(limits, Redactor::new(KEY).keeping_targets()),
             inventory: Inventory::new(options.inventory),
+            analysis: Analysis::default(),
+            learn_until: options.learn_until,
             workloads: Workloads::default(),
             trace: options.trace.then(Trace::default),
             trace_error: None,
@@ -143,6 +150,7 @@ impl Replay {
             Some(error) => Err(error),
             None => Ok(Outcome {
                 inventory: self.inventory,
+                analysis: self.analysis,
                 trace: self.trace,
                 flow: self.flows.stats().clone(),
                 events: self.events,
@@ -167,13 +175,36 @@ impl Replay {
         let workload = self.workloads.observed(&exchange.connection, named);
         let caller = self.workloads.peer(&exchange.connection);
         let observation = self.inventory.observe(exchange, &workload, caller.as_ref());
+        let id = match given {
+            Some(given) => given.id.to_owned(),
+            None => exchange.id(),
+        };
+        self.analysis.set_learning_only(match self.learn_until {
+            Some(LearnUntil::Exchanges(count)) => self.exchanges <= count,
+            Some(LearnUntil::Time(until)) => exchange.started < until,
+            None => false,
+        });
+        let conclusion = self.analysis.exchange(&Seen {
+            id: &id,
+            exchange,
+            workload: &workload,
+            caller: caller.as_ref(),
+            client: given.and_then(|given| given.client),
+            endpoint: observation.endpoint,
+            template: observation.template.as_deref(),
+            is_new: observation.is_new,
+        });
         let start = given.is_none().then_some(Start(
             exchange.started,
             exchange.connection.socket,
             exchange.number,
         ));
         if let Some(trace) = &mut self.trace
-            && let Err(error) = trace.push(&workload.id, row(exchange, given, observation), start)
+            && let Err(error) = trace.push(
+                &workload.id,
+                row(id, exchange, given, observation, conclusion),
+                start,
+            )
         {
             self.trace_error.get_or_insert(error);
         }
@@ -230,7 +261,13 @@ impl Sink for Replay {
     }
 }
 
-fn row(exchange: &Exchange, given: Option<&Given<'_>>, observation: Observation) -> Row {
+fn row(
+    id: String,
+    exchange: &Exchange,
+    given: Option<&Given<'_>>,
+    observation: Observation,
+    conclusion: Conclusion,
+) -> Row {
     let connection = &exchange.connection;
     let request = exchange.request.as_ref();
     let target = |request: &Request| {
@@ -241,14 +278,11 @@ fn row(exchange: &Exchange, given: Option<&Given<'_>>, observation: Observation)
             .to_string()
     };
     Row {
-        id: match given {
-            Some(given) => given.id.to_owned(),
-            None => format!("{}-{}", connection.socket.0, exchange.number),
-        },
+        id,
         endpoint: observation.endpoint,
         template: observation.template.as_deref().map(str::to_owned),
-        verdict: "none".to_owned(),
-        signals: Vec::new(),
+        verdict: conclusion.verdict,
+        signals: conclusion.signals,
         sensitive: Vec::new(),
         auth: request.map(|request| scheme(request).to_owned()),
         method: request.map(|request| request.method.to_string()),

@@ -17,6 +17,7 @@ use crate::{
     clock::Timestamp,
     event::SocketId,
     inventory::{EndpointId, Inventory},
+    verdict::{Signal, Verdict},
 };
 
 /// Rows that are put in order of their start: exchanges end in another order, side by side on many connections or on
@@ -36,7 +37,7 @@ pub struct Row {
     /// Path template of that endpoint at the end of the replay.
     pub template: Option<String>,
     /// `none`, `anomaly` or `incident`.
-    pub verdict: String,
+    pub verdict: Verdict,
     /// What detectors saw in it.
     pub signals: Vec<Signal>,
     /// Sensitive data in it.
@@ -62,22 +63,6 @@ pub struct Row {
     /// Status of a gRPC call, which is not that of HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grpc_status: Option<u32>,
-}
-
-/// What one detector saw.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Signal {
-    /// Detector.
-    pub detector: String,
-    /// Class of attack or anomaly.
-    pub class: String,
-    /// Group of evidence.
-    pub group: String,
-    /// From 0 to 1.
-    pub confidence: f64,
-    /// Where in the exchange: `query.full`.
-    #[serde(rename = "where")]
-    pub place: String,
 }
 
 /// Sensitive data at one place.
@@ -223,7 +208,7 @@ mod tests {
             id: id.to_string(),
             endpoint,
             template: Some("/as/it/was".to_owned()),
-            verdict: "none".to_owned(),
+            verdict: Verdict::None,
             signals: Vec::new(),
             sensitive: Vec::new(),
             auth: None,

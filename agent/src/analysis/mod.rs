@@ -1,0 +1,98 @@
+//! From exchanges to verdicts: detectors, baselines, and what their signals amount to.
+//!
+//! In: an exchange with what the inventory made of it ([`Seen`]). Out: a [`Conclusion`] for that exchange, and alerts,
+//! anomalies and findings as they change. Sans-IO: the exchange's own time is the time, so a replay concludes what a
+//! live agent would have.
+
+use std::sync::Arc;
+
+use crate::{
+    clock::Timestamp,
+    exchange::Exchange,
+    inventory::EndpointId,
+    verdict::{Alert, Finding, Signal, Verdict},
+    workload::Workload,
+};
+
+/// An exchange with what is known about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// Name of the exchange: `connection-number`, or as a file names it.
+    pub id: &'a str,
+    /// The exchange.
+    pub exchange: &'a Exchange,
+    /// Who served it.
+    pub workload: &'a Arc<Workload>,
+    /// Who called, when that is a workload of this host.
+    pub caller: Option<&'a Arc<Workload>>,
+    /// Client as a file names it; the address of the connection counts where absent.
+    pub client: Option<&'a str>,
+    /// Its endpoint, if it has one (yet).
+    pub endpoint: Option<EndpointId>,
+    /// Path template so far.
+    pub template: Option<&'a str>,
+    /// It made its endpoint known.
+    pub is_new: bool,
+}
+
+/// What was concluded about one exchange.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Conclusion {
+    /// Verdict.
+    pub verdict: Verdict,
+    /// What the detectors saw.
+    pub signals: Vec<Signal>,
+}
+
+/// What changed since it was last asked.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Changes {
+    /// Incidents that opened, went on in a way that people are told of, or ended.
+    pub alerts: Vec<Alert>,
+    /// Anomalies, likewise.
+    pub anomalies: Vec<Alert>,
+    /// Findings that are new or were seen again.
+    pub findings: Vec<Finding>,
+}
+
+/// All detectors and baselines.
+#[derive(Debug, Default)]
+pub struct Analysis {
+    /// Detectors that learn do not judge yet.
+    learning_only: bool,
+}
+
+impl Analysis {
+    /// While this holds, detectors learn but do not judge what they learn from.
+    pub fn set_learning_only(&mut self, learning_only: bool) {
+        self.learning_only = learning_only;
+    }
+
+    /// Looks at one exchange.
+    pub fn exchange(&mut self, _seen: &Seen<'_>) -> Conclusion {
+        Conclusion::default()
+    }
+
+    /// Time passes: windows end, alerts resolve. To be called about once a second.
+    pub fn tick(&mut self, _now: Timestamp) {}
+
+    /// All incidents, the latest first.
+    pub fn alerts(&self) -> Vec<Alert> {
+        Vec::new()
+    }
+
+    /// All anomalies, the latest first.
+    pub fn anomalies(&self) -> Vec<Alert> {
+        Vec::new()
+    }
+
+    /// All findings that rest on behaviour, in order of id.
+    pub fn findings(&self) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    /// What changed since the last call: for the store and the sinks.
+    pub fn take_changes(&mut self) -> Changes {
+        Changes::default()
+    }
+}
