@@ -5,6 +5,7 @@
 //! when every object that was seen whole had it, and what follows from too little is left out.
 
 mod operation;
+pub mod read;
 mod schema;
 
 use std::collections::BTreeMap;
