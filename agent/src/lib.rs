@@ -10,6 +10,7 @@ pub mod capture;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod confine;
 pub mod control;
 pub mod event;
 pub mod exchange;

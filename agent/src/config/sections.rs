@@ -26,6 +26,8 @@ pub struct Config {
     pub store: Store,
     /// The local control API that the query commands use.
     pub control: Control,
+    /// What the agent gives up once it is attached.
+    pub security: Security,
     /// The agent's own log, on standard error.
     pub log: Log,
 }
@@ -180,6 +182,26 @@ impl Default for Control {
         Self {
             socket: PathBuf::from(DEFAULT_SOCKET),
             group: "apiarist".to_owned(),
+        }
+    }
+}
+
+/// What the agent gives up once it is attached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Security {
+    /// Drop capabilities, refuse system calls that change the host, write only into the agent's own directories. Turn it
+    /// off only to debug the agent.
+    pub confine: bool,
+    /// Further directories that the agent may write to, for alert files and the like. Absolute paths.
+    pub writable: Vec<PathBuf>,
+}
+
+impl Default for Security {
+    fn default() -> Self {
+        Self {
+            confine: true,
+            writable: Vec::new(),
         }
     }
 }

@@ -19,7 +19,7 @@ mod scope;
 mod shard;
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -52,7 +52,8 @@ use crate::{
         reader::RingReader,
     },
     clock::{self, Clock},
-    config::{self, RunOptions},
+    config::{self, AlertTarget, RunOptions},
+    confine,
     control::{self, Query, Request},
     event::Address,
     flow::{Flows, Limits},
@@ -115,6 +116,11 @@ pub fn run(options: &RunOptions, mut notice: impl FnMut(Notice)) -> Result<Summa
         readers,
         full,
     } = started;
+    if options.config.security.confine {
+        for kept in confine::confine(&needs(options)) {
+            tracing::warn!("not confined as far as it should be: {kept}");
+        }
+    }
 
     let (to_core, from_shards) = sync_channel::<ToCore>(MAX_WAITING_BATCHES);
     let (announce, announced) = mpsc::channel(MAX_ANNOUNCEMENTS);
@@ -156,6 +162,25 @@ pub fn run(options: &RunOptions, mut notice: impl FnMut(Notice)) -> Result<Summa
     let summary = join(core, "the core")?;
     served?;
     Ok(summary)
+}
+
+/// What the agent still has to do once it is attached.
+fn needs(options: &RunOptions) -> confine::Needs {
+    let beside = |path: &Path| path.parent().map(Path::to_path_buf);
+    let mut writable = vec![options.store.clone()];
+    writable.extend(beside(&options.socket));
+    if let Some(AlertTarget::File(path)) = &options.alerts {
+        writable.push(match beside(path) {
+            Some(directory) if directory != Path::new("") => directory,
+            _ => PathBuf::from("."),
+        });
+    }
+    writable.extend(options.config.security.writable.iter().cloned());
+    confine::Needs {
+        writable,
+        programs: true,
+        processes: true,
+    }
 }
 
 /// Programs at work, and their rings.

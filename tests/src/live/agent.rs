@@ -39,8 +39,12 @@ impl<'a> Agent<'a> {
 
     /// The same, with more arguments.
     pub(crate) fn of(place: &'a Place, arguments: &[&str]) -> Result<Self> {
+        Self::launch(place, bare(&binary::apiarist()?), arguments)
+    }
+
+    /// The same, by a command that ends in the binary.
+    pub(crate) fn launch(place: &'a Place, mut command: Command, arguments: &[&str]) -> Result<Self> {
         let binary = binary::apiarist()?;
-        let mut command = bare(&binary);
         command
             .args([
                 "run",

@@ -16,6 +16,7 @@ mod foreign;
 mod load;
 mod orders;
 mod place;
+mod privileges;
 mod program;
 mod refusals;
 mod rows;
@@ -112,6 +113,7 @@ live! {
     ending: stops_on_sigterm, stops_on_sigint, keeps_what_it_knew_when_killed;
     load: wrk_against_nginx;
     foreign: redis_is_muted, postgresql_is_muted, random_bytes_are_muted;
+    privileges: a_user_of_its_own, gives_up_what_it_does_not_need;
     refusals: without_root, without_type_information;
     tools: curl_and_wget, php_serves, two_hops_through_haproxy;
     steady: joins_an_older_connection;

@@ -16,9 +16,14 @@ pub(crate) const NOBODY: u32 = 65_534;
 
 /// A program run by nobody, without capabilities.
 pub(crate) fn as_nobody(program: &Path) -> Result<Command> {
+    nobody_with(&["--inh-caps=-all"], program)
+}
+
+/// A program run by nobody, with further options of setpriv(1).
+pub(crate) fn nobody_with(options: &[&str], program: &Path) -> Result<Command> {
     let mut command = command("setpriv")?;
     command.args([&format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}")]);
-    command.args(["--clear-groups", "--inh-caps=-all"]).arg(program);
+    command.arg("--clear-groups").args(options).arg(program);
     Ok(command)
 }
 
