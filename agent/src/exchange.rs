@@ -124,6 +124,34 @@ pub struct Credential {
     pub scheme: &'static str,
     /// SipHash of the secret with the host's key: tells "the same credential", nothing else.
     pub fingerprint: u64,
+    /// What the secret says about itself, where it is a JSON web token that decodes.
+    pub token: Option<Box<TokenFacts>>,
+}
+
+/// Facts about a JSON web token (RFC 7519): never a claim itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenFacts {
+    /// How it is signed.
+    pub algorithm: TokenAlgorithm,
+    /// When it expires, if it says so.
+    pub expires: Option<Timestamp>,
+    /// When it was issued, if it says so.
+    pub issued: Option<Timestamp>,
+    /// It brings the key it is to be checked with, or names where to fetch it.
+    pub brings_key: bool,
+    /// A claim is named like something that must not be read by everybody.
+    pub is_sensitive: bool,
+}
+
+/// How a token is signed (RFC 7518 §3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TokenAlgorithm {
+    /// `none`: not at all.
+    None,
+    /// `HS…`: with a key that both sides share.
+    Symmetric,
+    /// Anything else.
+    Other,
 }
 
 /// Where a credential was found.

@@ -122,6 +122,7 @@ impl Call {
             location: CredentialLocation::Header("authorization".into()),
             scheme,
             fingerprint: 1,
+            token: None,
         };
         let mut exchange = Exchange {
             connection: Arc::new(Connection {

@@ -9,6 +9,7 @@ mod authorization;
 mod cookie;
 mod names;
 mod target;
+mod token;
 
 use std::{hash::Hasher, ops::Range};
 
@@ -126,10 +127,12 @@ impl Found<'_> {
         if identity.is_empty() || self.credentials.len() >= MAX_CREDENTIALS {
             return;
         }
+        let is_token = scheme == "bearer_jwt";
         self.credentials.push(Credential {
             location,
             scheme,
             fingerprint: self.redactor.fingerprint(identity),
+            token: is_token.then(|| token::read(identity)).flatten().map(Box::new),
         });
     }
 
