@@ -2,4 +2,5 @@
 
 pub mod gate;
 pub mod live;
+pub mod python;
 pub mod semantics;

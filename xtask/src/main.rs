@@ -8,6 +8,7 @@ mod ebpf;
 mod ebpf_check;
 mod elf;
 mod manifest;
+mod package;
 mod packages;
 mod run;
 mod setup;
@@ -39,6 +40,8 @@ enum Task {
     Test(test::Options),
     /// Build the kernel object for each architecture and record what it was made from
     Ebpf(ebpf::Options),
+    /// Build a Debian package of the agent
+    Package(package::Options),
     /// Install the system packages that a purpose needs
     Setup(setup::Options),
     /// Run the kernel tests on other kernels, under QEMU
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Task::Run(options) => run::main(&options).map(|()| 0),
         Task::Test(options) => test::main(&options),
         Task::Ebpf(options) => ebpf::main(&options).map(|()| 0),
+        Task::Package(options) => package::main(&options).map(|()| 0),
         Task::Setup(options) => setup::main(&options).map(|()| 0),
         Task::Vm(options) => vm::main(&options).map(|()| 0),
     };

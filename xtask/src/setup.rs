@@ -2,7 +2,7 @@
 //!
 //! A program that is there already counts, wherever it came from. Nothing is started, upgraded or removed.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -53,6 +53,11 @@ const TEST: &[Need] = &[
     ("postgres", "postgresql"),
     ("wrk", "wrk"),
     ("ip", "iproute2"),
+    ("lintian", "lintian"),
+    ("systemd-analyze", "systemd"),
+    ("go", "golang-go"),
+    // Not a program: a library in source form, of the Go programs that the tests run.
+    ("sprig", "golang-github-masterminds-sprig-dev"),
 ];
 /// Kernel modules come compressed, by either program.
 const VM: &[Need] = &[
@@ -112,7 +117,11 @@ fn install(needs: &[Need]) -> Result<()> {
 }
 
 fn is_there(program: &str) -> bool {
-    find_program(program).is_some() || (program == "postgres" && has_versioned_postgres())
+    match program {
+        "postgres" => find_program(program).is_some() || has_versioned_postgres(),
+        "sprig" => Path::new("/usr/share/gocode/src/github.com/Masterminds/sprig").is_dir(),
+        _ => find_program(program).is_some(),
+    }
 }
 
 /// Debian keeps each version of the server in a directory of its own, off `PATH`.

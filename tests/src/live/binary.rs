@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, ensure};
 ///
 /// # Errors
 /// It is not there, or older than its sources.
-pub(crate) fn apiarist() -> Result<PathBuf> {
+pub fn apiarist() -> Result<PathBuf> {
     let test = std::env::current_exe().context("cannot find the running test")?;
     let directory = test
         .ancestors()

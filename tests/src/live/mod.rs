@@ -10,7 +10,7 @@ use std::io::Write as _;
 use anyhow::{Result, bail, ensure};
 
 mod agent;
-mod binary;
+pub mod binary;
 mod ending;
 mod foreign;
 mod load;

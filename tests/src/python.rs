@@ -1,0 +1,40 @@
+//! Python environments with packages from PyPI, made once per target directory.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Result, bail};
+
+/// The directory of programs of an environment with these packages.
+///
+/// # Errors
+/// Python or a package cannot be had: what was said about it.
+pub fn environment(target: &Path, name: &str, packages: &[&str]) -> Result<PathBuf> {
+    let directory = target.join(name);
+    let programs = directory.join("bin");
+    let complete = directory.join("complete");
+    if complete.is_file() {
+        return Ok(programs);
+    }
+    let path = directory.display().to_string();
+    run(Path::new("python3"), &["-m", "venv", "--clear", &path])?;
+    let install = ["-m", "pip", "install", "--quiet"];
+    run(&programs.join("python3"), &[&install, packages].concat())?;
+    // Last: one that was interrupted is made again.
+    std::fs::write(complete, "")?;
+    Ok(programs)
+}
+
+fn run(program: &Path, arguments: &[&str]) -> Result<()> {
+    let output = Command::new(program).args(arguments).output()?;
+    if !output.status.success() {
+        bail!(
+            "{} {arguments:?}: {}",
+            program.display(),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(())
+}

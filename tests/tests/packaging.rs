@@ -1,0 +1,199 @@
+//! What is shipped beside the binary, judged by others: systemd, lintian, and the schemas of Kubernetes.
+//!
+//! A judge that is not installed is named, and the test passes; in CI it fails.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail like the tests themselves"
+)]
+
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use apiarist_tests::{live::binary, python::environment};
+use serde_json::{Value, json};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Whether the judge is there; without it a test in CI fails.
+fn has(program: &str) -> bool {
+    let there = Command::new(program).arg("--version").output().is_ok();
+    missing_unless(there, program);
+    there
+}
+
+fn missing_unless(there: bool, what: &str) {
+    if there {
+        return;
+    }
+    assert!(
+        std::env::var_os("CI").is_none_or(|value| value != "true"),
+        "{what} is not installed: run `cargo xtask setup --for test`"
+    );
+    // Nothing can be done when this fails.
+    writeln!(
+        std::io::stderr(),
+        "skipped: {what} is not installed: run `cargo xtask setup --for test`"
+    )
+    .ok();
+}
+
+fn text(output: &Output) -> String {
+    let Output { stdout, stderr, .. } = output;
+    String::from_utf8_lossy(stdout).into_owned() + &String::from_utf8_lossy(stderr)
+}
+
+#[test]
+fn systemd_finds_little_exposed() {
+    if !has("systemd-analyze") {
+        return;
+    }
+    let unit = root().join("deploy/systemd/apiarist.service");
+    let output = Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--no-pager", "--threshold=30"])
+        .arg(unit)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("Overall exposure level"));
+}
+
+#[test]
+fn lintian_finds_nothing_and_the_package_is_reproducible() {
+    if !has("lintian") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let built: Vec<PathBuf> = ["one", "two"]
+        .map(|name| {
+            let out = directory.path().join(name);
+            let output = Command::new(env!("CARGO"))
+                .current_dir(root())
+                .args(["run", "--quiet", "--package", "xtask", "--", "package"])
+                .arg("--binary")
+                .arg(binary::apiarist().unwrap())
+                .arg("--out")
+                .arg(&out)
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{}", text(&output));
+            let mut files = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().path());
+            let package = files.next().unwrap();
+            assert!(
+                files.next().is_none(),
+                "more than a package was left in {}",
+                out.display()
+            );
+            package
+        })
+        .into();
+    let same = fs::read(&built[0]).unwrap() == fs::read(&built[1]).unwrap();
+    assert!(same, "two packages of one binary differ");
+    let output = Command::new("lintian")
+        .args(["--allow-root", "--fail-on", "error,warning"])
+        .arg(&built[0])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+}
+
+/// Fails unless Kubernetes' own schemas accept each document.
+fn accepted(file: &Path) {
+    let programs = environment(
+        Path::new(env!("CARGO_TARGET_TMPDIR")),
+        "kubernetes-validate",
+        &["kubernetes-validate"],
+    )
+    .unwrap();
+    let output = Command::new(programs.join("kubernetes-validate"))
+        .arg("--strict")
+        .arg(file)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("daemonset/"), "{}", text(&output));
+}
+
+fn documents(yaml: &str) -> Vec<Value> {
+    use serde::Deserialize as _;
+    serde_norway::Deserializer::from_str(yaml)
+        .map(|document| Value::deserialize(document).unwrap())
+        .filter(|document| !document.is_null())
+        .collect()
+}
+
+fn of_kind<'a>(documents: &'a [Value], kind: &str) -> &'a Value {
+    documents
+        .iter()
+        .find(|document| document["kind"] == kind)
+        .unwrap_or_else(|| panic!("no {kind}"))
+}
+
+#[test]
+fn the_manifests_are_valid() {
+    if has("python3") {
+        accepted(&root().join("deploy/kubernetes/apiarist.yaml"));
+    }
+}
+
+#[test]
+fn the_chart_comes_to_the_manifests() {
+    let there = Command::new("go").arg("version").output().is_ok();
+    missing_unless(there, "go");
+    if !there {
+        return;
+    }
+    let chart = root().join("deploy/helm/apiarist");
+    let values = fs::read_to_string(chart.join("values.yaml")).unwrap();
+    let values: Value = serde_norway::from_str(&values).unwrap();
+    let data = json!({
+        "Values": values,
+        "Release": {"Name": "apiarist", "Namespace": "apiarist", "Service": "Helm"},
+        "Chart": {"AppVersion": env!("CARGO_PKG_VERSION")},
+    });
+    let output = Command::new("go")
+        .args(["run", "render.go"])
+        .arg(fs::canonicalize(&chart).unwrap())
+        .arg(data.to_string())
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/chart"))
+        // Debian's packages of Go libraries lie there.
+        .env("GOPATH", "/usr/share/gocode")
+        .env("GO111MODULE", "off")
+        .env("GOCACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("go"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let rendered = String::from_utf8(output.stdout).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("rendered.yaml");
+    fs::write(&file, &rendered).unwrap();
+    accepted(&file);
+
+    let plain = fs::read_to_string(root().join("deploy/kubernetes/apiarist.yaml")).unwrap();
+    let (rendered, plain) = (documents(&rendered), documents(&plain));
+    let pod = |documents: &[Value]| of_kind(documents, "DaemonSet")["spec"]["template"]["spec"].clone();
+    assert_eq!(pod(&rendered), pod(&plain));
+    let rights = |documents: &[Value]| {
+        let rules = of_kind(documents, "ClusterRole")["rules"]
+            .as_array()
+            .unwrap()
+            .clone();
+        let mut rights: Vec<String> = rules
+            .iter()
+            .flat_map(|rule| rule["resources"].as_array().unwrap())
+            .map(|resource| resource.as_str().unwrap().to_owned())
+            .collect();
+        rights.sort();
+        rights
+    };
+    assert_eq!(rights(&rendered), rights(&plain));
+    let configuration = |documents: &[Value]| of_kind(documents, "ConfigMap")["data"].clone();
+    assert_eq!(configuration(&rendered), configuration(&plain));
+}
