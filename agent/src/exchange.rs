@@ -137,6 +137,9 @@ pub struct TokenFacts {
     pub expires: Option<Timestamp>,
     /// When it was issued, if it says so.
     pub issued: Option<Timestamp>,
+    /// Keyed hash of the claim that names its holder (`sub`, or the usual private names): stays the same when the
+    /// token is renewed.
+    pub holder: Option<u64>,
     /// It brings the key it is to be checked with, or names where to fetch it.
     pub brings_key: bool,
     /// A claim is named like something that must not be read by everybody.

@@ -20,6 +20,7 @@ pub mod openapi;
 pub mod pipeline;
 pub mod protocol;
 pub mod replay;
+pub mod risk;
 pub mod status;
 pub mod store;
 pub mod verdict;

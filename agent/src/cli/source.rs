@@ -8,6 +8,7 @@ use super::{Context, Failure};
 use crate::{
     control::{self, ClientError},
     inventory::Limits,
+    risk::{self, Risk},
     store::Reader,
 };
 
@@ -77,7 +78,7 @@ impl Args {
     /// The answer as it is.
     pub(super) fn object(&self, topic: Topic, context: &Context<'_>) -> Result<Value, Failure> {
         match (&self.store, &self.socket) {
-            (Some(directory), _) => from_store(directory, topic),
+            (Some(directory), _) => from_store(directory, topic, &context.config()?.risk),
             (None, Some(socket)) => from_agent(socket, topic),
             (None, None) => from_agent(&context.config()?.control.socket, topic),
         }
@@ -95,7 +96,7 @@ fn from_agent(socket: &Path, topic: Topic) -> Result<Value, Failure> {
 }
 
 /// The same rows that an agent with this store would answer, as of the newest exchange in it.
-fn from_store(directory: &Path, topic: Topic) -> Result<Value, Failure> {
+fn from_store(directory: &Path, topic: Topic, risk: &Risk) -> Result<Value, Failure> {
     let contents = Reader::open(directory)
         .and_then(|reader| reader.load())
         .map_err(Failure::usage)?;
@@ -117,7 +118,11 @@ fn from_store(directory: &Path, topic: Topic) -> Result<Value, Failure> {
     match topic {
         Topic::Workloads => serde_json::to_value(restored.inventory.workload_views()),
         Topic::Specifications => serde_json::to_value(restored.inventory.specifications(restored.newest)),
-        _ => serde_json::to_value(restored.inventory.endpoint_views(restored.newest)),
+        _ => {
+            let inventory = &restored.inventory;
+            let assessment = risk::assess(inventory, Vec::new(), &[], risk, restored.newest);
+            serde_json::to_value(assessment.endpoints)
+        }
     }
     .map_err(unreadable)
 }

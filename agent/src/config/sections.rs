@@ -9,9 +9,12 @@ use apiarist_common::limits::{DEFAULT_BUDGET_BYTES, MAX_RINGS};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::inventory::{
-    Limits,
-    template::{PinError, Pins},
+use crate::{
+    inventory::{
+        Limits,
+        template::{PinError, Pins},
+    },
+    risk::Risk,
 };
 
 /// Configuration of Apiarist. Every key is optional.
@@ -22,6 +25,8 @@ pub struct Config {
     pub capture: Capture,
     /// Bounds of the inventory.
     pub inventory: InventoryLimits,
+    /// How risk is scored.
+    pub risk: Risk,
     /// Where the inventory is kept between runs.
     pub store: Store,
     /// The local control API that the query commands use.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest, Sha256};
 
 use super::{kind::EndpointKind, schema::Schemas, template::Parameter, traffic::Traffic};
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, risk::Posture};
 
 /// Names an endpoint for good: 16 hex digits, derived from its workload, method, template and operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,6 +107,9 @@ pub struct Endpoint {
     /// What its messages look like.
     #[serde(default)]
     pub schemas: Schemas,
+    /// How it is served.
+    #[serde(default, skip_serializing_if = "Posture::is_empty")]
+    pub posture: Posture,
     /// What is known of its exchanges.
     pub traffic: Traffic,
 }

@@ -36,7 +36,7 @@ impl Exposure {
     }
 
     /// Where the client of a connection is.
-    pub(super) fn of(connection: &Connection) -> Self {
+    pub(crate) fn of(connection: &Connection) -> Self {
         match &connection.client {
             _ if connection.peer_process.is_some() => Exposure::Host,
             Address::Unix(_) => Exposure::Host,

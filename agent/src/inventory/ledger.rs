@@ -28,6 +28,7 @@ use crate::{
     clock::Timestamp,
     exchange::{Exchange, Request, Side},
     openapi::{self, Specification},
+    risk::Posture,
     workload::Workload,
 };
 
@@ -284,6 +285,7 @@ impl Inventory {
             parameters: template.parameters.clone(),
             merged_from: BTreeSet::new(),
             schemas: Schemas::default(),
+            posture: Posture::default(),
             traffic: Traffic::default(),
         };
         if !self.registry.has_room(served.workload, &template.text) {
@@ -331,9 +333,11 @@ impl Inventory {
             .traffic
             .add(exchange, request, caller, &self.limits, &mut self.stats);
         let hits = endpoint.traffic.hits;
-        if hits <= READ_ALL || hits.is_multiple_of(READ_EVERY) {
+        let is_read = hits <= READ_ALL || hits.is_multiple_of(READ_EVERY);
+        if is_read {
             endpoint.schemas.add(exchange, request);
         }
+        endpoint.posture.add(exchange, &endpoint.template, is_read);
         Observation {
             endpoint: Some(endpoint.id),
             template: Some(Arc::clone(&endpoint.template)),

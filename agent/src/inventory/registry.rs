@@ -228,6 +228,7 @@ impl Registry {
             endpoint.kind = endpoint.kind.max(merged.kind);
             endpoint.traffic.merge(&merged.traffic, &limits);
             endpoint.schemas.merge(&merged.schemas);
+            endpoint.posture.merge(&merged.posture);
             endpoint.descend_from(merged.merged_from.iter().copied().chain([merged.id]));
         }
         for id in merged.merged_from.into_iter().chain([merged.id]) {

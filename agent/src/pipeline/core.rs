@@ -26,6 +26,7 @@ use crate::{
     control::Request,
     exchange::Exchange,
     inventory::{EndpointView, Inventory},
+    risk::{self, Assessment, Risk},
     status::Status,
     store::{self, Store},
     workload::Directory,
@@ -40,18 +41,23 @@ const NS_PER_DAY: u64 = 86_400_000_000_000;
 pub(super) struct Restart {
     store: Store,
     inventory: Inventory,
+    risk: Risk,
 }
 
 impl Restart {
     /// Reads the store.
-    pub(super) fn of(store: Store, limits: &config::InventoryLimits) -> Result<Self> {
+    pub(super) fn of(store: Store, limits: &config::InventoryLimits, risk: Risk) -> Result<Self> {
         let restored = store.load()?.restore(limits.limits());
         if restored.skipped > 0 {
             tracing::warn!(rows = restored.skipped, "rows of the store could not be used");
         }
         let mut inventory = restored.inventory;
         inventory.set_pins(limits.pins()?);
-        Ok(Self { store, inventory })
+        Ok(Self {
+            store,
+            inventory,
+            risk,
+        })
     }
 }
 
@@ -60,6 +66,7 @@ pub(super) struct Core {
     inventory: Inventory,
     analysis: Analysis,
     directory: Directory,
+    risk: Risk,
     store: Store,
     flush_every: Duration,
     max_age_ns: u64,
@@ -93,6 +100,7 @@ impl Core {
             inventory: restart.inventory,
             analysis: Analysis::default(),
             directory: Directory::new(Path::new("/proc")),
+            risk: restart.risk,
             store: restart.store,
             flush_every: Duration::from_secs(u64::from(settings.flush_seconds)),
             max_age_ns: u64::from(settings.max_age_days).saturating_mul(NS_PER_DAY),
@@ -180,11 +188,16 @@ impl Core {
         let now = clock::now();
         // A client that has gone away needs no answer.
         match request {
-            Request::Endpoints(reply) => drop(reply.send(self.inventory.endpoint_views(now))),
+            Request::Endpoints(reply) => drop(reply.send(self.assess(now).endpoints)),
             Request::Workloads(reply) => drop(reply.send(self.inventory.workload_views())),
             Request::Specifications(reply) => drop(reply.send(self.inventory.specifications(now))),
             Request::Status(reply) => drop(reply.send(self.status())),
         }
+    }
+
+    fn assess(&self, now: Timestamp) -> Assessment {
+        let (findings, alerts) = (self.analysis.findings(), self.analysis.alerts());
+        risk::assess(&self.inventory, findings, &alerts, &self.risk, now)
     }
 
     fn status(&self) -> Status {

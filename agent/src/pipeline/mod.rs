@@ -129,7 +129,11 @@ pub fn run(options: &RunOptions, mut notice: impl FnMut(Notice)) -> Result<Summa
         governor: Governor::new(full, f64::from(options.config.capture.max_cpu_percent) / 100.0),
         throttle: attached.take_throttle(),
     };
-    let restart = Restart::of(opened.store, &options.config.inventory)?;
+    let restart = Restart::of(
+        opened.store,
+        &options.config.inventory,
+        options.config.risk.clone(),
+    )?;
     let core = Core::new(restart, &options.config.store, health, throttled, announce);
     let core = spawn("apiarist-core", move || core.run(&from_shards))?;
 

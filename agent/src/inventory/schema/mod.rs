@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use field::{Field, Format};
 use walk::Value;
 
-use super::sensitive::Verdict;
+use super::sensitive::{self, SensitiveType, Verdict};
 use crate::exchange::{Body, Exchange, Head, Request};
 
 /// Fields of one kind of message. Overflow policy: further ones are counted in [`Schema::overflow`].
@@ -190,6 +190,22 @@ impl Schemas {
         });
         verdicts.collect()
     }
+}
+
+/// The types of sensitive data in a JSON body, one for each value that has one; none for other bodies.
+pub(crate) fn sensitive_values(head: &Head, body: &Body) -> Vec<SensitiveType> {
+    let mut found = Vec::new();
+    if Content::of(head, body) == Content::Json {
+        walk::walk(&body.sample, |event| {
+            let classified = match &event.value {
+                Value::Text(text) => sensitive::classify(event.name, text, false),
+                Value::Number(number) => sensitive::classify(event.name, number, true),
+                _ => None,
+            };
+            found.extend(classified.map(|classified| classified.kind));
+        });
+    }
+    found
 }
 
 /// What a body is.

@@ -132,7 +132,10 @@ impl Found<'_> {
             location,
             scheme,
             fingerprint: self.redactor.fingerprint(identity),
-            token: is_token.then(|| token::read(identity)).flatten().map(Box::new),
+            token: is_token
+                .then(|| token::read(identity, self.redactor))
+                .flatten()
+                .map(Box::new),
         });
     }
 

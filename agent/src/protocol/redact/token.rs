@@ -7,6 +7,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 
+use super::Redactor;
 use crate::{
     clock::Timestamp,
     exchange::{TokenAlgorithm, TokenFacts},
@@ -30,8 +31,19 @@ const SENSITIVE: [&str; 8] = [
     "iban",
 ];
 
+/// Claims that name the holder, the standard one first (RFC 7519 §4.1.2).
+const HOLDER: [&str; 7] = [
+    "sub",
+    "user_id",
+    "userId",
+    "uid",
+    "username",
+    "preferred_username",
+    "email",
+];
+
 /// The facts of a token, if it is one.
-pub(super) fn read(token: &[u8]) -> Option<TokenFacts> {
+pub(super) fn read(token: &[u8], redactor: &Redactor) -> Option<TokenFacts> {
     if token.len() > MAX_BYTES {
         return None;
     }
@@ -45,12 +57,24 @@ pub(super) fn read(token: &[u8]) -> Option<TokenFacts> {
         algorithm: algorithm(header.get("alg")),
         expires: time("exp"),
         issued: time("iat"),
+        holder: HOLDER
+            .iter()
+            .find_map(|name| holder(claims.get(*name)?))
+            .map(|name| redactor.fingerprint(name.as_bytes())),
         brings_key: KEY_MEMBERS.iter().any(|name| header.get(name).is_some()),
         is_sensitive: claims.as_object()?.keys().any(|name| {
             let name = name.to_ascii_lowercase();
             SENSITIVE.iter().any(|word| name.contains(word))
         }),
     })
+}
+
+fn holder(claim: &Value) -> Option<String> {
+    match claim {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
 }
 
 fn part(text: &[u8]) -> Option<Value> {
@@ -74,6 +98,10 @@ fn algorithm(name: Option<&Value>) -> TokenAlgorithm {
 mod tests {
     use super::*;
 
+    fn facts(token: &[u8]) -> Option<TokenFacts> {
+        read(token, &Redactor::new([1; 16]))
+    }
+
     fn token(header: &str, claims: &str) -> Vec<u8> {
         format!(
             "{}.{}.c2ln",
@@ -85,7 +113,7 @@ mod tests {
 
     #[test]
     fn times_and_algorithm() {
-        let facts = read(&token(
+        let facts = facts(&token(
             r#"{"alg":"HS256","typ":"JWT"}"#,
             r#"{"sub":"x","iat":1600000000,"exp":1600003600.5}"#,
         ))
@@ -94,11 +122,12 @@ mod tests {
         assert_eq!(facts.issued, Some(Timestamp::from_secs_f64(1_600_000_000.0)));
         assert_eq!(facts.expires, Some(Timestamp::from_secs_f64(1_600_003_600.5)));
         assert!(!facts.brings_key && !facts.is_sensitive);
+        assert_eq!(facts.holder, Some(Redactor::new([1; 16]).fingerprint(b"x")));
     }
 
     #[test]
     fn what_is_unsafe() {
-        let facts = read(&token(
+        let facts = facts(&token(
             r#"{"alg":"nOnE","jku":"https://elsewhere.test/"}"#,
             r#"{"user_password":"x"}"#,
         ))
@@ -118,9 +147,9 @@ mod tests {
             "===.e30.",
         ] {
             let expected = text.starts_with("eyJhbG");
-            assert_eq!(read(text.as_bytes()).is_some(), expected, "{text}");
+            assert_eq!(facts(text.as_bytes()).is_some(), expected, "{text}");
         }
         let long = format!("eyJhbGciOiJub25lIn0.e30.{}", "a".repeat(MAX_BYTES));
-        assert_eq!(read(long.as_bytes()), None);
+        assert_eq!(facts(long.as_bytes()), None);
     }
 }
