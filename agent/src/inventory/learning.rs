@@ -11,7 +11,7 @@ use super::{
     template::{
         Template,
         lexical::{self, Segment},
-        trie::{Inserted, Members, route::Answer},
+        trie::{Inserted, route::Answer},
     },
 };
 
@@ -44,14 +44,14 @@ impl Inventory {
 
     fn learn_from(&mut self, served: &Served<'_>, segments: &[Segment<'_>]) {
         let succeeded = |status: u16| status / 100 == 2;
-        let members = match &served.exchange.response {
-            Some(response) if succeeded(response.status) => Members::of(&response.body.sample),
-            _ => Members::default(),
+        let body: &[u8] = match &served.exchange.response {
+            Some(response) if succeeded(response.status) => &response.body.sample,
+            _ => &[],
         };
         let method = &served.request.method;
         match self
             .registry
-            .observe_path(served.workload, segments, method, &members)
+            .observe_path(served.workload, segments, method, body)
         {
             Inserted::Known | Inserted::New => {}
             Inserted::Exploded => self.stats.path_explosion += 1,

@@ -16,7 +16,7 @@ use super::{
     template::{
         Pins, Template,
         lexical::Segment,
-        trie::{Inserted, Members, Node, route, route::Answer},
+        trie::{Inserted, Node, route, route::Answer},
     },
     view::{EndpointView, WorkloadView},
 };
@@ -121,18 +121,18 @@ impl Registry {
         self.endpoint_places.get(&id).copied()
     }
 
-    /// Learns from a path that the workload at a place has accepted.
+    /// Learns from a path that the workload at a place has accepted, and from what it answered.
     pub(super) fn observe_path(
         &mut self,
         place: usize,
         path: &[Segment<'_>],
         method: &str,
-        members: &Members,
+        body: &[u8],
     ) -> Inserted {
         let Some(slot) = self.workloads.get_mut(place) else {
             return Inserted::NoRoom;
         };
-        let inserted = slot.record.paths.insert(path, method, members);
+        let inserted = slot.record.paths.insert(path, method, body);
         slot.news += usize::from(matches!(inserted, Inserted::New | Inserted::Exploded));
         inserted
     }

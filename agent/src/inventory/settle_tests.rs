@@ -205,3 +205,24 @@ fn given_templates_go_first() {
     let found = inventory.locate(&shop().id, "GET", "/users/zoe");
     assert_eq!(found.template.as_deref(), Some("/users/{login}"));
 }
+
+#[test]
+fn what_was_joined_parts_again_when_evidence_comes() {
+    let mut inventory = settled(&users());
+    inventory.observe(&call("GET", "/users/vilkaar").exchange(), &shop(), None);
+    inventory.settle();
+    assert!(!listing(&inventory).iter().any(|line| line.contains("vilkaar")));
+    let terms = r#"{"text":"a","valid_from":"b","language":"c","paragraphs":[]}"#;
+    for target in ["/users/vilkaar", "/users/vilkaar/42", "/users/vilkaar/43"] {
+        inventory.observe(&call("GET", target).answer(terms).exchange(), &shop(), None);
+    }
+    inventory.settle();
+    inventory.observe(
+        &call("GET", "/users/vilkaar").answer(terms).exchange(),
+        &shop(),
+        None,
+    );
+    let now = listing(&inventory);
+    assert!(now.contains(&"GET /users/vilkaar 1".to_owned()), "{now:?}");
+    assert!(now.contains(&"GET /users/search 1".to_owned()), "{now:?}");
+}

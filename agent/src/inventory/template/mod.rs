@@ -5,7 +5,7 @@
 //! the paths that a server has accepted.
 
 #[cfg(test)]
-mod corpus_tests;
+mod corpus;
 pub mod lexical;
 mod name;
 pub mod pins;

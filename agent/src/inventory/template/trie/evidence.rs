@@ -7,11 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    super::words::{ROUTE, wordness},
-    Node, PARAMETER,
-    answer::Members,
-};
+use super::{super::words::ROUTE, Node, PARAMETER, answer::Members, commons::Commons};
 
 /// Levels below a position that are compared. Overflow policy: what is deeper does not count.
 const MAX_DEPTH: usize = 6;
@@ -37,13 +33,13 @@ pub(super) struct Evidence {
 }
 
 impl Shape {
-    pub(super) fn of(node: &Node) -> Self {
+    pub(super) fn of(node: &Node, commons: &Commons) -> Self {
         let mut shape = Self::default();
-        shape.add(node, "", 0);
+        shape.add(node, "", 0, commons);
         shape
     }
 
-    fn add(&mut self, node: &Node, path: &str, depth: usize) {
+    fn add(&mut self, node: &Node, path: &str, depth: usize, commons: &Commons) {
         for (method, end) in &node.ends {
             if self.0.len() >= MAX_ROUTES {
                 return;
@@ -55,9 +51,10 @@ impl Shape {
         }
         if depth < MAX_DEPTH {
             for (key, child) in &node.children {
-                let is_value = &**key == PARAMETER || (!key.starts_with('{') && wordness(key) <= ROUTE);
+                let is_value =
+                    &**key == PARAMETER || (!key.starts_with('{') && commons.wordness(key) <= ROUTE);
                 let name = if is_value { "*" } else { key };
-                self.add(child, &format!("{path}/{name}"), depth + 1);
+                self.add(child, &format!("{path}/{name}"), depth + 1, commons);
             }
         }
     }
@@ -85,7 +82,7 @@ impl<'a> Group<'a> {
     }
 
     /// Evidence that the position with this index is of one kind with the others of the group.
-    pub(super) fn compare(&self, index: usize, shape: &Shape) -> Evidence {
+    pub(super) fn compare(&self, index: usize, shape: &Shape, commons: &Commons) -> Evidence {
         let mut evidence = Evidence::default();
         for (route, members) in &shape.0 {
             let owners = self.routes.get(route).map(Vec::as_slice).unwrap_or_default();
@@ -95,20 +92,21 @@ impl<'a> Group<'a> {
             for (_, keys) in others.take(MAX_OTHERS) {
                 theirs.merge(keys);
             }
-            evidence.add(route, found.then_some((members, &theirs)));
+            evidence.add(route, found.then_some((members, &theirs)), commons);
         }
         evidence
     }
 }
 
 impl Evidence {
-    fn add(&mut self, (path, method): &Route, found: Option<(&Members, &Members)>) {
-        let leads_on = path.bytes().any(|b| b != b'/' && b != b'*');
+    fn add(&mut self, (path, method): &Route, found: Option<(&Members, &Members)>, commons: &Commons) {
+        let mut names = path.split('/').filter(|name| !matches!(*name, "" | "*"));
+        let leads_on = names.any(|name| !commons.has_route(name));
         let Some((mine, theirs)) = found else {
             self.opposes += 0.2;
             return;
         };
-        let overlap = mine.overlap(theirs);
+        let overlap = mine.overlap(theirs, |hash| commons.has_member(hash));
         if overlap.union > 1 && overlap.smaller > 0 {
             let of_all = overlap.common as f32 / overlap.union as f32;
             let of_smaller = overlap.common as f32 / overlap.smaller as f32;

@@ -6,6 +6,7 @@
 //! observed tree is kept beside the learned one: a decision that new evidence contradicts is taken back.
 
 pub mod answer;
+mod commons;
 mod decide;
 mod evidence;
 pub(crate) mod route;
@@ -41,6 +42,9 @@ pub struct Node {
     /// Different names that were folded into this parameter.
     #[serde(skip_serializing_if = "is_zero_u32")]
     pub(super) folded: u32,
+    /// An answer to a path that leads through here has this segment for the name of a thing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) named: bool,
     /// Methods that were accepted for the path that ends here.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) ends: BTreeMap<Box<str>, End>,
@@ -87,8 +91,8 @@ impl Trie {
         self.root == Node::default()
     }
 
-    /// Adds an accepted request.
-    pub(crate) fn insert(&mut self, path: &[Segment<'_>], method: &str, members: &Members) -> Inserted {
+    /// Adds an accepted request, with the body it was answered with.
+    pub(crate) fn insert(&mut self, path: &[Segment<'_>], method: &str, body: &[u8]) -> Inserted {
         if self.nodes == 0 {
             self.nodes = self.root.size();
         }
@@ -116,6 +120,15 @@ impl Trie {
             if !segment.is_literal() || result == Inserted::Exploded {
                 node.kinds |= bit(segment.kind());
             }
+            if let Segment::Literal { text, .. } = segment
+                && !node.named
+                && answer::names(body, text)
+            {
+                node.named = true;
+                if result == Inserted::Known {
+                    result = Inserted::New;
+                }
+            }
         }
         let end = match node.ends.get_mut(method) {
             Some(end) => end,
@@ -129,7 +142,7 @@ impl Trie {
         if end.hits < u32::from(MAX_HITS) {
             end.hits += 1;
         }
-        if end.members.merge(members) && result == Inserted::Known {
+        if end.members.merge(&Members::of(body)) && result == Inserted::Known {
             result = Inserted::New;
         }
         result
@@ -153,10 +166,12 @@ impl Node {
         let Node {
             kinds,
             folded,
+            named,
             ends,
             children,
         } = other;
         self.kinds |= kinds;
+        self.named |= named;
         self.folded = self.folded.saturating_add(folded);
         for (method, end) in ends {
             let mine = self.ends.entry(method).or_default();

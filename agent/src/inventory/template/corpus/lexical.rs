@@ -1,37 +1,15 @@
-//! How far the lexical rule goes on recorded traffic and on the routes of public API descriptions. The data is no
-//! part of the project: without it these tests say so and pass.
+//! How far the lexical rule alone goes.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io::{BufRead as _, BufReader},
-    path::PathBuf,
-};
-
-use flate2::read::MultiGzDecoder;
-use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    lexical::template,
-    segment::{SegmentType, classify},
+    super::{
+        lexical::template,
+        segment::{SegmentType, classify},
+    },
+    rows,
 };
 use crate::inventory::path::canonical;
-
-fn rows(name: &str) -> Option<Vec<Value>> {
-    let directory = std::env::var_os("APIARIST_DATA").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-        PathBuf::from,
-    );
-    let Ok(file) = std::fs::File::open(directory.join(name)) else {
-        println!("{name}: not there, skipped");
-        return None;
-    };
-    let lines = BufReader::new(MultiGzDecoder::new(file)).lines();
-    Some(
-        lines
-            .map(|line| serde_json::from_str(&line.expect("line")).expect("row"))
-            .collect(),
-    )
-}
 
 /// Literal segments of documented routes that the rule would take for parameters: below 1 in 1,000.
 #[test]
