@@ -4,6 +4,9 @@
 //! anomalies and findings as they change. Sans-IO: the exchange's own time is the time, so a replay concludes what a
 //! live agent would have.
 
+#[expect(dead_code, reason = "verdicts will read severities and counts")]
+mod signature;
+
 use std::sync::Arc;
 
 use crate::{
@@ -60,6 +63,7 @@ pub struct Changes {
 pub struct Analysis {
     /// Detectors that learn do not judge yet.
     learning_only: bool,
+    signatures: signature::Inspector,
 }
 
 impl Analysis {
@@ -69,8 +73,13 @@ impl Analysis {
     }
 
     /// Looks at one exchange.
-    pub fn exchange(&mut self, _seen: &Seen<'_>) -> Conclusion {
-        Conclusion::default()
+    pub fn exchange(&mut self, seen: &Seen<'_>) -> Conclusion {
+        let mut signals = Vec::new();
+        self.signatures.inspect(seen.exchange, &mut signals);
+        Conclusion {
+            verdict: Verdict::default(),
+            signals,
+        }
     }
 
     /// Time passes: windows end, alerts resolve. To be called about once a second.

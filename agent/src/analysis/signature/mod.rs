@@ -1,0 +1,257 @@
+//! Attacks that one exchange shows by itself: their syntax, in the values of the request.
+//!
+//! In: an exchange. Out: signals of the group "signature", at most one per class and place. Values are parsed out first and
+//! tested one by one, never whole bodies; each layer of encoding is taken off and looked at. A table of bytes turns away
+//! almost all values before anything else looks at them. What detectors look for is structure: a value that leaves the
+//! place it was put into. Text about attacks, source code, documents and filters are content and stay quiet.
+//!
+//! Stateless: what a field usually holds is for others to weigh. Hostile input costs linear time within the bounds below.
+
+mod class;
+mod decode;
+mod jndi;
+mod path_traversal;
+mod scan;
+mod script;
+mod sqli;
+mod text;
+mod values;
+mod xss;
+
+use std::borrow::Cow;
+
+pub(crate) use class::Class;
+use decode::{Encoding, decode};
+use scan::{Bits, scan};
+use text::{Shape, Source, Text};
+use values::{Item, Place};
+
+use crate::{
+    exchange::Exchange,
+    verdict::{Group, Reason, Signal},
+};
+
+/// Bytes of one value that detectors read. Overflow policy: what is behind is counted as not inspected.
+const MAX_VALUE_BYTES: usize = 4 * 1024;
+
+/// Decoded bytes that detectors read per exchange. Overflow policy: later values are counted as not inspected.
+const MAX_EXCHANGE_BYTES: usize = 128 * 1024;
+
+/// Layers of encoding that are taken off a value, beyond that of its place. Overflow policy: what is deeper stays.
+const MAX_LAYERS: usize = 3;
+
+/// Values inside values. Overflow policy: what is deeper is read as text.
+const MAX_NESTING: usize = 2;
+
+/// Signals of one exchange. Overflow policy: the first so many.
+const MAX_SIGNALS: usize = 16;
+
+/// What a detector found in one value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Hit {
+    class: Class,
+    confidence: f32,
+    why: &'static str,
+}
+
+impl Hit {
+    const fn new(class: Class, confidence: f32, why: &'static str) -> Self {
+        Self {
+            class,
+            confidence,
+            why,
+        }
+    }
+}
+
+/// A detector of one class.
+type Detector = fn(&Text<'_>) -> Option<Hit>;
+
+/// All detectors, in the order in which they look.
+const DETECTORS: [Detector; 4] = [jndi::detect, sqli::detect, xss::detect, path_traversal::detect];
+
+/// What was looked at, and what was not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Counts {
+    /// Values seen.
+    pub(crate) values: u64,
+    /// Values that the first look did not turn away.
+    pub(crate) suspicious: u64,
+    /// Bytes left out because a bound was reached.
+    pub(crate) skipped_bytes: u64,
+}
+
+/// Looks at exchanges. Keeps nothing but counts.
+#[derive(Debug, Default)]
+pub(crate) struct Inspector {
+    counts: Counts,
+}
+
+impl Inspector {
+    /// Adds what the request of this exchange shows.
+    pub(crate) fn inspect(&mut self, exchange: &Exchange, signals: &mut Vec<Signal>) {
+        let mut look = Look {
+            counts: &mut self.counts,
+            signals,
+            left: MAX_EXCHANGE_BYTES,
+            nesting: 0,
+        };
+        values::of_exchange(exchange, &mut |item| look.at(item));
+    }
+
+    /// What was looked at so far.
+    pub(crate) const fn counts(&self) -> Counts {
+        self.counts
+    }
+}
+
+/// A look at one exchange.
+struct Look<'a> {
+    counts: &'a mut Counts,
+    signals: &'a mut Vec<Signal>,
+    left: usize,
+    nesting: usize,
+}
+
+impl Look<'_> {
+    fn at(&mut self, item: &Item<'_>) {
+        self.counts.values += 1;
+        let bits = scan(item.bytes);
+        if bits.any(Bits::HOT) || deserves_a_look(item, bits) {
+            self.counts.suspicious += 1;
+            self.inspect(item);
+        }
+    }
+
+    /// Takes off layer after layer until something is found or nothing changes.
+    fn inspect(&mut self, item: &Item<'_>) {
+        let bytes = item.bytes.get(..MAX_VALUE_BYTES).unwrap_or(item.bytes);
+        self.counts.skipped_bytes += (item.bytes.len() - bytes.len()) as u64;
+        let mut current = Vec::with_capacity(bytes.len());
+        let mut met = decode(bytes, item.encoding, &mut current);
+        let mut disguised = met.disguised;
+        for depth in 0..=MAX_LAYERS {
+            if current.len() > self.left {
+                self.counts.skipped_bytes += current.len() as u64;
+                return;
+            }
+            self.left -= current.len();
+            let lower = current.to_ascii_lowercase();
+            let text = Text {
+                disguised,
+                depth,
+                ..Text::new(&current, &lower, item.source)
+            };
+            if self.judge(&text, item.place) || self.nested(&current, item) {
+                return;
+            }
+            if !text
+                .bits
+                .any(Bits::PERCENT.or(Bits::BACKSLASH).or(Bits::AMP).or(Bits::ODD))
+                || text.shape == Shape::Code
+            {
+                return;
+            }
+            let mut next = Vec::with_capacity(current.len());
+            met = decode(&current, Encoding::All, &mut next);
+            if !met.changed {
+                return;
+            }
+            disguised |= met.disguised;
+            current = next;
+        }
+    }
+
+    /// Lets all detectors look. Whether one found something.
+    fn judge(&mut self, text: &Text<'_>, place: Place<'_>) -> bool {
+        let before = self.signals.len();
+        for detector in DETECTORS {
+            if let Some(hit) = detector(text) {
+                self.add(hit, place);
+            }
+        }
+        self.signals.len() > before
+    }
+
+    /// Looks at the values inside a value. Whether something was found.
+    fn nested(&mut self, value: &[u8], item: &Item<'_>) -> bool {
+        if self.nesting >= MAX_NESTING || item.source == Source::Path {
+            return false;
+        }
+        let before = self.signals.len();
+        self.nesting += 1;
+        values::nested(value, item.place, &mut |inner| self.at(inner));
+        self.nesting -= 1;
+        self.signals.len() > before
+    }
+
+    fn add(&mut self, hit: Hit, place: Place<'_>) {
+        let class = hit.class.facts().name;
+        let place = place.render();
+        let known = self
+            .signals
+            .iter()
+            .any(|signal| signal.group == Group::Signature && signal.class == class && signal.place == place);
+        if known || self.signals.len() >= MAX_SIGNALS {
+            return;
+        }
+        self.signals.push(Signal {
+            detector: Cow::Borrowed(DETECTOR),
+            class: Cow::Borrowed(class),
+            group: Group::Signature,
+            confidence: hit.confidence,
+            reason: Some(Reason {
+                group: Group::Signature,
+                detector: Cow::Borrowed(DETECTOR),
+                text: format!("{} in {place}", hit.why),
+                observed: Some(class.to_owned()),
+                expected: None,
+                n: None,
+                window: None,
+            }),
+            place,
+        });
+    }
+}
+
+/// Name of this detector.
+const DETECTOR: &str = "signature";
+
+/// Whether a value without any byte of note may still be an attack: words that begin a statement, a path, a URL.
+fn deserves_a_look(item: &Item<'_>, bits: Bits) -> bool {
+    let bytes = item.bytes;
+    if bits.any(Bits::SPACE) {
+        let first = bytes.trim_ascii_start().first().copied().unwrap_or_default();
+        if first.is_ascii_digit() || first == b'-' || begins_a_statement(bytes) {
+            return true;
+        }
+    }
+    bits.any(Bits::DOT.or(Bits::SLASH).or(Bits::COLON)) && item.source != Source::Name && names_a_place(bytes)
+}
+
+fn begins_a_statement(bytes: &[u8]) -> bool {
+    const WORDS: [&[u8]; 12] = [
+        b"or",
+        b"and",
+        b"union",
+        b"order",
+        b"group",
+        b"select",
+        b"having",
+        b"where",
+        b"waitfor",
+        b"exec",
+        b"xor",
+        b"procedure",
+    ];
+    let start = bytes.trim_ascii_start();
+    let length = start.iter().take(12).position(|byte| *byte == b' ').unwrap_or(0);
+    let word = start.get(..length).unwrap_or_default();
+    WORDS.iter().any(|known| known.eq_ignore_ascii_case(word))
+}
+
+fn names_a_place(bytes: &[u8]) -> bool {
+    memchr::memmem::find(bytes, b"..").is_some()
+        || memchr::memchr(b'/', bytes).is_some()
+        || memchr::memchr(b':', bytes).is_some()
+}

@@ -1,0 +1,209 @@
+//! A decoded value as detectors see it: lower case, with the kinds of its bytes and its shape.
+//!
+//! Shape is what keeps text that people write *about* attacks apart from attacks: a document or source code is content,
+//! not something that breaks out of the place it was put into.
+
+use super::scan::{Bits, scan};
+
+/// Where a value came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The path of the target.
+    Path,
+    /// A parameter of the query.
+    Query,
+    /// A field of a form, of JSON, of XML or a part of multipart.
+    Body,
+    /// A header that the application may read.
+    Header,
+    /// `User-Agent`, `Referer`: free text by custom.
+    FreeHeader,
+    /// The name of a parameter or field.
+    Name,
+}
+
+/// What kind of text a value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// A word, a number, a phrase: what parameters and fields hold.
+    Short,
+    /// A sentence or more on one line.
+    Prose,
+    /// Text of several lines, Markdown, HTML pages.
+    Document,
+    /// Source code, configuration, logs.
+    Code,
+}
+
+/// A decoded value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Text<'a> {
+    /// As decoded.
+    pub(super) raw: &'a [u8],
+    /// In lower case (ASCII).
+    pub(super) lower: &'a [u8],
+    pub(super) bits: Bits,
+    pub(super) shape: Shape,
+    pub(super) source: Source,
+    /// Its characters were disguised.
+    pub(super) disguised: bool,
+    /// Layers of encoding beyond that of its place.
+    pub(super) depth: usize,
+}
+
+impl<'a> Text<'a> {
+    /// `lower` is `raw` in lower case.
+    pub(super) fn new(raw: &'a [u8], lower: &'a [u8], source: Source) -> Self {
+        Self {
+            raw,
+            lower,
+            bits: scan(raw),
+            shape: shape(raw),
+            source,
+            disguised: false,
+            depth: 0,
+        }
+    }
+
+    /// Whether a value may only be judged by what is in it, not by how it begins.
+    pub(super) fn is_content(&self) -> bool {
+        matches!(self.shape, Shape::Document | Shape::Code)
+    }
+
+    /// Whether the text contains this (in lower case).
+    pub(super) fn has(&self, needle: &str) -> bool {
+        memchr::memmem::find(self.lower, needle.as_bytes()).is_some()
+    }
+}
+
+/// The byte at a place; 0 beyond the end.
+pub(super) fn at(bytes: &[u8], place: usize) -> u8 {
+    bytes.get(place).copied().unwrap_or_default()
+}
+
+/// The bytes from a place on.
+pub(super) fn from(bytes: &[u8], place: usize) -> &[u8] {
+    bytes.get(place..).unwrap_or_default()
+}
+
+/// Whether a byte is part of a word.
+pub(super) const fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+}
+
+/// Words of letters with a space on either side, as people write: counted up to `most`.
+pub(super) fn prose_words(bytes: &[u8], most: usize) -> usize {
+    bytes
+        .split(|byte| byte.is_ascii_whitespace())
+        .filter(|word| {
+            let word = word
+                .strip_suffix(b",")
+                .or(word.strip_suffix(b"."))
+                .unwrap_or(word);
+            word.len() >= 2
+                && word
+                    .iter()
+                    .all(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80 || *byte == b'\'')
+        })
+        .take(most)
+        .count()
+}
+
+/// Lines from which on a text is no phrase any more.
+const DOCUMENT_LINES: usize = 4;
+
+/// Words of prose from which on a line is a sentence.
+const PROSE_WORDS: usize = 5;
+
+/// Bytes from which on one line of words is a document.
+const DOCUMENT_BYTES: usize = 600;
+
+/// Bytes of a value that its shape is read from.
+const SHAPE_BYTES: usize = 2_048;
+
+fn shape(raw: &[u8]) -> Shape {
+    if raw.len() < 24 {
+        return Shape::Short;
+    }
+    let head = raw.get(..SHAPE_BYTES).unwrap_or(raw);
+    let (mut lines, mut code) = (0, 0);
+    for line in head.split(|byte| *byte == b'\n') {
+        let line = line.trim_ascii();
+        if !line.is_empty() {
+            lines += 1;
+            code += usize::from(is_code_line(line));
+        }
+    }
+    if lines >= 3 && code * 5 >= lines * 2 {
+        return Shape::Code;
+    }
+    if lines >= DOCUMENT_LINES {
+        return Shape::Document;
+    }
+    let words = prose_words(head, 64);
+    if words >= PROSE_WORDS && (lines >= 2 || raw.len() >= DOCUMENT_BYTES) {
+        return Shape::Document;
+    }
+    if words >= PROSE_WORDS {
+        return Shape::Prose;
+    }
+    Shape::Short
+}
+
+/// Whether a line reads like one of a program, a stylesheet, a log or a configuration.
+fn is_code_line(line: &[u8]) -> bool {
+    const STARTS: [&[u8]; 28] = [
+        b"import ",
+        b"from ",
+        b"def ",
+        b"class ",
+        b"func ",
+        b"fn ",
+        b"function ",
+        b"const ",
+        b"let ",
+        b"var ",
+        b"return",
+        b"if ",
+        b"if(",
+        b"for ",
+        b"while ",
+        b"use ",
+        b"package ",
+        b"#include",
+        b"#!",
+        b"//",
+        b"/*",
+        b"$ ",
+        b"public ",
+        b"private ",
+        b"@@ ",
+        b"else",
+        b"try",
+        b"async ",
+    ];
+    let ends = matches!(line.last(), Some(b';' | b'{' | b'}' | b')' | b':' | b',' | b'\\'));
+    ends || STARTS.iter().any(|start| line.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_are_told_apart() {
+        for (text, expected) in [
+            ("1' or '1'='1", Shape::Short),
+            ("<script>alert(document.cookie)</script>", Shape::Short),
+            ("We would like to have some friends over on Sunday", Shape::Prose),
+            (
+                "# Title\n\nSome words.\n\nMore words of it\n\n- a list",
+                Shape::Document,
+            ),
+            ("fn main() {\n    let x = 1;\n    run(x);\n}\n", Shape::Code),
+            ("body {\n  color: red;\n  margin: 0;\n}", Shape::Code),
+        ] {
+            assert_eq!(shape(text.as_bytes()), expected, "{text}");
+        }
+    }
+}

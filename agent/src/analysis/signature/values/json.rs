@@ -1,0 +1,200 @@
+//! Strings and names of a JSON text, in one pass, with the objects and lists around them.
+//!
+//! Reads what is there of a text that is cut; recursion-free; nothing is copied. A GraphQL document among them is not a
+//! value: its string literals are.
+
+use smallvec::SmallVec;
+
+use super::{Item, MAX_VALUES, Place, Visit};
+use crate::analysis::signature::{
+    decode::Encoding,
+    text::{Source, at, from},
+};
+
+/// Objects and lists around a value. Overflow policy: what is deeper is read, but placed in its outermost ones.
+const MAX_DEPTH: usize = 24;
+
+/// An object's member, or a list.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::analysis::signature) struct Frame<'a> {
+    /// Name of the member, as between its quotes.
+    pub(in crate::analysis::signature) key: &'a [u8],
+    pub(in crate::analysis::signature) is_list: bool,
+}
+
+/// Visits names and strings. Whether the text was JSON as far as it was read; `whole` is where it stands: fields are placed in
+/// a body only.
+pub(super) fn walk(bytes: &[u8], whole: Place<'_>, is_graphql: bool, visit: &mut Visit<'_>) -> bool {
+    let in_body = matches!(whole, Place::Body);
+    let mut frames: SmallVec<[Frame<'_>; MAX_DEPTH]> = SmallVec::new();
+    let mut deeper = 0_usize;
+    let mut expects_name = false;
+    let mut values = 0;
+    let mut rest = bytes;
+    while let Some((&byte, behind)) = rest.split_first() {
+        rest = behind;
+        match byte {
+            b'{' | b'[' => {
+                if frames.len() < MAX_DEPTH {
+                    frames.push(Frame {
+                        key: &[],
+                        is_list: byte == b'[',
+                    });
+                } else {
+                    deeper += 1;
+                }
+                expects_name = byte == b'{';
+            }
+            b'}' | b']' => {
+                if deeper > 0 {
+                    deeper -= 1;
+                } else {
+                    frames.pop();
+                }
+                expects_name = false;
+            }
+            b',' => expects_name = deeper == 0 && frames.last().is_some_and(|frame| !frame.is_list),
+            b'"' => {
+                let length = string_length(rest);
+                let text = rest.get(..length).unwrap_or_default();
+                rest = from(rest, length + 1);
+                values += 1;
+                if values > MAX_VALUES {
+                    return true;
+                }
+                if expects_name {
+                    expects_name = false;
+                    if let Some(frame) = frames.last_mut() {
+                        frame.key = text;
+                    }
+                    let place = if in_body {
+                        Place::Json(frames.get(..frames.len() - 1).unwrap_or_default())
+                    } else {
+                        whole
+                    };
+                    visit(&Item {
+                        source: Source::Name,
+                        place,
+                        bytes: text,
+                        encoding: Encoding::Json,
+                    });
+                } else {
+                    let place = if in_body { Place::Json(&frames) } else { whole };
+                    if is_graphql && place.name() == b"query" {
+                        graphql_literals(text, place, visit);
+                    } else {
+                        visit(&Item {
+                            source: Source::Body,
+                            place,
+                            bytes: text,
+                            encoding: Encoding::Json,
+                        });
+                    }
+                }
+            }
+            b':' | b'-' | b'+' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'E' | b'\n' | b'\r' | b'\t' | b' ' => {}
+            // No JSON: let the rest be read as what it is.
+            _ => return values > 0 || frames.len() > 1,
+        }
+    }
+    true
+}
+
+/// Bytes up to the quote that ends a string, or to the end.
+fn string_length(bytes: &[u8]) -> usize {
+    let mut place = 0;
+    while let Some(found) = memchr::memchr2(b'"', b'\\', from(bytes, place)) {
+        place += found;
+        if at(bytes, place) == b'"' {
+            return place;
+        }
+        place += 2;
+    }
+    bytes.len()
+}
+
+/// Visits the string literals of a GraphQL document.
+pub(super) fn graphql(document: &[u8], visit: &mut Visit<'_>) {
+    graphql_literals(document, Place::Body, visit);
+}
+
+/// Literals stand between quotes, which are escaped where the document is itself a string of JSON.
+fn graphql_literals(document: &[u8], place: Place<'_>, visit: &mut Visit<'_>) {
+    let mut rest = document;
+    for _ in 0..MAX_VALUES {
+        let Some(open) = memchr::memchr(b'"', rest) else {
+            return;
+        };
+        let escaped = open > 0 && at(rest, open - 1) == b'\\';
+        let behind = from(rest, open + 1);
+        let Some(close) = memchr::memchr(b'"', behind) else {
+            return;
+        };
+        let end = close - usize::from(escaped && close > 0);
+        let literal = behind.get(..end).unwrap_or_default();
+        if !literal.is_empty() {
+            visit(&Item {
+                source: Source::Body,
+                place,
+                bytes: literal,
+                encoding: Encoding::Json,
+            });
+        }
+        rest = from(behind, close + 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(text: &str) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        walk(text.as_bytes(), Place::Body, false, &mut |item| {
+            if item.source == Source::Body {
+                found.push((
+                    item.place.render(),
+                    String::from_utf8_lossy(item.bytes).into_owned(),
+                ));
+            }
+        });
+        found
+    }
+
+    #[test]
+    fn strings_are_visited_with_their_places() {
+        let found = values(r#"{"a":"x","b":{"c":["y",{"d":"z\"q"}],"n":1.5e3,"t":true},"e":"cut off"#);
+        let expected = [
+            ("body.$.a", "x"),
+            ("body.$.b.c[]", "y"),
+            ("body.$.b.c[].d", "z\\\"q"),
+            ("body.$.e", "cut off"),
+        ];
+        assert_eq!(
+            found,
+            expected.map(|(place, value)| (place.to_owned(), value.to_owned()))
+        );
+    }
+
+    #[test]
+    fn literals_of_graphql_are_values_and_the_document_is_not() {
+        let mut found = Vec::new();
+        let text = r#"{"query":"{ user(id: \"1' or 1=1\") { name } }","variables":{"a":"b"}}"#;
+        walk(text.as_bytes(), Place::Body, true, &mut |item| {
+            if item.source == Source::Body {
+                found.push(String::from_utf8_lossy(item.bytes).into_owned());
+            }
+        });
+        assert_eq!(found, ["1' or 1=1", "b"]);
+    }
+
+    #[test]
+    fn depth_and_noise_end() {
+        let deep = "[".repeat(100_000);
+        assert!(values(&deep).is_empty());
+        for cut in 0..40 {
+            let text = r#"{"a":"x","b":[{"c":"y"}],"d":"z\\"}"#;
+            values(text.get(..cut).unwrap_or(text));
+        }
+    }
+}

@@ -1,0 +1,523 @@
+//! HTML in a value that a browser would run: elements and attributes, read as a browser reads them.
+//!
+//! Harmless markup is content: `<p>`, `<b>`, links and pictures of the web, a `<` in a sentence. What counts is an element
+//! that runs or loads script, an attribute that handles an event, a URL that is script, and an attribute that a value
+//! adds after it has left the one it was put into. Scripts without any markup are those of [`super::script`].
+
+use super::{
+    Hit,
+    class::Class,
+    scan::Bits,
+    script,
+    text::{Shape, Source, Text, at, from, is_word},
+};
+
+/// Tags of one value that are read. Overflow policy: the first so many.
+const MAX_TAGS: usize = 64;
+
+/// Attributes of one tag that are read. Overflow policy: the first so many.
+const MAX_ATTRIBUTES: usize = 32;
+
+/// Active HTML in this value.
+pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
+    let hit = |confidence, why| Some(Hit::new(Class::Xss, confidence, why));
+    if text.shape == Shape::Code {
+        return None;
+    }
+    if text.bits.any(Bits::ANGLE)
+        && let Some((confidence, why)) = elements(text)
+    {
+        return hit(confidence, why);
+    }
+    if text.is_content() {
+        return None;
+    }
+    if text.bits.any(Bits::EQUAL)
+        && let Some(why) = added_attribute(text)
+    {
+        return hit(0.85, why);
+    }
+    if let Some(why) = active_url(text.lower, text.source) {
+        return hit(0.85, why);
+    }
+    if style_runs(text.lower) {
+        return hit(0.8, "a style that runs script");
+    }
+    script::expression(text).and_then(|why| hit(0.75, why))
+}
+
+/// Elements that run or load script.
+fn elements(text: &Text<'_>) -> Option<(f32, &'static str)> {
+    let page = is_page(text.lower);
+    let mut place = 0;
+    let mut in_code = CodeSpans::default();
+    for _ in 0..MAX_TAGS {
+        let found = memchr::memchr(b'<', from(text.lower, place))?;
+        let gone = text.lower.get(place..place + found).unwrap_or_default();
+        place += found;
+        if text.is_content() && in_code.after(gone) {
+            place += 1;
+            continue;
+        }
+        if let Some(found) = element(from(text.lower, place), text, page) {
+            return Some(found);
+        }
+        place += 1;
+    }
+    None
+}
+
+/// Whether a text is a whole page, to which scripts belong.
+fn is_page(lower: &[u8]) -> bool {
+    let start = lower.trim_ascii_start();
+    start.starts_with(b"<!doctype html") || start.starts_with(b"<html") && lower.len() > 512
+}
+
+/// Where in Markdown a text is: between backticks nothing is markup.
+#[derive(Debug, Default)]
+struct CodeSpans {
+    backticks: usize,
+}
+
+impl CodeSpans {
+    /// Whether the text behind `gone` is code.
+    fn after(&mut self, gone: &[u8]) -> bool {
+        let mut place = 0;
+        while let Some(found) = memchr::memchr(b'`', from(gone, place)) {
+            place += found;
+            let run = from(gone, place).iter().take_while(|byte| **byte == b'`').count();
+            self.backticks += 1;
+            place += run;
+        }
+        self.backticks % 2 == 1
+    }
+}
+
+/// The element whose `<` is at the front.
+fn element(bytes: &[u8], text: &Text<'_>, page: bool) -> Option<(f32, &'static str)> {
+    let mut rest = from(bytes, 1);
+    // Filters and parsers disagree on what may stand before a name.
+    while let [b'/' | b'\\' | b'?' | b'%' | b'!' | b':' | 0..=b' ', tail @ ..] = rest {
+        if rest.first() == Some(&b'!') && !tail.first().is_some_and(u8::is_ascii_alphabetic) {
+            return None;
+        }
+        rest = tail;
+    }
+    let closes = at(bytes, 1) == b'/';
+    let length = rest
+        .iter()
+        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(**byte, b':' | b'-' | b'_' | b'.'))
+        .count();
+    let (name, mut rest) = rest.split_at_checked(length)?;
+    if name.is_empty() {
+        return None;
+    }
+    let name = name.rsplit(|byte| *byte == b':').next().unwrap_or(name);
+    let behind = at(rest, 0);
+    let is_tag = rest.is_empty()
+        || matches!(behind, b'>' | b'/' | b'<' | 0..=b' ' | b'"' | b'\'' | b'\\' | 0x7f.. | b'+' | b'?' | b'%' | b'&' | b'=');
+    if !is_tag {
+        return None;
+    }
+    let runs = matches!(name, b"script" | b"vmlframe" | b"isindex" | b"vbscript");
+    if runs && !page && (!closes || !text.is_content()) {
+        return Some((0.95, "an element that runs script"));
+    }
+    let loads = matches!(
+        name,
+        b"object"
+            | b"embed"
+            | b"applet"
+            | b"base"
+            | b"frameset"
+            | b"frame"
+            | b"bgsound"
+            | b"ilayer"
+            | b"layer"
+            | b"xml"
+            | b"import"
+            | b"portal"
+            | b"animation"
+            | b"handler"
+            | b"listener"
+    );
+    if loads
+        && !closes
+        && !text.is_content()
+        && matches!(behind, 0..=b' ' | b'/')
+        && text.source != Source::Path
+    {
+        return Some((0.75, "an element that loads what runs"));
+    }
+    let mut is_refresh = false;
+    for _ in 0..MAX_ATTRIBUTES {
+        let (attribute, behind) = next_attribute(rest)?;
+        rest = behind;
+        if let Some(why) = judge_attribute(name, &attribute, page, &mut is_refresh, text) {
+            return Some((0.92, why));
+        }
+        if attribute.ends_tag {
+            return None;
+        }
+    }
+    None
+}
+
+/// An attribute of a tag.
+#[derive(Debug, Default)]
+struct Attribute<'a> {
+    name: &'a [u8],
+    value: &'a [u8],
+    has_value: bool,
+    ends_tag: bool,
+}
+
+/// The next attribute and what follows it; `None` at the end of the text.
+fn next_attribute(bytes: &[u8]) -> Option<(Attribute<'_>, &[u8])> {
+    let separators = bytes
+        .iter()
+        .take_while(|byte| matches!(**byte, 0..=b' ' | b'/' | b'"' | b'\'' | b'\\' | b'+' | b'?' | b',' | b';' | 0x7f..))
+        .count();
+    let rest = from(bytes, separators);
+    match rest.first()? {
+        b'>' => {
+            let ends = Attribute {
+                ends_tag: true,
+                ..Attribute::default()
+            };
+            return Some((ends, from(rest, 1)));
+        }
+        b'<' | b'=' => return Some((Attribute::default(), from(rest, 1))),
+        _ => {}
+    }
+    let length = rest
+        .iter()
+        .take_while(|byte| !matches!(**byte, 0..=b' ' | b'/' | b'>' | b'=' | b'"' | b'\'' | b'\\'))
+        .count()
+        .max(1);
+    let (name, rest) = rest.split_at_checked(length)?;
+    let blanks = rest
+        .iter()
+        .take_while(|byte| matches!(**byte, 0..=b' ' | b'\\' | b'+'))
+        .count();
+    let Some(value) = from(rest, blanks).strip_prefix(b"=") else {
+        let attribute = Attribute {
+            name,
+            ..Attribute::default()
+        };
+        return Some((attribute, rest));
+    };
+    let blanks = value.iter().take_while(|byte| **byte <= b' ').count();
+    let value = from(value, blanks);
+    let (value, rest) = match value.first() {
+        Some(quote @ (b'"' | b'\'' | b'`')) => {
+            let inside = from(value, 1);
+            let end = memchr::memchr(*quote, inside).unwrap_or(inside.len());
+            (inside.get(..end).unwrap_or_default(), from(inside, end + 1))
+        }
+        _ => {
+            let end = value
+                .iter()
+                .position(|byte| matches!(*byte, 0..=b' ' | b'>'))
+                .unwrap_or(value.len());
+            value.split_at_checked(end)?
+        }
+    };
+    let attribute = Attribute {
+        name,
+        value,
+        has_value: true,
+        ends_tag: false,
+    };
+    Some((attribute, rest))
+}
+
+fn judge_attribute(
+    element: &[u8],
+    attribute: &Attribute<'_>,
+    page: bool,
+    is_refresh: &mut bool,
+    text: &Text<'_>,
+) -> Option<&'static str> {
+    if !attribute.has_value {
+        return None;
+    }
+    let name = attribute
+        .name
+        .rsplit(|byte| *byte == b':')
+        .next()
+        .unwrap_or(attribute.name);
+    // `onClick={…}` belongs to a component of a program, not to HTML.
+    let handles = is_event(name) && !(attribute.value.starts_with(b"{") && text.is_content());
+    if handles && !page {
+        return Some("an attribute that handles an event");
+    }
+    match name {
+        b"srcdoc" => return Some("a document inside an attribute"),
+        b"http-equiv" => {
+            *is_refresh = true;
+            if !text.is_content() {
+                return Some("a header inside a document");
+            }
+        }
+        b"style" if style_runs(attribute.value) => return Some("a style that runs script"),
+        b"allowscriptaccess" => return Some("an element that loads what runs"),
+        b"href" | b"rel" if element == b"link" && !text.is_content() => {
+            return Some("a stylesheet or import");
+        }
+        _ => {}
+    }
+    active_url(attribute.value, Source::Body).or_else(|| {
+        (*is_refresh && memchr::memmem::find(attribute.value, b"url=").is_some())
+            .then_some("a redirect inside a document")
+    })
+}
+
+/// Whether this is the name of an attribute that handles an event.
+fn is_event(name: &[u8]) -> bool {
+    name.len() >= 5
+        && name.len() <= 30
+        && name.starts_with(b"on")
+        && name.iter().all(|byte| byte.is_ascii_lowercase())
+        && !matches!(
+            name,
+            b"only" | b"once" | b"online" | b"onboarding" | b"ongoing" | b"onward"
+        )
+}
+
+/// Ends of names of events: what stands behind `on` when no `<` is there to say that it is HTML.
+const EVENTS: [&[u8]; 46] = [
+    b"load",
+    b"error",
+    b"click",
+    b"over",
+    b"out",
+    b"move",
+    b"enter",
+    b"leave",
+    b"down",
+    b"up",
+    b"focus",
+    b"blur",
+    b"key",
+    b"press",
+    b"change",
+    b"input",
+    b"submit",
+    b"reset",
+    b"select",
+    b"toggle",
+    b"start",
+    b"end",
+    b"iteration",
+    b"cancel",
+    b"wheel",
+    b"scroll",
+    b"drag",
+    b"drop",
+    b"copy",
+    b"cut",
+    b"paste",
+    b"play",
+    b"pause",
+    b"playing",
+    b"resize",
+    b"unload",
+    b"message",
+    b"show",
+    b"close",
+    b"finish",
+    b"begin",
+    b"invalid",
+    b"search",
+    b"storage",
+    b"hashchange",
+    b"focusin",
+];
+
+/// An event handler that a value adds to the element it was put into: `" onfocus=…`.
+fn added_attribute(text: &Text<'_>) -> Option<&'static str> {
+    let lower = text.lower;
+    let mut place = 0;
+    while let Some(found) = memchr::memmem::find(from(lower, place), b"on") {
+        let start = place + found;
+        place = start + 2;
+        let boundary = start == 0
+            || matches!(
+                at(lower, start - 1),
+                b'"' | b'\'' | b'`' | b'/' | b';' | b'\\' | b'<' | b'>' | 0..=b' ' | 0xa0
+            );
+        if !boundary {
+            continue;
+        }
+        let name = from(lower, place)
+            .iter()
+            .take_while(|byte| byte.is_ascii_lowercase())
+            .count();
+        let event = from(lower, place).get(..name).unwrap_or_default();
+        let blanks = from(lower, place + name)
+            .iter()
+            .take_while(|byte| matches!(**byte, 0..=b' ' | b'\\' | b'+'))
+            .count();
+        let after = place + name + blanks;
+        if at(lower, after) != b'=' || at(lower, after + 1) == b'=' {
+            continue;
+        }
+        if !EVENTS.iter().any(|known| event.ends_with(known)) {
+            continue;
+        }
+        let value = from(lower, after + 1);
+        let runs = value.iter().any(|byte| matches!(byte, b'(' | b'`'));
+        let left = lower
+            .get(..start)
+            .unwrap_or_default()
+            .iter()
+            .any(|byte| matches!(byte, b'"' | b'\'' | b'`' | b'>'));
+        if runs || left || start == 0 && value.trim_ascii().is_empty() {
+            return Some("an attribute that handles an event");
+        }
+    }
+    None
+}
+
+/// A URL whose scheme runs script, at the front of a value or behind `=`, a quote or `url(`.
+fn active_url(lower: &[u8], source: Source) -> Option<&'static str> {
+    const SCHEMES: [&[u8]; 4] = [b"javascript", b"vbscript", b"livescript", b"jscript"];
+    let mut place = 0;
+    // The colon is the rarest of its characters.
+    while let Some(found) = memchr::memchr(b':', from(lower, place)) {
+        let colon = place + found;
+        place = colon + 1;
+        let before = lower
+            .get(colon.saturating_sub(MAX_SCHEME_BYTES)..colon)
+            .unwrap_or_default();
+        let mut letters = [0_u8; 16];
+        let mut count = 0;
+        // Browsers skip white space and controls inside a scheme; filters are fooled by them.
+        for byte in before.iter().rev() {
+            if byte.is_ascii_alphabetic() {
+                let Some(slot) = letters.iter_mut().rev().nth(count) else {
+                    break;
+                };
+                *slot = *byte;
+                count += 1;
+            } else if !matches!(byte, 0..=b' ' | 0x7f..=0xa0) {
+                break;
+            }
+        }
+        let word = from(&letters, letters.len() - count);
+        let rest = from(lower, colon + 1);
+        if SCHEMES.iter().any(|scheme| word.ends_with(scheme)) && is_code(rest) {
+            return Some("a URL that is script");
+        }
+        let is_data = word.ends_with(b"data")
+            && [
+                &b"text/html"[..],
+                b"image/svg",
+                b"text/xml",
+                b"application/xhtml",
+                b"application/javascript",
+                b"text/javascript",
+                b"text/j",
+                b"application/x-javascript",
+            ]
+            .iter()
+            .any(|kind| rest.trim_ascii_start().starts_with(kind));
+        if is_data && source != Source::Path && (!rest.starts_with(b"image/svg") || rest.contains(&b'<')) {
+            return Some("a document inside a URL");
+        }
+    }
+    None
+}
+
+/// Longest scheme, with what may be hidden in it.
+const MAX_SCHEME_BYTES: usize = 48;
+
+/// Whether what follows `javascript:` is code, not the rest of a heading.
+fn is_code(rest: &[u8]) -> bool {
+    let head = rest.get(..160).unwrap_or(rest);
+    !head.starts_with(b" ")
+        && head
+            .iter()
+            .any(|byte| matches!(byte, b'(' | b'`' | b'=' | b'/' | b'[' | b'%'))
+        || head.iter().take(24).any(|byte| *byte == b'(')
+}
+
+/// Whether a style runs script: in old browsers, but attacks carry it still.
+fn style_runs(lower: &[u8]) -> bool {
+    if memchr::memchr2(b':', b'(', lower).is_none() {
+        return false;
+    }
+    let call = |name: &[u8]| {
+        memchr::memmem::find_iter(lower, name).any(|place| {
+            at(lower, place + name.len()) == b'('
+                && !(place > 0 && is_word(at(lower, place - 1)))
+                && lower
+                    .get(..place)
+                    .is_some_and(|before| before.iter().rev().take(8).any(|byte| *byte == b':'))
+        })
+    };
+    memchr::memmem::find(lower, b"-moz-binding").is_some()
+        || call(b"expression")
+        || memchr::memmem::find(lower, b"behavior:url").is_some()
+        || memchr::memmem::find(lower, b"behavior: url").is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_xss(value: &str) -> bool {
+        let lower = value.to_ascii_lowercase();
+        detect(&Text::new(value.as_bytes(), lower.as_bytes(), Source::Query)).is_some()
+    }
+
+    #[test]
+    fn active_markup_is_found() {
+        for value in [
+            "<script>x</script>",
+            "</title><ScRiPt src=//x.test/y>",
+            "<img src=x onerror=alert(1)>",
+            "<svg/onload=alert(1)>",
+            "<a href=\"javascript:alert(1)\">x</a>",
+            "<a href='java\tscript:alert(1)'>x</a>",
+            "\" onmouseover=\"alert(1)",
+            "'onfocus=alert(1) autofocus='",
+            "javascript:alert(document.domain)",
+            "<iframe srcdoc=\"<p>\">",
+            "<object data=x>",
+            "<div style=\"width: expression(alert(1))\">",
+            "data:text/html,<b>x",
+            "<details open ontoggle=confirm`1`>",
+            "<x onpointerrawupdate=x>",
+            "<meta http-equiv=refresh content=\"0;url=x\">",
+        ] {
+            assert!(is_xss(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn content_is_not() {
+        for value in [
+            "<p>Hello <b>world</b></p>",
+            "<a href=\"https://example.test/a?b=c\">link</a>",
+            "<img src=\"https://example.test/a.png\" alt=\"a\">",
+            "JavaScript: Basics of JavaScript Language",
+            "a < b and c > d",
+            "if x<y: done=1",
+            "I <3 this; only=1",
+            "Map<String, List<Integer>>",
+            "List<Object>",
+            "The standard for the <$ tag is to enclose text",
+            "<https://example.test>; rel=\"next\"",
+            "<GITHUB_LOGIN>/<REPO>",
+            "version=1 once=2 online=true",
+            "<user@example.test>",
+            "price on sale = 5",
+            "data:image/png;base64,iVBORw0KGgo=",
+            "Steps:\n\n1. open `<script>` tag\n2. close it with `</script>`\n3. done, thanks a lot\n",
+        ] {
+            assert!(!is_xss(value), "{value}");
+        }
+    }
+}
