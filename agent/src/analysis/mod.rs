@@ -4,7 +4,12 @@
 //! anomalies and findings as they change. Sans-IO: the exchange's own time is the time, so a replay concludes what a
 //! live agent would have.
 
-#[expect(dead_code, reason = "verdicts will read severities and counts")]
+mod classes;
+mod hash;
+mod judge;
+mod look;
+pub mod settings;
+#[expect(dead_code, reason = "the agent's health will show what was looked at")]
 mod signature;
 
 use std::sync::Arc;
@@ -13,9 +18,12 @@ use crate::{
     clock::Timestamp,
     exchange::Exchange,
     inventory::EndpointId,
-    verdict::{Alert, Finding, Signal, Verdict},
+    verdict::{Alert, AlertKind, Finding, Signal, Verdict},
     workload::Workload,
 };
+use judge::{Answer, Judge};
+use look::Look;
+use settings::Settings;
 
 /// An exchange with what is known about it.
 #[derive(Debug, Clone, Copy)]
@@ -63,10 +71,16 @@ pub struct Changes {
 pub struct Analysis {
     /// Detectors that learn do not judge yet.
     learning_only: bool,
+    judge: Judge,
     signatures: signature::Inspector,
 }
 
 impl Analysis {
+    /// Takes over what the operator has decided; alerts and baselines stay.
+    pub fn configure(&mut self, settings: Settings) {
+        self.judge.configure(settings);
+    }
+
     /// While this holds, detectors learn but do not judge what they learn from.
     pub fn set_learning_only(&mut self, learning_only: bool) {
         self.learning_only = learning_only;
@@ -76,23 +90,35 @@ impl Analysis {
     pub fn exchange(&mut self, seen: &Seen<'_>) -> Conclusion {
         let mut signals = Vec::new();
         self.signatures.inspect(seen.exchange, &mut signals);
+        let Some(look) = Look::new(seen) else {
+            return Conclusion {
+                signals,
+                ..Conclusion::default()
+            };
+        };
+        let answer = match look.is_success() {
+            true => Answer::Normal,
+            false => Answer::Other,
+        };
         Conclusion {
-            verdict: Verdict::default(),
+            verdict: self.judge.exchange(&look, &signals, answer),
             signals,
         }
     }
 
     /// Time passes: windows end, alerts resolve. To be called about once a second.
-    pub fn tick(&mut self, _now: Timestamp) {}
+    pub fn tick(&mut self, now: Timestamp) {
+        self.judge.tick(now);
+    }
 
     /// All incidents, the latest first.
     pub fn alerts(&self) -> Vec<Alert> {
-        Vec::new()
+        self.judge.list(AlertKind::Incident)
     }
 
     /// All anomalies, the latest first.
     pub fn anomalies(&self) -> Vec<Alert> {
-        Vec::new()
+        self.judge.list(AlertKind::Anomaly)
     }
 
     /// All findings that rest on behaviour, in order of id.
@@ -102,6 +128,6 @@ impl Analysis {
 
     /// What changed since the last call: for the store and the sinks.
     pub fn take_changes(&mut self) -> Changes {
-        Changes::default()
+        self.judge.take_changes()
     }
 }
