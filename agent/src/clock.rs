@@ -50,6 +50,12 @@ impl Timestamp {
             .map(|time| format!("{time:.3}"))
             .unwrap_or_default()
     }
+
+    /// From RFC 3339 text with any offset; `None` if it is none, or before the epoch.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let time: jiff::Timestamp = text.parse().ok()?;
+        u64::try_from(time.as_nanosecond()).ok().map(Self)
+    }
 }
 
 /// Maps the kernel's monotonic time to wall-clock time.
@@ -128,6 +134,10 @@ mod tests {
             (1_700_000_000.25, "2023-11-14T22:13:20.250Z"),
         ] {
             assert_eq!(Timestamp::from_secs_f64(seconds).rfc3339(), text);
+            assert_eq!(
+                Timestamp::from_rfc3339(text),
+                Some(Timestamp::from_secs_f64(seconds))
+            );
         }
         assert_eq!(Timestamp(u64::MAX).rfc3339(), "2554-07-21T23:34:33.709Z");
     }

@@ -10,11 +10,14 @@ use std::{
 };
 
 use apiarist::{
+    analysis::Changes,
     clock::Timestamp,
-    control::{self, Query, Request},
+    control::{self, Followed, Query, Request},
     inventory::EndpointView,
+    risk::RiskView,
     status::Status,
     store::{Batch, Row, Store},
+    verdict::{Alert, Finding},
 };
 use serde_json::{Value, json};
 
@@ -80,6 +83,20 @@ fn with_agent(test: impl FnOnce(&str)) {
                                 ..Status::default()
                             })
                             .unwrap(),
+                        Request::Alerts(reply) | Request::Anomalies(reply) => {
+                            reply.send(vec![alert()]).unwrap();
+                        }
+                        Request::Findings(reply) => reply.send(vec![finding()]).unwrap(),
+                        Request::Risks(reply) => reply.send(vec![risk()]).unwrap(),
+                        Request::Follow(reply) => {
+                            // The sender is dropped: the stream ends after what is there.
+                            let (_, further) = tokio::sync::broadcast::channel(1);
+                            let followed = Followed {
+                                present: vec![alert()],
+                                further,
+                            };
+                            reply.send(followed).unwrap();
+                        }
                     }
                 }
             };
@@ -92,6 +109,40 @@ fn with_agent(test: impl FnOnce(&str)) {
     test(&path);
     stop.send(()).unwrap();
     server.join().unwrap();
+}
+
+fn alert() -> Alert {
+    let row = json!({
+        "id": "a1b2c3d4e5f6a7b8", "fingerprint": "f1", "kind": "incident", "class": "sqli", "owasp": "API8:2023",
+        "severity": "high", "confidence": 0.75, "workload": "shop", "endpoint": "aa11000000000000",
+        "endpoint_name": "GET /v1/users/{userId}", "actor": "10.0.0.7", "opened": "2026-01-31T07:00:00Z",
+        "updated": "2026-01-31T08:00:00Z", "count": 3, "state": "open",
+        "reasons": [{"group": "signature", "detector": "signature", "text": "SQL in query.full",
+            "observed": "tautology", "expected": null, "n": 3, "window": 60.0}],
+        "evidence_quality": "complete", "exchanges": ["1-1"], "owner": null, "suppressed": 0,
+    });
+    serde_json::from_value(row).unwrap()
+}
+
+fn finding() -> Finding {
+    let row = json!({
+        "id": "f1", "rule": "plain_http_credentials", "title": "Credentials travel in clear",
+        "advice": "Serve it over TLS only", "owasp": "API8:2023", "severity": "medium", "confidence": 1.0,
+        "workload": "shop", "endpoint": "bb22000000000000", "endpoint_name": "POST /v1/orders",
+        "first_seen": "2026-01-31T07:00:00Z", "last_seen": "2026-01-31T08:00:00Z", "count": 12,
+        "reasons": [], "owner": null,
+    });
+    serde_json::from_value(row).unwrap()
+}
+
+fn risk() -> RiskView {
+    let row = json!({
+        "score": 87.5, "severity": "high", "workload": "shop", "endpoint": "aa11000000000000",
+        "endpoint_name": "GET /v1/users/{userId}", "exposure": "internet", "exposure_share": 1.0, "owner": null,
+        "factors": [{"factor": "sensitive_data", "weight": 0.5, "confidence": 1.0, "points": 50.0,
+            "text": "answers hold email", "source": null}],
+    });
+    serde_json::from_value(row).unwrap()
 }
 
 fn endpoints() -> Vec<EndpointView> {
@@ -226,6 +277,68 @@ fn queries_show_what_the_agent_answers() {
         assert_eq!(status["tier"], 1);
         assert!(succeeds(&["status", "--coverage", "--socket", socket]).contains("No workload seen yet."));
     });
+}
+
+#[test]
+fn verdicts_are_listed_live_and_from_a_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().to_str().unwrap();
+    let mut batch = Batch::default();
+    batch.add_changes(&Changes {
+        alerts: vec![alert()],
+        anomalies: vec![alert()],
+        findings: vec![finding()],
+    });
+    let mut writer = store_with_status(directory.path());
+    writer.save(&batch).unwrap();
+    with_agent(|socket| {
+        for source in [["--socket", socket], ["--store", store]] {
+            let run = |arguments: &[&str]| succeeds(&[arguments, &source[..]].concat());
+            for command in ["alerts", "anomalies"] {
+                let table = run(&[command]);
+                assert!(
+                    table.contains("high      sqli   shop      GET /v1/users/{userId}  10.0.0.7      3  open   a1b2c3d4e5f6"),
+                    "{table}"
+                );
+                let rows: Value = serde_json::from_str(&run(&[command, "-o", "json"])).unwrap();
+                assert_eq!(rows, json!([serde_json::to_value(alert()).unwrap()]));
+                assert_eq!(
+                    run(&[command, "--since", "2026-02-01T00:00:00Z", "-o", "jsonl"]),
+                    ""
+                );
+            }
+            let table = run(&["findings", "--filter", "severity >= \"medium\""]);
+            assert!(table.contains("medium    plain_http_credentials"), "{table}");
+            assert_eq!(run(&["findings", "--method", "GET"]), "No finding matches.\n");
+        }
+        let table = succeeds(&["risks", "--socket", socket]);
+        assert!(table.contains("sensitive_data"), "{table}");
+        assert_eq!(
+            succeeds(&["risks", "--store", store]),
+            "Nothing with a risk matches.\n"
+        );
+    });
+}
+
+#[test]
+fn alerts_are_followed_until_the_agent_stops() {
+    with_agent(|socket| {
+        let lines = succeeds(&["alerts", "-f", "--socket", socket, "-o", "jsonl"]);
+        let row: Value = serde_json::from_str(&lines).unwrap();
+        assert_eq!(row, serde_json::to_value(alert()).unwrap());
+        let text = succeeds(&["alerts", "--follow", "--socket", socket]);
+        assert!(text.ends_with("10.0.0.7  open: SQL in query.full\n"), "{text}");
+        let none = succeeds(&[
+            "alerts",
+            "-f",
+            "--socket",
+            socket,
+            "--filter",
+            "severity > \"high\"",
+        ]);
+        assert_eq!(none, "");
+    });
+    refuses(&["alerts", "-f", "--store", "x"], 2, "cannot be used with");
 }
 
 #[test]

@@ -66,6 +66,32 @@ pub struct Changes {
     pub findings: Vec<Finding>,
 }
 
+/// One baseline as the store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaselineRecord {
+    /// Unique among baselines.
+    pub id: String,
+    /// Id of the workload it belongs to.
+    pub workload: String,
+    /// When it last changed: decides when it is too old to keep.
+    pub updated: Timestamp,
+    /// JSON.
+    pub record: Vec<u8>,
+}
+
+/// What a store kept of an earlier run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Kept {
+    /// Incidents.
+    pub alerts: Vec<Alert>,
+    /// Anomalies.
+    pub anomalies: Vec<Alert>,
+    /// Findings.
+    pub findings: Vec<Finding>,
+    /// Baselines.
+    pub baselines: Vec<BaselineRecord>,
+}
+
 /// All detectors and baselines.
 #[derive(Debug, Default)]
 pub struct Analysis {
@@ -130,4 +156,12 @@ impl Analysis {
     pub fn take_changes(&mut self) -> Changes {
         self.judge.take_changes()
     }
+
+    /// Baselines that changed since the last call: for the store.
+    pub fn take_baselines(&mut self) -> Vec<BaselineRecord> {
+        Vec::new()
+    }
+
+    /// Takes back what was kept; nothing of it counts as changed. A record of another version is skipped.
+    pub fn restore(&mut self, _kept: Kept) {}
 }

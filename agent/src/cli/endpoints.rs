@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use super::{
     Context, Failure,
-    output::{self, Format},
+    list::{List, dash, joined, operation, text},
     query::{self, at},
     source::Topic,
-    table::{self, Column, Kind},
+    table::Column,
     time::{self, ago},
 };
 use crate::clock::Timestamp;
@@ -28,63 +28,26 @@ pub(super) struct Args {
 }
 
 const COLUMNS: [Column; 10] = [
-    Column {
-        heading: "ID",
-        kind: Kind::Text,
-    },
-    Column {
-        heading: "WORKLOAD",
-        kind: Kind::Text,
-    },
-    Column {
-        heading: "METHOD",
-        kind: Kind::Text,
-    },
-    Column {
-        heading: "PATH",
-        kind: Kind::Flexible,
-    },
-    Column {
-        heading: "HITS",
-        kind: Kind::Number,
-    },
-    Column {
-        heading: "STATUS",
-        kind: Kind::Text,
-    },
-    Column {
-        heading: "P99 MS",
-        kind: Kind::Number,
-    },
-    Column {
-        heading: "AUTH",
-        kind: Kind::Text,
-    },
-    Column {
-        heading: "SENSITIVE",
-        kind: Kind::Text,
-    },
-    Column {
-        heading: "SEEN",
-        kind: Kind::Number,
-    },
+    Column::text("ID"),
+    Column::text("WORKLOAD"),
+    Column::text("METHOD"),
+    Column::flexible("PATH"),
+    Column::number("HITS"),
+    Column::text("STATUS"),
+    Column::number("P99 MS"),
+    Column::text("AUTH"),
+    Column::text("SENSITIVE"),
+    Column::number("SEEN"),
 ];
 
 pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
-    let rows = args.query.rows(Topic::Endpoints, context)?;
-    match args.query.output {
-        Format::Table => {
-            let lines: Vec<_> = rows.iter().map(|row| cells(row, context.now)).collect();
-            table::write(
-                context.out,
-                context.terminal,
-                &COLUMNS,
-                &lines,
-                "No endpoint matches.",
-            )
-        }
-        format => output::rows(context.out, format, &rows),
-    }
+    let list = List {
+        topic: Topic::Endpoints,
+        columns: &COLUMNS,
+        cells,
+        empty: "No endpoint matches.",
+    };
+    list.show(&args.query, context)
 }
 
 fn cells(row: &Value, now: Timestamp) -> Vec<String> {
@@ -93,10 +56,7 @@ fn cells(row: &Value, now: Timestamp) -> Vec<String> {
         text(row, "id").chars().take(12).collect(),
         text(row, "workload"),
         text(row, "method"),
-        match at(row, "operation").as_str() {
-            Some(operation) if !operation.is_empty() => operation.to_owned(),
-            _ => text(row, "template"),
-        },
+        operation(row),
         text(row, "hits"),
         status(at(row, "status")),
         at(row, "latency_ms.p99")
@@ -106,20 +66,6 @@ fn cells(row: &Value, now: Timestamp) -> Vec<String> {
         sensitive(at(row, "sensitive")),
         ago(time::of(at(row, "last_seen")), now),
     ]
-}
-
-fn dash() -> String {
-    "-".to_owned()
-}
-
-/// A scalar as it is, `-` for what is absent.
-pub(super) fn text(row: &Value, path: &str) -> String {
-    match at(row, path) {
-        Value::String(text) if !text.is_empty() => text.clone(),
-        Value::Number(number) => number.to_string(),
-        Value::Bool(yes) => yes.to_string(),
-        _ => dash(),
-    }
 }
 
 /// `2xx:10 5xx:1`, without the classes that never came.
@@ -147,14 +93,6 @@ fn sensitive(findings: &Value) -> String {
         }
     }
     joined(types.into_iter(), ",")
-}
-
-fn joined(parts: impl Iterator<Item = String>, separator: &str) -> String {
-    let parts: Vec<String> = parts.collect();
-    match parts.is_empty() {
-        true => dash(),
-        false => parts.join(separator),
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! The command line: what the user types, and what they read.
 //!
 //! In: arguments. Out: text on the given writers and an [`Exit`]. One file per command; the query commands share
-//! [`query`] (which rows), [`table`] (for people) and [`output`] (for programs). Refuses to hold logic of the
+//! [`list`], which is made of [`query`] (which rows), [`table`] (for people) and [`output`] (for programs). Refuses to hold logic of the
 //! product: it asks the running agent or a store, and shows the answer.
 
+mod alerts;
 mod completions;
 mod config;
 mod doctor;
@@ -11,12 +12,15 @@ mod endpoint;
 mod endpoints;
 mod exit;
 mod filter;
+mod findings;
+mod list;
 mod logging;
 mod man;
 mod output;
 mod query;
 mod record;
 mod replay;
+mod risks;
 mod run;
 mod source;
 mod spec;
@@ -80,6 +84,10 @@ enum Command {
     Endpoints(endpoints::Args),
     Endpoint(endpoint::Args),
     Workloads(workloads::Args),
+    Alerts(alerts::Args),
+    Anomalies(alerts::AnomalyArgs),
+    Findings(findings::Args),
+    Risks(risks::Args),
     Status(status::Args),
     Spec(spec::Args),
     Doctor(doctor::Args),
@@ -158,6 +166,10 @@ fn execute(
         Command::Endpoints(args) => endpoints::run(&args, context),
         Command::Endpoint(args) => endpoint::run(&args, context),
         Command::Workloads(args) => workloads::run(&args, context),
+        Command::Alerts(args) => alerts::run(&args, context),
+        Command::Anomalies(args) => alerts::anomalies(&args, context),
+        Command::Findings(args) => findings::run(&args, context),
+        Command::Risks(args) => risks::run(&args, context),
         Command::Spec(args) => spec::run(&args, context),
         Command::Status(args) => status::run(&args, context),
         Command::Doctor(args) => doctor::run(&args, context),

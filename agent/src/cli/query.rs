@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     Context, Failure,
-    filter::Filter,
+    filter::{Filter, compare_text},
     output::Format,
     source,
     time::{self, point_in_time},
@@ -47,6 +47,15 @@ pub(super) struct Args {
     /// At most so many rows
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Leave out so many rows before the first
+    #[arg(long, value_name = "N")]
+    offset: Option<usize>,
+}
+
+/// Options of a query that were checked before anybody was asked.
+pub(super) struct Selection {
+    filter: Option<Filter>,
+    since: Option<Timestamp>,
 }
 
 impl Args {
@@ -58,10 +67,25 @@ impl Args {
                 "--method and --path select endpoints: a workload has neither",
             ));
         }
-        let filter = self.filter()?;
-        let since = self.since(context.now)?;
+        let selection = self.selection(context.now)?;
         let rows = self.source.rows(topic, context)?;
-        self.select(rows, filter.as_ref(), since)
+        self.select(rows, &selection)
+    }
+
+    /// The conditions, parsed.
+    pub(super) fn selection(&self, now: Timestamp) -> Result<Selection, Failure> {
+        Ok(Selection {
+            filter: self.filter()?,
+            since: self.since(now)?,
+        })
+    }
+
+    /// Whether one row satisfies every option.
+    pub(super) fn accepts(&self, row: &Value, selection: &Selection) -> bool {
+        let Selection { filter, since } = selection;
+        self.wants(row)
+            && since.is_none_or(|since| last_seen(row).is_none_or(|seen| seen >= since))
+            && filter.as_ref().is_none_or(|filter| filter.accepts(row))
     }
 
     fn filter(&self) -> Result<Option<Filter>, Failure> {
@@ -78,12 +102,7 @@ impl Args {
             .transpose()
     }
 
-    fn select(
-        &self,
-        mut rows: Vec<Value>,
-        filter: Option<&Filter>,
-        since: Option<Timestamp>,
-    ) -> Result<Vec<Value>, Failure> {
+    fn select(&self, mut rows: Vec<Value>, selection: &Selection) -> Result<Vec<Value>, Failure> {
         let members: BTreeSet<String> = rows
             .iter()
             .filter_map(Value::as_object)
@@ -93,7 +112,7 @@ impl Args {
             true => Ok(()),
             false => Err(unknown_member(option, name, &members)),
         };
-        for name in filter.iter().flat_map(|filter| filter.members()) {
+        for name in selection.filter.iter().flat_map(Filter::members) {
             known("--filter", name)?;
         }
         let sort = self.sort.as_deref().map(|key| match key.strip_prefix('-') {
@@ -103,11 +122,7 @@ impl Args {
         if let Some((key, _)) = sort {
             known("--sort", key.split('.').next().unwrap_or(key))?;
         }
-        rows.retain(|row| {
-            self.wants(row)
-                && since.is_none_or(|since| time::of(at(row, "last_seen")).is_none_or(|seen| seen >= since))
-                && filter.is_none_or(|filter| filter.accepts(row))
-        });
+        rows.retain(|row| self.accepts(row, selection));
         if let Some((key, reverse)) = sort {
             // The sort is stable: equal rows keep the order of the agent.
             rows.sort_by(|a, b| {
@@ -117,6 +132,7 @@ impl Args {
                 a.is_null().cmp(&b.is_null()).then(order)
             });
         }
+        rows.drain(..self.offset.unwrap_or(0).min(rows.len()));
         rows.truncate(self.limit.unwrap_or(usize::MAX));
         Ok(rows)
     }
@@ -129,17 +145,17 @@ impl Args {
                 .take(if row.get("workload").is_some() { 2 } else { 4 })
                 .any(|name| row.get(name).is_some() && glob(pattern, text(name)))
         });
-        let method = self.method.is_empty()
-            || self
-                .method
-                .iter()
-                .any(|method| method.eq_ignore_ascii_case(text("method")));
+        let (method, template) = match row.get("endpoint_name").and_then(Value::as_str) {
+            Some(name) => name.split_once(' ').unwrap_or((name, "")),
+            None => (text("method"), text("template")),
+        };
+        let method = self.method.is_empty() || self.method.iter().any(|one| one.eq_ignore_ascii_case(method));
         let path = self
             .path
             .as_ref()
             .is_none_or(|pattern| match pattern.contains('*') {
-                true => glob(pattern, text("template")),
-                false => text("template").starts_with(pattern.as_str()),
+                true => glob(pattern, template),
+                false => template.starts_with(pattern.as_str()),
             });
         workload && method && path
     }
@@ -165,6 +181,11 @@ fn unknown_member(option: &str, name: &str, members: &BTreeSet<String>) -> Failu
     }
 }
 
+/// When it last happened: alerts say so in another member than the rest.
+fn last_seen(row: &Value) -> Option<Timestamp> {
+    time::of(row.get("last_seen").or_else(|| row.get("updated"))?)
+}
+
 /// The value of a member, named with dots.
 pub(super) fn at<'v>(row: &'v Value, path: &str) -> &'v Value {
     path.split('.')
@@ -186,7 +207,7 @@ fn compare(a: &Value, b: &Value) -> Ordering {
             .as_f64()
             .unwrap_or_default()
             .total_cmp(&b.as_f64().unwrap_or_default()),
-        (Value::String(a), Value::String(b)) => a.cmp(b),
+        (Value::String(a), Value::String(b)) => compare_text(a, b),
         (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
         (Value::Array(a), Value::Array(b)) => a.len().cmp(&b.len()),
         (a, b) => rank(a).cmp(&rank(b)),
@@ -234,10 +255,7 @@ mod tests {
             json!({"id": "b", "workload": "shop", "method": "POST", "template": "/v1/users/{userId}", "hits": 20, "last_seen": 1.8e9 - 500.0}),
             json!({"id": "c", "workload": "billing", "method": "GET", "template": "/v2/bills", "hits": null, "last_seen": "2027-01-15T07:00:00Z"}),
         ];
-        let select = || {
-            let filter = line.query.filter()?;
-            line.query.select(rows, filter.as_ref(), line.query.since(NOW)?)
-        };
+        let select = || line.query.select(rows, &line.query.selection(NOW)?);
         match select() {
             Ok(rows) => Ok(rows
                 .iter()
@@ -262,6 +280,9 @@ mod tests {
         assert_eq!(selected(&["--path", "*/{userId}"]), "b");
         assert_eq!(selected(&["--filter", "hits > 2", "--method", "GET"]), "a");
         assert_eq!(selected(&["--limit", "1"]), "a");
+        assert_eq!(selected(&["--offset", "1"]), "bc");
+        assert_eq!(selected(&["--offset", "1", "--limit", "1"]), "b");
+        assert_eq!(selected(&["--offset", "9"]), "");
     }
 
     #[test]
@@ -295,6 +316,26 @@ mod tests {
                 .unwrap_err()
                 .starts_with("--filter is wrong at column 7: ")
         );
+    }
+
+    #[test]
+    fn verdicts_are_selected_by_what_they_are_about_and_sorted_by_how_bad_they_are() {
+        let line = |arguments: &[&str]| Line::try_parse_from(std::iter::once(&"x").chain(arguments)).unwrap();
+        let select = |arguments: &[&str]| {
+            let query = line(arguments).query;
+            let rows = ["low", "critical", "medium", "high"].map(|severity| {
+                json!({"id": severity, "workload": "shop", "severity": severity,
+                    "endpoint_name": format!("GET /{severity}"), "updated": "2027-01-15T07:00:00Z"})
+            });
+            let rows = query.select(rows.into(), &query.selection(NOW).unwrap()).unwrap();
+            let ids: Vec<_> = rows.iter().map(|row| row["id"].as_str().unwrap()).collect();
+            ids.join(" ")
+        };
+        assert_eq!(select(&["--sort", "-severity"]), "critical high medium low");
+        assert_eq!(select(&["--filter", "severity >= \"high\""]), "critical high");
+        assert_eq!(select(&["--method", "post"]), "");
+        assert_eq!(select(&["--method", "get", "--path", "/m"]), "medium");
+        assert_eq!(select(&["--since", "1m"]), "");
     }
 
     #[test]

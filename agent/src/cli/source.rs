@@ -1,15 +1,18 @@
 //! Where the rows of a query come from: the running agent, or a store that an agent left.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 
 use super::{Context, Failure};
 use crate::{
-    control::{self, ClientError},
+    control,
     inventory::Limits,
     risk::{self, Risk},
-    store::Reader,
+    store::{Reader, Restored, Table},
 };
 
 /// Which agent or store is asked.
@@ -47,6 +50,10 @@ const UNLIMITED: Limits = Limits {
 pub(super) enum Topic {
     Endpoints,
     Workloads,
+    Alerts,
+    Anomalies,
+    Findings,
+    Risks,
     Specifications,
     /// One object, not a list.
     Status,
@@ -57,6 +64,10 @@ impl Topic {
         match self {
             Self::Endpoints => "/v1/endpoints",
             Self::Workloads => "/v1/workloads",
+            Self::Alerts => "/v1/alerts",
+            Self::Anomalies => "/v1/anomalies",
+            Self::Findings => "/v1/findings",
+            Self::Risks => "/v1/risks",
             Self::Specifications => "/v1/specifications",
             Self::Status => "/v1/status",
         }
@@ -77,52 +88,87 @@ impl Args {
 
     /// The answer as it is.
     pub(super) fn object(&self, topic: Topic, context: &Context<'_>) -> Result<Value, Failure> {
-        match (&self.store, &self.socket) {
-            (Some(directory), _) => from_store(directory, topic, &context.config()?.risk),
-            (None, Some(socket)) => from_agent(socket, topic),
-            (None, None) => from_agent(&context.config()?.control.socket, topic),
+        match &self.store {
+            Some(directory) => from_store(directory, topic, &context.config()?.risk),
+            None => from_agent(&self.agent(context)?, topic),
+        }
+    }
+
+    /// Passes on each line of an answer that does not end.
+    pub(super) fn follow(
+        &self,
+        route: &str,
+        context: &mut Context<'_>,
+        mut take: impl FnMut(&mut Context<'_>, Value) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        let socket = self.agent(context)?;
+        control::follow(&socket, route, |row| take(context, row)).map_err(Failure::unreachable)
+    }
+
+    fn agent(&self, context: &Context<'_>) -> Result<PathBuf, Failure> {
+        match &self.socket {
+            Some(socket) => Ok(socket.clone()),
+            None => Ok(context.config()?.control.socket),
         }
     }
 }
 
 fn from_agent(socket: &Path, topic: Topic) -> Result<Value, Failure> {
-    control::get(socket, topic.route()).map_err(|error| match error {
-        ClientError::NotRunning(_)
-        | ClientError::NotAllowed(_)
-        | ClientError::TimedOut(_)
-        | ClientError::Broken { .. }
-        | ClientError::Refused { .. } => Failure::unreachable(error),
-    })
+    control::get(socket, topic.route()).map_err(Failure::unreachable)
 }
 
 /// The same rows that an agent with this store would answer, as of the newest exchange in it.
 fn from_store(directory: &Path, topic: Topic, risk: &Risk) -> Result<Value, Failure> {
-    let contents = Reader::open(directory)
-        .and_then(|reader| reader.load())
-        .map_err(Failure::usage)?;
+    let reader = Reader::open(directory).map_err(Failure::usage)?;
     let shown = directory.display();
     let unreadable = |error| Failure::usage(format!("the store {shown} cannot be shown: {error}"));
-    if topic == Topic::Status {
-        return match contents.status {
-            Some(bytes) => serde_json::from_slice(&bytes).map_err(unreadable),
-            None => Err(Failure::usage(format!(
-                "the store {shown} holds no status: the agent had not written one yet"
-            ))),
-        };
-    }
-    let restored = contents.restore(UNLIMITED);
-    if restored.skipped > 0 {
-        let skipped = restored.skipped;
-        tracing::warn!(skipped, store = %shown, "some records are damaged or of another version");
-    }
     match topic {
-        Topic::Workloads => serde_json::to_value(restored.inventory.workload_views()),
-        Topic::Specifications => serde_json::to_value(restored.inventory.specifications(restored.newest)),
-        _ => {
-            let inventory = &restored.inventory;
-            let assessment = risk::assess(inventory, Vec::new(), &[], risk, restored.newest);
-            serde_json::to_value(assessment.endpoints)
+        Topic::Status => {
+            return match reader.status().map_err(Failure::usage)? {
+                Some(bytes) => serde_json::from_slice(&bytes).map_err(unreadable),
+                None => Err(Failure::usage(format!(
+                    "the store {shown} holds no status: the agent had not written one yet"
+                ))),
+            };
         }
+        Topic::Alerts => return incidents(&reader, Table::Alerts, directory),
+        Topic::Anomalies => return incidents(&reader, Table::Anomalies, directory),
+        Topic::Endpoints | Topic::Workloads | Topic::Findings | Topic::Risks | Topic::Specifications => {}
+    }
+    let contents = reader.load().map_err(Failure::usage)?;
+    let Restored {
+        inventory,
+        newest,
+        skipped,
+    } = contents.restore(UNLIMITED);
+    let (kept, undecoded) = contents.kept();
+    warn_of_skipped(skipped + undecoded, directory);
+    let assess = || risk::assess(&inventory, kept.findings, &kept.alerts, risk, newest);
+    match topic {
+        Topic::Workloads => serde_json::to_value(inventory.workload_views()),
+        Topic::Specifications => serde_json::to_value(inventory.specifications(newest)),
+        Topic::Findings => serde_json::to_value(assess().findings),
+        Topic::Risks => serde_json::to_value(assess().risks),
+        _ => serde_json::to_value(assess().endpoints),
     }
     .map_err(unreadable)
+}
+
+/// The records of a table as they are, the latest first.
+fn incidents(reader: &Reader, table: Table, directory: &Path) -> Result<Value, Failure> {
+    let mut rows = reader.table(table).map_err(Failure::usage)?;
+    rows.sort_by(|a, b| b.last_seen.cmp(&a.last_seen));
+    let records: Vec<Value> = rows
+        .iter()
+        .filter_map(|row| serde_json::from_slice(&row.record).ok())
+        .collect();
+    warn_of_skipped((rows.len() - records.len()) as u64, directory);
+    Ok(Value::Array(records))
+}
+
+fn warn_of_skipped(skipped: u64, directory: &Path) {
+    if skipped > 0 {
+        let store = directory.display();
+        tracing::warn!(skipped, %store, "some records are damaged or of another version");
+    }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     Context, Failure,
-    endpoints::text,
+    list::text,
     source::{self, Topic},
 };
 

@@ -6,7 +6,7 @@ use super::{
     Context, Failure,
     output::{self, Format},
     source::{self, Topic},
-    table::{self, Column, Kind, visible},
+    table::{self, Column, visible},
     time::show_span,
 };
 use crate::status::{Coverage, Status};
@@ -32,34 +32,13 @@ pub(super) struct Args {
 }
 
 const COVERAGE: [Column; 7] = [
-    Column {
-        heading: "WORKLOAD",
-        kind: Kind::Flexible,
-    },
-    Column {
-        heading: "BYTES",
-        kind: Kind::Number,
-    },
-    Column {
-        heading: "READ %",
-        kind: Kind::Number,
-    },
-    Column {
-        heading: "RECONCILED %",
-        kind: Kind::Number,
-    },
-    Column {
-        heading: "JOINED LATE",
-        kind: Kind::Number,
-    },
-    Column {
-        heading: "TLS",
-        kind: Kind::Text,
-    },
-    Column {
-        heading: "UNREADABLE",
-        kind: Kind::Text,
-    },
+    Column::flexible("WORKLOAD"),
+    Column::number("BYTES"),
+    Column::number("READ %"),
+    Column::number("RECONCILED %"),
+    Column::number("JOINED LATE"),
+    Column::text("TLS"),
+    Column::text("UNREADABLE"),
 ];
 
 pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {

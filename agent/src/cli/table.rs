@@ -16,6 +16,32 @@ pub(super) struct Column {
     pub(super) kind: Kind,
 }
 
+impl Column {
+    /// Text of limited length.
+    pub(super) const fn text(heading: &'static str) -> Self {
+        Self {
+            heading,
+            kind: Kind::Text,
+        }
+    }
+
+    /// Aligned to the right.
+    pub(super) const fn number(heading: &'static str) -> Self {
+        Self {
+            heading,
+            kind: Kind::Number,
+        }
+    }
+
+    /// Text that is shortened when the terminal is narrow. One per table.
+    pub(super) const fn flexible(heading: &'static str) -> Self {
+        Self {
+            heading,
+            kind: Kind::Flexible,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Text of limited length.
@@ -140,18 +166,9 @@ mod tests {
     use super::*;
 
     const COLUMNS: [Column; 3] = [
-        Column {
-            heading: "METHOD",
-            kind: Kind::Text,
-        },
-        Column {
-            heading: "PATH",
-            kind: Kind::Flexible,
-        },
-        Column {
-            heading: "HITS",
-            kind: Kind::Number,
-        },
+        Column::text("METHOD"),
+        Column::flexible("PATH"),
+        Column::number("HITS"),
     ];
 
     fn lay_out(terminal: Terminal, path: &str) -> String {

@@ -15,10 +15,7 @@ pub(super) fn of(value: &Value) -> Option<Timestamp> {
             seconds if seconds < 1e11 => Some(Timestamp::from_secs_f64(seconds)),
             _ => number.as_u64().map(Timestamp),
         },
-        Value::String(text) => {
-            let time: jiff::Timestamp = text.parse().ok()?;
-            u64::try_from(time.as_nanosecond()).ok().map(Timestamp)
-        }
+        Value::String(text) => Timestamp::from_rfc3339(text),
         _ => None,
     }
 }

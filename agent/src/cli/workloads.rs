@@ -4,11 +4,10 @@ use serde_json::Value;
 
 use super::{
     Context, Failure,
-    endpoints::text,
-    output::{self, Format},
+    list::{List, text},
     query::{self, at},
     source::Topic,
-    table::{self, Column, Kind},
+    table::Column,
     time::{self, ago},
 };
 use crate::clock::Timestamp;
@@ -27,47 +26,22 @@ pub(super) struct Args {
 }
 
 const COLUMNS: [Column; 6] = [
-    Column {
-        heading: "NAME",
-        kind: Kind::Text,
-    },
-    Column {
-        heading: "KIND",
-        kind: Kind::Text,
-    },
-    Column {
-        heading: "ENDPOINTS",
-        kind: Kind::Number,
-    },
-    Column {
-        heading: "HITS",
-        kind: Kind::Number,
-    },
-    Column {
-        heading: "SEEN",
-        kind: Kind::Number,
-    },
-    Column {
-        heading: "RUNS",
-        kind: Kind::Flexible,
-    },
+    Column::text("NAME"),
+    Column::text("KIND"),
+    Column::number("ENDPOINTS"),
+    Column::number("HITS"),
+    Column::number("SEEN"),
+    Column::flexible("RUNS"),
 ];
 
 pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
-    let rows = args.query.rows(Topic::Workloads, context)?;
-    match args.query.output {
-        Format::Table => {
-            let lines: Vec<_> = rows.iter().map(|row| cells(row, context.now)).collect();
-            table::write(
-                context.out,
-                context.terminal,
-                &COLUMNS,
-                &lines,
-                "No workload matches.",
-            )
-        }
-        format => output::rows(context.out, format, &rows),
-    }
+    let list = List {
+        topic: Topic::Workloads,
+        columns: &COLUMNS,
+        cells,
+        empty: "No workload matches.",
+    };
+    list.show(&args.query, context)
 }
 
 fn cells(row: &Value, now: Timestamp) -> Vec<String> {

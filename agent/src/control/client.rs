@@ -3,11 +3,11 @@
 //! In: the path of a socket and a route. Out: JSON, or an error that says what to do. Every wait has an end and
 //! every answer a bound.
 
-use std::{io, path::Path, time::Duration};
+use std::{io, ops::ControlFlow, path::Path, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::{Request, client::conn::http1, header};
+use hyper::{Request, Response, body::Incoming, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::UnixStream;
@@ -17,6 +17,9 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Longest answer, in bytes. Overflow policy: the query fails.
 const MAX_ANSWER_BYTES: usize = 256 * 1024 * 1024;
+
+/// Longest line of a stream, in bytes. Overflow policy: following ends with an error.
+const MAX_LINE_BYTES: usize = 1024 * 1024;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -55,11 +58,27 @@ pub enum ClientError {
 /// # Errors
 /// See [`ClientError`].
 pub fn get(socket: &Path, route: &str) -> Result<Value, ClientError> {
+    runtime(socket)?.block_on(fetch(socket, route))
+}
+
+/// Asks the agent on `socket` for `route`, an answer that does not end, and passes each JSON line on until told to
+/// stop. Ends without an error when the agent stops.
+///
+/// # Errors
+/// See [`ClientError`].
+pub fn follow(
+    socket: &Path,
+    route: &str,
+    take: impl FnMut(Value) -> ControlFlow<()>,
+) -> Result<(), ClientError> {
+    runtime(socket)?.block_on(stream(socket, route, take))
+}
+
+fn runtime(socket: &Path) -> Result<tokio::runtime::Runtime, ClientError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| broken(socket, error))?
-        .block_on(fetch(socket, route))
+        .map_err(|error| broken(socket, error))
 }
 
 pub(super) async fn fetch(socket: &Path, route: &str) -> Result<Value, ClientError> {
@@ -75,7 +94,57 @@ pub(super) async fn fetch_text(socket: &Path, route: &str) -> Result<String, Cli
     Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
+pub(super) async fn stream(
+    socket: &Path,
+    route: &str,
+    mut take: impl FnMut(Value) -> ControlFlow<()>,
+) -> Result<(), ClientError> {
+    converse(socket, route, async |response| {
+        let mut body = response.into_body();
+        let mut unread = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else {
+                // The agent stopped in the middle of a chunk, or between two.
+                break;
+            };
+            unread.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
+            while let Some(end) = unread.iter().position(|byte| *byte == b'\n') {
+                let line = unread.split_to(end + 1);
+                if line.trim_ascii().is_empty() {
+                    continue;
+                }
+                let value = serde_json::from_slice(&line).map_err(|error| broken(socket, error))?;
+                if take(value).is_break() {
+                    return Ok(());
+                }
+            }
+            if unread.len() > MAX_LINE_BYTES {
+                return Err(broken(socket, "a line of its answer is too long"));
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
 async fn exchange(socket: &Path, route: &str) -> Result<Bytes, ClientError> {
+    converse(socket, route, async |response| {
+        collect(socket, response.into_body()).await
+    })
+    .await
+}
+
+async fn collect(socket: &Path, body: Incoming) -> Result<Bytes, ClientError> {
+    let whole = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
+    Ok(whole.map_err(|error| broken(socket, error))?.to_bytes())
+}
+
+/// Sends one request; `read` gets the answer if it is a success.
+async fn converse<T>(
+    socket: &Path,
+    route: &str,
+    read: impl AsyncFnOnce(Response<Incoming>) -> Result<T, ClientError>,
+) -> Result<T, ClientError> {
     let stream = UnixStream::connect(socket)
         .await
         .map_err(|error| refused(socket, &error))?;
@@ -93,18 +162,14 @@ async fn exchange(socket: &Path, route: &str) -> Result<Bytes, ClientError> {
             .await
             .map_err(|error| broken(socket, error))?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES)
-            .collect()
-            .await
-            .map_err(|error| broken(socket, error))?
-            .to_bytes();
-        match status.is_success() {
-            true => Ok(body),
-            false => Err(ClientError::Refused {
-                status: status.as_u16(),
-                reason: explanation(&body).unwrap_or_else(|| status.to_string()),
-            }),
+        if status.is_success() {
+            return read(response).await;
         }
+        let body = collect(socket, response.into_body()).await?;
+        Err(ClientError::Refused {
+            status: status.as_u16(),
+            reason: explanation(&body).unwrap_or_else(|| status.to_string()),
+        })
     };
     tokio::pin!(conversation);
     tokio::select! {

@@ -5,22 +5,25 @@
 //! finds it full is refused with 503. Refuses to change anything: all routes only read.
 
 mod client;
+mod follow;
 mod listener;
 mod metrics;
 mod server;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
-pub use client::{ClientError, get};
+pub use client::{ClientError, follow, get};
 pub use listener::{BindError, Socket, bind};
 pub use server::serve;
 
 use crate::{
     inventory::{EndpointView, WorkloadView},
     openapi::Specification,
+    risk::RiskView,
     status::Status,
+    verdict::{Alert, Finding},
 };
 
 /// Requests that may wait for the core. Overflow policy: further ones are refused with status 503.
@@ -28,6 +31,9 @@ pub const MAX_WAITING_REQUESTS: usize = 32;
 
 /// How long the core may take to answer. Overflow policy: status 503.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Alerts that one who follows them may be behind. Overflow policy: the oldest are left out, and told as a number.
+pub const MAX_UNREAD_ALERTS: usize = 1024;
 
 /// Where an answer goes. Dropping it tells the client that there is none.
 pub type Reply<T> = oneshot::Sender<T>;
@@ -43,6 +49,25 @@ pub enum Request {
     Specifications(Reply<Vec<Specification>>),
     /// The health of the agent.
     Status(Reply<Status>),
+    /// All incidents, the latest first.
+    Alerts(Reply<Vec<Alert>>),
+    /// All anomalies, the latest first.
+    Anomalies(Reply<Vec<Alert>>),
+    /// All findings.
+    Findings(Reply<Vec<Finding>>),
+    /// Risk of endpoints and workloads, the highest first.
+    Risks(Reply<Vec<RiskView>>),
+    /// All incidents, and those that come.
+    Follow(Reply<Followed>),
+}
+
+/// Incidents so far, and those that come: none is missed between the two.
+#[derive(Debug)]
+pub struct Followed {
+    /// The latest first.
+    pub present: Vec<Alert>,
+    /// As they change.
+    pub further: broadcast::Receiver<Arc<Alert>>,
 }
 
 /// The asking end of the core's request queue.
@@ -102,6 +127,46 @@ impl Query {
     /// The core did not answer.
     pub async fn status(&self) -> Result<Status, NoAnswer> {
         self.ask(Request::Status).await
+    }
+
+    /// Asks for all incidents.
+    ///
+    /// # Errors
+    /// The core did not answer.
+    pub async fn alerts(&self) -> Result<Vec<Alert>, NoAnswer> {
+        self.ask(Request::Alerts).await
+    }
+
+    /// Asks for all anomalies.
+    ///
+    /// # Errors
+    /// The core did not answer.
+    pub async fn anomalies(&self) -> Result<Vec<Alert>, NoAnswer> {
+        self.ask(Request::Anomalies).await
+    }
+
+    /// Asks for all findings.
+    ///
+    /// # Errors
+    /// The core did not answer.
+    pub async fn findings(&self) -> Result<Vec<Finding>, NoAnswer> {
+        self.ask(Request::Findings).await
+    }
+
+    /// Asks for the risk of endpoints and workloads.
+    ///
+    /// # Errors
+    /// The core did not answer.
+    pub async fn risks(&self) -> Result<Vec<RiskView>, NoAnswer> {
+        self.ask(Request::Risks).await
+    }
+
+    /// Asks for all incidents, and to be told of those that come.
+    ///
+    /// # Errors
+    /// The core did not answer.
+    pub async fn follow(&self) -> Result<Followed, NoAnswer> {
+        self.ask(Request::Follow).await
     }
 
     async fn ask<T>(&self, request: fn(Reply<T>) -> Request) -> Result<T, NoAnswer> {

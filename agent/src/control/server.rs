@@ -13,12 +13,13 @@ use std::{
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::{Path, Query as Parameters, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
     serve::Listener,
 };
+use serde::Deserialize;
 use serde_json::json;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -26,7 +27,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
-use super::{NoAnswer, Query, Socket, metrics};
+use super::{NoAnswer, Query, Socket, follow, metrics};
 use crate::inventory::EndpointView;
 
 /// Clients that may be connected. Overflow policy: further ones wait in the listen queue.
@@ -59,6 +60,10 @@ fn router(query: Query) -> Router {
         .route("/v1/workloads", get(workloads))
         .route("/v1/specifications", get(specifications))
         .route("/v1/status", get(status))
+        .route("/v1/alerts", get(alerts))
+        .route("/v1/anomalies", get(anomalies))
+        .route("/v1/findings", get(findings))
+        .route("/v1/risks", get(risks))
         .route(
             "/v1/openapi.json",
             get(async || ([(header::CONTENT_TYPE, "application/json")], OPENAPI)),
@@ -91,6 +96,36 @@ async fn specifications(State(query): State<Query>) -> Result<Response, NoAnswer
 
 async fn status(State(query): State<Query>) -> Result<Response, NoAnswer> {
     Ok(Json(query.status().await?).into_response())
+}
+
+/// Parameters of the list of alerts.
+#[derive(Deserialize)]
+struct AlertParameters {
+    /// Do not end: send each alert as it changes.
+    #[serde(default)]
+    follow: bool,
+}
+
+async fn alerts(
+    State(query): State<Query>,
+    Parameters(parameters): Parameters<AlertParameters>,
+) -> Result<Response, NoAnswer> {
+    match parameters.follow {
+        true => Ok(follow::response(query.follow().await?)),
+        false => Ok(Json(query.alerts().await?).into_response()),
+    }
+}
+
+async fn anomalies(State(query): State<Query>) -> Result<Response, NoAnswer> {
+    Ok(Json(query.anomalies().await?).into_response())
+}
+
+async fn findings(State(query): State<Query>) -> Result<Response, NoAnswer> {
+    Ok(Json(query.findings().await?).into_response())
+}
+
+async fn risks(State(query): State<Query>) -> Result<Response, NoAnswer> {
+    Ok(Json(query.risks().await?).into_response())
 }
 
 async fn prometheus(State(query): State<Query>) -> Result<Response, NoAnswer> {
@@ -166,12 +201,17 @@ impl AsyncWrite for Connection {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::ControlFlow;
+
+    use tokio::sync::broadcast;
+
     use super::*;
     use crate::{
         clock::Timestamp,
-        control::{ClientError, Request, bind, client},
+        control::{ClientError, Followed, Request, bind, client},
         inventory::{Inventory, Limits, fixture::call},
         status::Status,
+        verdict::fixture::{alert, finding},
         workload::{Workload, WorkloadKind},
     };
 
@@ -197,6 +237,7 @@ mod tests {
         let socket = bind(&dir.path().join("api.sock"), "").unwrap();
         let (query, mut requests) = Query::channel();
         let inventory = inventory();
+        let further = broadcast::Sender::new(4);
         let core = async {
             while let Some(request) = requests.recv().await {
                 match request {
@@ -211,6 +252,18 @@ mod tests {
                             ..Status::default()
                         };
                         reply.send(status).unwrap();
+                    }
+                    Request::Alerts(reply) => reply.send(vec![alert("a1")]).unwrap(),
+                    Request::Anomalies(reply) => reply.send(vec![alert("odd")]).unwrap(),
+                    Request::Findings(reply) => reply.send(vec![finding("f1")]).unwrap(),
+                    Request::Risks(reply) => reply.send(Vec::new()).unwrap(),
+                    Request::Follow(reply) => {
+                        let followed = Followed {
+                            present: vec![alert("a2"), alert("a1")],
+                            further: further.subscribe(),
+                        };
+                        reply.send(followed).unwrap();
+                        further.send(Arc::new(alert("a3"))).unwrap();
                     }
                 }
             }
@@ -233,6 +286,27 @@ mod tests {
             assert_eq!(get("/v1/workloads").await[0]["name"], "shop");
             assert_eq!(get("/v1/status").await["lost"]["ring_full"], 3);
             assert_eq!(get("/v1/openapi.json").await["openapi"], "3.1.0");
+            assert_eq!(get("/v1/alerts").await[0]["id"], "a1");
+            assert_eq!(get("/v1/anomalies").await[0]["id"], "odd");
+            assert_eq!(get("/v1/findings").await[0]["id"], "f1");
+            assert_eq!(get("/v1/risks").await, json!([]));
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn who_follows_is_told_what_is_there_and_what_comes() {
+        with_api(async |path| {
+            let mut seen = Vec::new();
+            let followed = client::stream(path, "/v1/alerts?follow=true", |alert| {
+                seen.push(alert["id"].as_str().unwrap().to_owned());
+                match seen.len() {
+                    3 => ControlFlow::Break(()),
+                    _ => ControlFlow::Continue(()),
+                }
+            });
+            followed.await.unwrap();
+            assert_eq!(seen, ["a1", "a2", "a3"]);
         })
         .await;
     }
@@ -271,6 +345,10 @@ mod tests {
             "/v1/endpoints/{id}",
             "/v1/workloads",
             "/v1/status",
+            "/v1/alerts",
+            "/v1/anomalies",
+            "/v1/findings",
+            "/v1/risks",
             "/v1/openapi.json",
             "/metrics",
         ] {

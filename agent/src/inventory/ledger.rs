@@ -201,6 +201,11 @@ impl Inventory {
         self.registry.take_dirty_workloads()
     }
 
+    /// Everything counts as changed: for a store that lost what it was given.
+    pub fn mark_all_dirty(&mut self) {
+        self.registry.mark_all_dirty();
+    }
+
     /// Takes back what was stored; nothing becomes dirty. Records that are known already are skipped.
     pub fn restore(
         &mut self,

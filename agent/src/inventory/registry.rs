@@ -366,6 +366,25 @@ impl Registry {
         records.collect()
     }
 
+    /// Everything counts as changed: what was kept of it may be gone.
+    pub(super) fn mark_all_dirty(&mut self) {
+        let workloads = self.workloads.iter_mut().enumerate();
+        self.dirty_workloads = workloads
+            .map(|(place, slot)| {
+                slot.is_dirty = true;
+                place
+            })
+            .collect();
+        let endpoints = self.endpoints.iter_mut().enumerate();
+        self.dirty_endpoints = endpoints
+            .filter(|(_, slot)| slot.endpoint.is_some())
+            .map(|(place, slot)| {
+                slot.is_dirty = true;
+                place
+            })
+            .collect();
+    }
+
     /// Takes back a stored workload. Whether it did: not if the record is of another version, known or beyond the
     /// bound.
     pub(super) fn restore_workload(&mut self, record: WorkloadRecord) -> bool {

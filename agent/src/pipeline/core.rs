@@ -5,57 +5,67 @@
 
 use std::{
     path::Path,
-    sync::mpsc::{Receiver, RecvTimeoutError},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
     time::Duration,
 };
 
 use anyhow::Result;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
 use super::{
     Summary,
     batch::{Batch, ToCore},
     governor::Governor,
     health::Health,
+    keeper::Keeper,
 };
 use crate::{
-    analysis::{Analysis, Seen},
+    analysis::{Analysis, Changes, Seen},
     capture::load::Throttle,
     clock::{self, Timestamp},
     config,
-    control::Request,
+    control::{Followed, MAX_UNREAD_ALERTS, Request},
     exchange::Exchange,
     inventory::{EndpointView, Inventory},
     risk::{self, Assessment, Risk},
     status::Status,
-    store::{self, Store},
+    store::Store,
+    verdict::Alert,
     workload::Directory,
 };
 
 /// How often the governor looks.
 const SECOND: Duration = Duration::from_secs(1);
 
-const NS_PER_DAY: u64 = 86_400_000_000_000;
-
 /// What the last run left.
 pub(super) struct Restart {
     store: Store,
     inventory: Inventory,
+    analysis: Analysis,
     risk: Risk,
 }
 
 impl Restart {
     /// Reads the store.
     pub(super) fn of(store: Store, limits: &config::InventoryLimits, risk: Risk) -> Result<Self> {
-        let restored = store.load()?.restore(limits.limits());
-        if restored.skipped > 0 {
-            tracing::warn!(rows = restored.skipped, "rows of the store could not be used");
+        let contents = store.load()?;
+        let restored = contents.restore(limits.limits());
+        let (kept, undecoded) = contents.kept();
+        let skipped = restored.skipped + undecoded;
+        if skipped > 0 {
+            tracing::warn!(rows = skipped, "rows of the store could not be used");
         }
         let mut inventory = restored.inventory;
         inventory.set_pins(limits.pins()?);
+        let mut analysis = Analysis::default();
+        analysis.restore(kept);
         Ok(Self {
             store,
             inventory,
+            analysis,
             risk,
         })
     }
@@ -67,17 +77,13 @@ pub(super) struct Core {
     analysis: Analysis,
     directory: Directory,
     risk: Risk,
-    store: Store,
-    flush_every: Duration,
-    max_age_ns: u64,
-    next_flush: Timestamp,
-    next_expiry: Timestamp,
-    /// The last flush failed: said once, not at each try.
-    store_failed: bool,
+    keeper: Keeper,
     health: Health,
     throttled: Throttled,
     next_second: Timestamp,
     announce: mpsc::Sender<Box<EndpointView>>,
+    /// To those who follow the alerts.
+    alerts: broadcast::Sender<Arc<Alert>>,
 }
 
 /// The programs' budgets, and what decides about them.
@@ -96,38 +102,40 @@ impl Core {
         throttled: Throttled,
         announce: mpsc::Sender<Box<EndpointView>>,
     ) -> Self {
+        let Restart {
+            store,
+            inventory,
+            analysis,
+            risk,
+        } = restart;
         Self {
-            inventory: restart.inventory,
-            analysis: Analysis::default(),
+            inventory,
+            analysis,
             directory: Directory::new(Path::new("/proc")),
-            risk: restart.risk,
-            store: restart.store,
-            flush_every: Duration::from_secs(u64::from(settings.flush_seconds)),
-            max_age_ns: u64::from(settings.max_age_days).saturating_mul(NS_PER_DAY),
-            next_flush: Timestamp(0),
-            next_expiry: Timestamp(0),
-            store_failed: false,
+            risk,
+            keeper: Keeper::new(store, settings, clock::now()),
             health,
             throttled,
             next_second: Timestamp(0),
             announce,
+            alerts: broadcast::Sender::new(MAX_UNREAD_ALERTS),
         }
     }
 
     /// Works until all shards and the control API are gone; writes the store a last time.
     pub(super) fn run(mut self, inbox: &Receiver<ToCore>) -> Summary {
-        self.next_flush = clock::now().after(self.flush_every);
         loop {
             let now = clock::now();
-            if now >= self.next_flush {
-                self.flush(now);
+            if now >= self.keeper.next() {
+                self.keep(now);
             }
             if now >= self.next_second {
                 self.next_second = now.after(SECOND);
                 self.analysis.tick(now);
+                self.pass_on();
                 self.govern();
             }
-            match inbox.recv_timeout(self.next_flush.min(self.next_second).since(now)) {
+            match inbox.recv_timeout(self.keeper.next().min(self.next_second).since(now)) {
                 Ok(ToCore::Batch(batch)) => self.batch(*batch),
                 Ok(ToCore::Ask(request)) => self.answer(request),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -135,7 +143,8 @@ impl Core {
             }
         }
         let now = clock::now();
-        self.flush(now);
+        self.pass_on();
+        self.keep(now);
         Summary {
             status: self.status(),
             endpoints: self.inventory.endpoint_views(now).len(),
@@ -155,6 +164,20 @@ impl Core {
         }
         self.health
             .shard(batch.shard, batch.totals, batch.exchanges.len() as u64);
+        self.pass_on();
+    }
+
+    /// Gives verdicts that changed to the store and to those who follow.
+    fn pass_on(&mut self) {
+        let changes = self.analysis.take_changes();
+        if changes == Changes::default() {
+            return;
+        }
+        self.keeper.note(&changes);
+        for alert in changes.alerts {
+            // Nobody may be listening.
+            self.alerts.send(Arc::new(alert)).unwrap_or_default();
+        }
     }
 
     fn exchange(&mut self, exchange: &Exchange) {
@@ -192,6 +215,14 @@ impl Core {
             Request::Workloads(reply) => drop(reply.send(self.inventory.workload_views())),
             Request::Specifications(reply) => drop(reply.send(self.inventory.specifications(now))),
             Request::Status(reply) => drop(reply.send(self.status())),
+            Request::Alerts(reply) => drop(reply.send(self.analysis.alerts())),
+            Request::Anomalies(reply) => drop(reply.send(self.analysis.anomalies())),
+            Request::Findings(reply) => drop(reply.send(self.assess(now).findings)),
+            Request::Risks(reply) => drop(reply.send(self.assess(now).risks)),
+            Request::Follow(reply) => drop(reply.send(Followed {
+                present: self.analysis.alerts(),
+                further: self.alerts.subscribe(),
+            })),
         }
     }
 
@@ -201,7 +232,12 @@ impl Core {
     }
 
     fn status(&self) -> Status {
-        self.health.status(self.inventory.stats(), self.directory.stats())
+        let mut status = self.health.status(self.inventory.stats(), self.directory.stats());
+        let counters = self.keeper.counters();
+        status
+            .counters
+            .extend(counters.map(|(name, value)| (name.to_owned(), value)));
+        status
     }
 
     /// Copies less when the agent costs too much or loses events, more when all is well again.
@@ -224,36 +260,9 @@ impl Core {
         }
     }
 
-    fn flush(&mut self, now: Timestamp) {
-        self.next_flush = now.after(self.flush_every);
-        let endpoints = self.inventory.take_dirty();
-        let workloads = self.inventory.take_dirty_workloads();
+    fn keep(&mut self, now: Timestamp) {
         let status = self.status();
-        let mut batch = store::Batch::of(&endpoints, &workloads, Some(&status));
-        batch.removed_endpoints = self
-            .inventory
-            .take_gone()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        match self.store.save(&batch) {
-            Ok(()) => self.store_failed = false,
-            Err(error) => self.failed(&error),
-        }
-        if now >= self.next_expiry {
-            self.next_expiry = now.after(Duration::from_nanos(NS_PER_DAY));
-            let limit = Timestamp(now.0.saturating_sub(self.max_age_ns));
-            if let Err(error) = self.store.remove_older(limit) {
-                self.failed(&error);
-            }
-        }
-    }
-
-    fn failed(&mut self, error: &store::StoreError) {
-        self.health.store_failures += 1;
-        if !self.store_failed {
-            self.store_failed = true;
-            tracing::warn!(%error, "the store was not written; capture goes on");
-        }
+        self.keeper
+            .write(now, &mut self.inventory, &mut self.analysis, &status);
     }
 }

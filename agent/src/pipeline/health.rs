@@ -26,8 +26,6 @@ pub(super) struct Health {
     last: (f64, u64, u64),
     /// What could be seen of each workload.
     pub(super) coverages: Coverages,
-    /// Writes of the store that failed.
-    pub(super) store_failures: u64,
 }
 
 impl Health {
@@ -49,7 +47,6 @@ impl Health {
             coverages: Coverages::default(),
             full,
             last: (clock::process_cpu_seconds(), 0, started_ns),
-            store_failures: 0,
         }
     }
 
@@ -118,7 +115,6 @@ impl Health {
         for (name, value) in inventory.list().chain(directory.list()) {
             add(&mut status.counters, name, value);
         }
-        add(&mut status.counters, "store_failures", self.store_failures);
         let (step, control) = self.governed.unwrap_or((0, self.full));
         add(&mut status.counters, "governor_step", step as u64);
         add(

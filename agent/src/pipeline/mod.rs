@@ -14,6 +14,7 @@ mod core;
 mod coverage;
 mod governor;
 mod health;
+mod keeper;
 mod record;
 mod scope;
 mod shard;

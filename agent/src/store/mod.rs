@@ -7,6 +7,7 @@
 //! version wrote.
 
 mod files;
+mod pending;
 mod reader;
 mod records;
 mod schema;
@@ -16,6 +17,7 @@ use std::{io, path::Path};
 
 use rusqlite::ErrorCode;
 
+pub use pending::Pending;
 pub use reader::Reader;
 pub use records::Restored;
 pub use writer::{Opened, Store};
@@ -38,6 +40,46 @@ pub struct Row {
     pub record: Vec<u8>,
 }
 
+/// The tables: they have one shape and differ in what their records are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Table {
+    /// Endpoints, with all that was learned of them.
+    Endpoints,
+    /// Workloads, with the paths that their templates are learned from.
+    Workloads,
+    /// Incidents.
+    Alerts,
+    /// Anomalies.
+    Anomalies,
+    /// Findings that rest on behaviour.
+    Findings,
+    /// Baselines.
+    Baselines,
+}
+
+impl Table {
+    /// Every table.
+    const ALL: [Self; 6] = [
+        Self::Endpoints,
+        Self::Workloads,
+        Self::Alerts,
+        Self::Anomalies,
+        Self::Findings,
+        Self::Baselines,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Endpoints => "endpoints",
+            Self::Workloads => "workloads",
+            Self::Alerts => "alerts",
+            Self::Anomalies => "anomalies",
+            Self::Findings => "findings",
+            Self::Baselines => "baselines",
+        }
+    }
+}
+
 /// What changed since the last batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
@@ -47,8 +89,30 @@ pub struct Batch {
     pub removed_endpoints: Vec<String>,
     /// Workloads that are new or changed.
     pub workloads: Vec<Row>,
+    /// Incidents that are new or changed.
+    pub alerts: Vec<Row>,
+    /// Anomalies that are new or changed.
+    pub anomalies: Vec<Row>,
+    /// Findings that are new or changed.
+    pub findings: Vec<Row>,
+    /// Baselines that are new or changed.
+    pub baselines: Vec<Row>,
     /// The agent's health as JSON, for readers that come after it.
     pub status: Option<Vec<u8>>,
+}
+
+impl Batch {
+    /// The rows for one table.
+    fn rows(&self, table: Table) -> &[Row] {
+        match table {
+            Table::Endpoints => &self.endpoints,
+            Table::Workloads => &self.workloads,
+            Table::Alerts => &self.alerts,
+            Table::Anomalies => &self.anomalies,
+            Table::Findings => &self.findings,
+            Table::Baselines => &self.baselines,
+        }
+    }
 }
 
 /// Everything that is kept, in order of id.
@@ -58,6 +122,14 @@ pub struct Contents {
     pub endpoints: Vec<Row>,
     /// Workloads.
     pub workloads: Vec<Row>,
+    /// Incidents.
+    pub alerts: Vec<Row>,
+    /// Anomalies.
+    pub anomalies: Vec<Row>,
+    /// Findings.
+    pub findings: Vec<Row>,
+    /// Baselines.
+    pub baselines: Vec<Row>,
     /// The agent's health when it last wrote.
     pub status: Option<Vec<u8>>,
 }

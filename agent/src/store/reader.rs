@@ -7,7 +7,7 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 
-use super::{Contents, Row, StoreError, files, schema};
+use super::{Contents, Row, StoreError, Table, files, schema};
 use crate::clock::Timestamp;
 
 /// How long a reader waits while a writer recovers the log.
@@ -18,6 +18,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Reader {
     connection: Connection,
     directory: PathBuf,
+    /// Format of the database: one that an older version wrote lacks tables.
+    version: u32,
 }
 
 impl Reader {
@@ -52,6 +54,7 @@ impl Reader {
             _ => Ok(Self {
                 connection,
                 directory: directory.to_owned(),
+                version: found,
             }),
         }
     }
@@ -61,7 +64,24 @@ impl Reader {
     /// # Errors
     /// The database refuses.
     pub fn load(&self) -> Result<Contents, StoreError> {
-        contents(&self.connection).map_err(|error| StoreError::database(&self.directory, error))
+        contents(&self.connection, self.version).map_err(|error| StoreError::database(&self.directory, error))
+    }
+
+    /// The rows of one table, in order of id.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub fn table(&self, table: Table) -> Result<Vec<Row>, StoreError> {
+        rows(&self.connection, table, self.version)
+            .map_err(|error| StoreError::database(&self.directory, error))
+    }
+
+    /// The agent's health when it last wrote, as JSON.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub fn status(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        status(&self.connection).map_err(|error| StoreError::database(&self.directory, error))
     }
 }
 
@@ -97,24 +117,36 @@ fn uri(path: &Path, parameters: &str) -> String {
 }
 
 /// Reads all tables in one snapshot.
-pub(super) fn contents(connection: &Connection) -> rusqlite::Result<Contents> {
+pub(super) fn contents(connection: &Connection, version: u32) -> rusqlite::Result<Contents> {
     let snapshot = connection.unchecked_transaction()?;
-    let status = snapshot
-        .query_row("SELECT value FROM meta WHERE key = 'status'", [], |row| {
-            row.get(0)
-        })
-        .optional()?;
+    let all = |table| rows(&snapshot, table, version);
     Ok(Contents {
-        endpoints: rows(&snapshot, "endpoints")?,
-        workloads: rows(&snapshot, "workloads")?,
-        status,
+        endpoints: all(Table::Endpoints)?,
+        workloads: all(Table::Workloads)?,
+        alerts: all(Table::Alerts)?,
+        anomalies: all(Table::Anomalies)?,
+        findings: all(Table::Findings)?,
+        baselines: all(Table::Baselines)?,
+        status: status(&snapshot)?,
     })
 }
 
-fn rows(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Row>> {
+fn status(connection: &Connection) -> rusqlite::Result<Option<Vec<u8>>> {
+    connection
+        .query_row("SELECT value FROM meta WHERE key = 'status'", [], |row| {
+            row.get(0)
+        })
+        .optional()
+}
+
+fn rows(connection: &Connection, table: Table, version: u32) -> rusqlite::Result<Vec<Row>> {
+    if version < schema::since(table) {
+        return Ok(Vec::new());
+    }
     connection
         .prepare(&format!(
-            "SELECT id, workload, last_seen, record FROM {table} ORDER BY id"
+            "SELECT id, workload, last_seen, record FROM {} ORDER BY id",
+            table.name()
         ))?
         .query_map([], |row| {
             Ok(Row {

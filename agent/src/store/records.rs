@@ -1,4 +1,4 @@
-//! Between the inventory's records and the store's rows.
+//! Between what the inventory and the analysis know and the store's rows.
 //!
 //! Records are JSON: readable with any tool that opens a SQLite file. A row that does not decode is skipped and
 //! counted, never guessed at.
@@ -7,9 +7,11 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Batch, Contents, Row};
 use crate::{
+    analysis::{BaselineRecord, Changes, Kept},
     clock::Timestamp,
     inventory::{EndpointRecord, Inventory, Limits, WorkloadRecord},
     status::Status,
+    verdict::{Alert, Finding},
 };
 
 /// An inventory as a store holds it.
@@ -42,10 +44,29 @@ impl Batch {
         };
         Self {
             endpoints: endpoints.iter().filter_map(endpoint).collect(),
-            removed_endpoints: Vec::new(),
             workloads: workloads.iter().filter_map(workload).collect(),
             status: status.and_then(|status| serde_json::to_vec(status).ok()),
+            ..Self::default()
         }
+    }
+
+    /// Adds verdicts as [`crate::analysis::Analysis::take_changes`] gave them.
+    pub fn add_changes(&mut self, changes: &Changes) {
+        self.alerts.extend(changes.alerts.iter().filter_map(alert_row));
+        self.anomalies
+            .extend(changes.anomalies.iter().filter_map(alert_row));
+        self.findings
+            .extend(changes.findings.iter().filter_map(finding_row));
+    }
+
+    /// Adds baselines as [`crate::analysis::Analysis::take_baselines`] gave them.
+    pub fn add_baselines(&mut self, baselines: Vec<BaselineRecord>) {
+        self.baselines.extend(baselines.into_iter().map(|baseline| Row {
+            id: baseline.id,
+            workload: baseline.workload,
+            last_seen: baseline.updated,
+            record: baseline.record,
+        }));
     }
 }
 
@@ -64,6 +85,37 @@ impl Contents {
             inventory,
         }
     }
+
+    /// What the rows hold for an analysis, and how many of them this version cannot use.
+    pub fn kept(self) -> (Kept, u64) {
+        let mut skipped = 0;
+        let kept = Kept {
+            alerts: decode(&self.alerts, &mut skipped),
+            anomalies: decode(&self.anomalies, &mut skipped),
+            findings: decode(&self.findings, &mut skipped),
+            baselines: self
+                .baselines
+                .into_iter()
+                .map(|row| BaselineRecord {
+                    id: row.id,
+                    workload: row.workload,
+                    updated: row.last_seen,
+                    record: row.record,
+                })
+                .collect(),
+        };
+        (kept, skipped)
+    }
+}
+
+fn alert_row(alert: &Alert) -> Option<Row> {
+    let updated = Timestamp::from_rfc3339(&alert.updated).unwrap_or_default();
+    row(alert.id.clone(), alert.workload.clone(), updated, alert)
+}
+
+fn finding_row(finding: &Finding) -> Option<Row> {
+    let last_seen = Timestamp::from_rfc3339(&finding.last_seen).unwrap_or_default();
+    row(finding.id.clone(), finding.workload.clone(), last_seen, finding)
 }
 
 fn row(id: String, workload: String, last_seen: Timestamp, record: &impl Serialize) -> Option<Row> {
@@ -94,6 +146,7 @@ mod tests {
     use crate::{
         inventory::fixture::call,
         store::{Reader, Store},
+        verdict::fixture::{alert, finding},
         workload::{Workload, WorkloadKind},
     };
 
@@ -138,6 +191,38 @@ mod tests {
     }
 
     #[test]
+    fn verdicts_and_baselines_come_back_as_they_were() {
+        let changes = Changes {
+            alerts: vec![alert("a1")],
+            anomalies: vec![alert("a2")],
+            findings: vec![finding("f1")],
+        };
+        let baseline = BaselineRecord {
+            id: "e1".into(),
+            workload: "w1".into(),
+            updated: Timestamp(7),
+            record: b"{}".to_vec(),
+        };
+        let mut batch = Batch::default();
+        batch.add_changes(&changes);
+        batch.add_baselines(vec![baseline.clone()]);
+        let updated = batch.alerts.first().unwrap().last_seen;
+        assert_eq!(updated.rfc3339(), "2026-01-31T08:00:00.000Z");
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = Store::open(directory.path(), 1 << 24, Timestamp(0))
+            .unwrap()
+            .store;
+        store.save(&batch).unwrap();
+        let expected = Kept {
+            alerts: changes.alerts,
+            anomalies: changes.anomalies,
+            findings: changes.findings,
+            baselines: vec![baseline],
+        };
+        assert_eq!(store.load().unwrap().kept(), (expected, 0));
+    }
+
+    #[test]
     fn rows_that_do_not_decode_are_counted() {
         let row = |record: &str| Row {
             id: "a".into(),
@@ -148,7 +233,7 @@ mod tests {
         let contents = Contents {
             endpoints: vec![row("{"), row("{}")],
             workloads: vec![row("")],
-            status: None,
+            ..Contents::default()
         };
         let restored = contents.restore(Limits::default());
         assert_eq!((restored.skipped, restored.newest), (3, Timestamp(5)));

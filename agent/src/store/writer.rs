@@ -8,7 +8,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, Transaction, params};
 
 use super::{
-    Batch, Contents, Row, StoreError,
+    Batch, Contents, Row, StoreError, Table,
     files::{self, WriterLock},
     reader, schema,
 };
@@ -69,8 +69,9 @@ impl Store {
     /// The disk is full, or the database refuses. The store stays usable.
     pub fn save(&mut self, batch: &Batch) -> Result<(), StoreError> {
         self.transaction(|transaction| {
-            upsert(transaction, "endpoints", &batch.endpoints)?;
-            upsert(transaction, "workloads", &batch.workloads)?;
+            for table in Table::ALL {
+                upsert(transaction, table, batch.rows(table))?;
+            }
             let mut remove = transaction.prepare_cached("DELETE FROM endpoints WHERE id = ?1")?;
             for id in &batch.removed_endpoints {
                 remove.execute([id])?;
@@ -91,19 +92,64 @@ impl Store {
     /// # Errors
     /// The database refuses.
     pub fn load(&self) -> Result<Contents, StoreError> {
-        reader::contents(&self.connection).map_err(|error| StoreError::database(&self.directory, error))
+        reader::contents(&self.connection, schema::VERSION)
+            .map_err(|error| StoreError::database(&self.directory, error))
     }
 
-    /// Removes what was last seen before `limit`; returns the number of endpoints removed.
+    /// Removes what was last seen before `limit`; returns the number of rows removed.
     ///
     /// # Errors
     /// The database refuses.
     pub fn remove_older(&mut self, limit: Timestamp) -> Result<usize, StoreError> {
         self.transaction(|transaction| {
-            let limit = integer(limit);
-            transaction.execute("DELETE FROM workloads WHERE last_seen < ?1", [limit])?;
-            transaction.execute("DELETE FROM endpoints WHERE last_seen < ?1", [limit])
+            let mut removed = 0;
+            for table in Table::ALL {
+                let delete = format!("DELETE FROM {} WHERE last_seen < ?1", table.name());
+                removed += transaction.execute(&delete, [integer(limit)])?;
+            }
+            Ok(removed)
         })
+    }
+
+    /// Whether the store's own bound, not the disk, is what keeps it from growing.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub fn is_at_its_bound(&self) -> Result<bool, StoreError> {
+        let pragma = |name: &str| {
+            let sql = format!("PRAGMA {name}");
+            self.connection.query_row(&sql, [], |row| row.get::<_, i64>(0))
+        };
+        let read = || Ok((pragma("page_count")?, pragma("max_page_count")?));
+        let (pages, bound) = read().map_err(|error| StoreError::database(&self.directory, error))?;
+        Ok(pages >= bound - bound / 8)
+    }
+
+    /// Removes the tenth of each table that was not seen for the longest time; returns the number of rows removed.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub fn make_room(&mut self) -> Result<usize, StoreError> {
+        self.transaction(|transaction| {
+            let mut removed = 0;
+            for table in Table::ALL {
+                let table = table.name();
+                removed += transaction.execute(
+                    &format!(
+                        "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} ORDER BY last_seen
+                         LIMIT (SELECT (count(*) + 9) / 10 FROM {table}))"
+                    ),
+                    [],
+                )?;
+            }
+            Ok(removed)
+        })
+    }
+
+    /// From now on every write fails, as on a full disk; or no longer.
+    #[cfg(test)]
+    pub(crate) fn refuse_writes(&self, refuse: bool) {
+        self.connection.pragma_update(None, "query_only", refuse).unwrap();
     }
 
     fn transaction<T>(
@@ -157,12 +203,13 @@ fn connect(directory: &Path, max_bytes: u64) -> Result<Connection, StoreError> {
 }
 
 /// Writes rows whose content differs from what is there, so that an unchanged row costs no page.
-fn upsert(transaction: &Transaction<'_>, table: &str, rows: &[Row]) -> rusqlite::Result<()> {
+fn upsert(transaction: &Transaction<'_>, table: Table, rows: &[Row]) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(&format!(
-        "INSERT INTO {table} (id, workload, last_seen, record) VALUES (?1, ?2, ?3, ?4)
+        "INSERT INTO {} (id, workload, last_seen, record) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (id) DO UPDATE SET workload = excluded.workload, last_seen = excluded.last_seen,
              record = excluded.record
          WHERE record IS NOT excluded.record OR last_seen IS NOT excluded.last_seen",
+        table.name()
     ))?;
     for row in rows {
         statement.execute(params![row.id, row.workload, integer(row.last_seen), row.record])?;
@@ -215,8 +262,12 @@ mod tests {
         let saved = Batch {
             endpoints: vec![row("b", 2, "{}"), row("a", 1, "{\"x\":1}")],
             workloads: vec![row("w", 2, "[]")],
+            alerts: vec![row("alert", 3, "{}")],
+            anomalies: vec![row("odd", 3, "{}")],
+            findings: vec![row("open", 3, "{}")],
+            baselines: vec![row("a", 3, "{}")],
             status: Some(b"{}".to_vec()),
-            removed_endpoints: Vec::new(),
+            ..Batch::default()
         };
         store.save(&saved).unwrap();
         store
@@ -229,6 +280,10 @@ mod tests {
         let contents = open(dir.path()).load().unwrap();
         assert_eq!(contents.endpoints, [row("a", 5, "2"), row("c", 3, "1")]);
         assert_eq!(contents.workloads, [row("w", 2, "[]")]);
+        assert_eq!(contents.alerts, [row("alert", 3, "{}")]);
+        assert_eq!(contents.anomalies, [row("odd", 3, "{}")]);
+        assert_eq!(contents.findings, [row("open", 3, "{}")]);
+        assert_eq!(contents.baselines, [row("a", 3, "{}")]);
         assert_eq!(contents.status.as_deref(), Some(&b"{}"[..]));
     }
 
@@ -330,5 +385,30 @@ mod tests {
             .unwrap();
         assert_eq!(store.remove_older(Timestamp(20)).unwrap(), 1);
         assert_eq!(ids(&store.load().unwrap()), ["young"]);
+    }
+
+    #[test]
+    fn a_store_at_its_bound_makes_room_by_forgetting_the_oldest() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path(), 1 << 20, Timestamp(0)).unwrap().store;
+        let wide = "x".repeat(4096);
+        let mut number = 0;
+        let mut saved = || {
+            number += 1;
+            let result = store.save(&batch(vec![row(&format!("{number:04}"), number, &wide)]));
+            (number, result)
+        };
+        let full_at = loop {
+            if let (number, Err(error)) = saved() {
+                assert!(matches!(error, StoreError::Full(_)), "{error}");
+                break number;
+            }
+        };
+        assert!(store.is_at_its_bound().unwrap());
+        assert!(store.make_room().unwrap() as u64 >= full_at / 10);
+        store.save(&batch(vec![row("9999", full_at, &wide)])).unwrap();
+        let left = store.load().unwrap();
+        assert!(!ids(&left).contains(&"0001"));
+        assert!(ids(&left).contains(&"9999"));
     }
 }

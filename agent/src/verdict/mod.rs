@@ -7,6 +7,8 @@
 
 mod alert;
 mod finding;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod signal;
 
 pub use alert::{Alert, AlertKind, AlertState, EvidenceQuality};
@@ -57,6 +59,14 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// Every severity, the least first.
+    pub const ALL: [Self; 5] = [Self::Info, Self::Low, Self::Medium, Self::High, Self::Critical];
+
+    /// The severity with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|severity| severity.as_str() == name)
+    }
+
     /// The name used in JSON and tables.
     pub const fn as_str(self) -> &'static str {
         match self {

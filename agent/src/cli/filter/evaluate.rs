@@ -8,6 +8,7 @@ use super::{
     lex::Operator,
     parse::{Expression, Pattern},
 };
+use crate::verdict::Severity;
 
 pub(super) fn accepts(expression: &Expression, row: &Value) -> bool {
     match expression {
@@ -55,9 +56,17 @@ fn is_empty(value: &Value) -> bool {
 fn compare(value: &Value, wanted: &Value) -> Option<Ordering> {
     match (value, wanted) {
         (Value::Number(a), Value::Number(b)) => a.as_f64()?.partial_cmp(&b.as_f64()?),
-        (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
+        (Value::String(a), Value::String(b)) => Some(compare_text(a, b)),
         (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
         _ => None,
+    }
+}
+
+/// By alphabet; severities by how bad they are.
+pub(in crate::cli) fn compare_text(a: &str, b: &str) -> Ordering {
+    match (Severity::named(a), Severity::named(b)) {
+        (Some(a), Some(b)) => a.cmp(&b),
+        _ => a.cmp(b),
     }
 }
 

@@ -12,6 +12,7 @@ mod parse;
 
 use std::{collections::BTreeSet, fmt};
 
+pub(super) use evaluate::compare_text;
 use serde_json::Value;
 
 /// Longest expression, in bytes. Overflow policy: refused.

@@ -96,7 +96,7 @@ pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<(), Failure> 
         target.write(context.out, |out| trace.write(out, &outcome.inventory))?;
     }
     if let Some(store) = store {
-        store.save(&mut outcome.inventory, &status)?;
+        store.save(&mut outcome.inventory, &mut outcome.analysis, &status)?;
     }
     if !quiet {
         let workloads = outcome.inventory.workload_views().len();

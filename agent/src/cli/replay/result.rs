@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    analysis::{Analysis, Changes},
     cli::Failure,
     clock::Timestamp,
     inventory::Inventory,
@@ -39,13 +40,24 @@ impl Replacement {
         Ok(Self { store })
     }
 
-    /// Puts an inventory in place of what is there.
-    pub(super) fn save(mut self, inventory: &mut Inventory, status: &Status) -> Result<(), Failure> {
-        let batch = Batch::of(
+    /// Puts the results of a replay in place of what is there.
+    pub(super) fn save(
+        mut self,
+        inventory: &mut Inventory,
+        analysis: &mut Analysis,
+        status: &Status,
+    ) -> Result<(), Failure> {
+        let mut batch = Batch::of(
             &inventory.take_dirty(),
             &inventory.take_dirty_workloads(),
             Some(status),
         );
+        batch.add_changes(&Changes {
+            alerts: analysis.alerts(),
+            anomalies: analysis.anomalies(),
+            findings: analysis.findings(),
+        });
+        batch.add_baselines(analysis.take_baselines());
         let saved = self
             .store
             .remove_older(Timestamp(u64::MAX))
