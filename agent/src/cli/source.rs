@@ -157,7 +157,7 @@ fn from_store(directory: &Path, topic: Topic, risk: &Risk) -> Result<Value, Fail
 /// The records of a table as they are, the latest first.
 fn incidents(reader: &Reader, table: Table, directory: &Path) -> Result<Value, Failure> {
     let mut rows = reader.table(table).map_err(Failure::usage)?;
-    rows.sort_by(|a, b| b.last_seen.cmp(&a.last_seen));
+    rows.sort_by_key(|row| std::cmp::Reverse(row.last_seen));
     let records: Vec<Value> = rows
         .iter()
         .filter_map(|row| serde_json::from_slice(&row.record).ok())
