@@ -23,6 +23,7 @@ pub(crate) struct Call {
     fields: Vec<(&'static str, String)>,
     answer_fields: Vec<(&'static str, String)>,
     answer: Bytes,
+    body: Bytes,
     status: Option<u16>,
     client: Address,
     server: Address,
@@ -41,6 +42,7 @@ pub(crate) fn call(method: &'static str, target: &str) -> Call {
         fields: vec![("host", "api.test".into())],
         answer_fields: Vec::new(),
         answer: Bytes::new(),
+        body: Bytes::new(),
         status: Some(200),
         client: Address::Ip(Ipv4Addr::new(10, 0, 0, 7).into(), 50_000),
         server: Address::Ip(Ipv4Addr::new(10, 0, 0, 1).into(), 80),
@@ -62,6 +64,12 @@ impl Call {
     pub(crate) fn answer_field(mut self, name: &'static str, value: &str) -> Self {
         self.answer_fields.push((name, value.into()));
         self
+    }
+
+    /// A body of the request.
+    pub(crate) fn body(mut self, media: &str, body: &str) -> Self {
+        self.body = Bytes::copy_from_slice(body.as_bytes());
+        self.field("content-type", media)
     }
 
     /// A JSON body of the response.
@@ -152,7 +160,10 @@ impl Call {
                 target: self.target.into(),
                 sent_target: None,
                 head: head(&self.fields),
-                body: body.clone(),
+                body: Body {
+                    sample: self.body,
+                    ..body.clone()
+                },
                 credentials: self.scheme.map(credential).into_iter().collect(),
             }),
             response: self.status.map(|status| Response {

@@ -122,17 +122,13 @@ fn request_body(endpoint: &Endpoint) -> Option<Value> {
             json!({ "schema": schema::of(&schemas.request) }),
         );
     }
-    if !schemas.form.is_empty() {
-        let properties: Map<String, Value> = schemas
-            .form
-            .fields
-            .iter()
-            .filter_map(|(path, field)| {
-                Some((path.strip_prefix("form.")?.to_owned(), schema::of_field(field)))
-            })
-            .collect();
-        let form = json!({ "schema": { "type": "object", "properties": properties } });
-        content.insert("application/x-www-form-urlencoded".into(), form);
+    for (media, form) in [
+        ("application/x-www-form-urlencoded", &schemas.form),
+        ("multipart/form-data", &schemas.multipart),
+    ] {
+        if !form.is_empty() {
+            content.insert(media.into(), json!({ "schema": schema::of_form(form) }));
+        }
     }
     (!content.is_empty()).then(|| json!({ "content": content }))
 }

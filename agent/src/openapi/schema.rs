@@ -16,6 +16,9 @@ use crate::inventory::{
 /// The name under which fields of maps are observed.
 const ANY_NAME: &str = "*";
 
+/// Forms from which it is said what all of them have.
+const MIN_FORMS: u32 = 5;
+
 /// Paths of the fields directly inside each field.
 type Inside<'a> = BTreeMap<&'a str, Vec<(&'a str, &'a str)>>;
 
@@ -35,6 +38,25 @@ pub(super) fn of(schema: &Schema) -> Value {
     at(schema, &inside, "$")
 }
 
+/// The schema of a form. A field is required when every form had it.
+pub(super) fn of_form(form: &Schema) -> Value {
+    let (mut properties, mut required) = (Map::new(), Vec::new());
+    for (path, field) in &form.fields {
+        let Some(name) = path.strip_prefix("form.") else {
+            continue;
+        };
+        if field.seen >= form.messages && form.messages >= MIN_FORMS {
+            required.push(name);
+        }
+        properties.insert(name.to_owned(), of_field(field));
+    }
+    let mut schema = json!({ "type": "object", "properties": properties });
+    if let (Some(members), false) = (schema.as_object_mut(), required.is_empty()) {
+        members.insert("required".into(), required.into());
+    }
+    schema
+}
+
 /// The schema of a field, without what is inside.
 pub(super) fn of_field(field: &Field) -> Value {
     let mut schema = Map::new();
@@ -42,7 +64,7 @@ pub(super) fn of_field(field: &Field) -> Value {
     for (name, count) in [
         ("object", field.object),
         ("array", field.array),
-        ("string", field.text),
+        ("string", field.text + field.file),
         ("boolean", field.boolean),
         ("number", field.number),
         ("integer", if field.number == 0 { field.integer } else { 0 }),
@@ -57,7 +79,9 @@ pub(super) fn of_field(field: &Field) -> Value {
         [one] => drop(schema.insert("type".into(), (*one).into())),
         _ => drop(schema.insert("type".into(), types.into())),
     }
-    if let Some(format) = format_of(field) {
+    if field.file > 0 {
+        schema.insert("format".into(), "binary".into());
+    } else if let Some(format) = format_of(field) {
         schema.insert("format".into(), format.into());
     }
     let words = field.enumeration();

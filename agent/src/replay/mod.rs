@@ -261,6 +261,19 @@ impl Sink for Replay {
     }
 }
 
+/// What is sensitive in an exchange, as the trace shows it.
+fn sensitive(exchange: &Exchange) -> Vec<Sensitive> {
+    let fields = inventory::schema::sensitive_fields(exchange).into_iter();
+    fields
+        .map(|field| Sensitive {
+            direction: field.direction.as_str().to_owned(),
+            path: field.path,
+            kind: field.kind.as_str().to_owned(),
+            suspected: field.suspected,
+        })
+        .collect()
+}
+
 fn row(
     id: String,
     exchange: &Exchange,
@@ -283,7 +296,7 @@ fn row(
         template: observation.template.as_deref().map(str::to_owned),
         verdict: conclusion.verdict,
         signals: conclusion.signals,
-        sensitive: Vec::new(),
+        sensitive: sensitive(exchange),
         auth: request.map(|request| scheme(request).to_owned()),
         method: request.map(|request| request.method.to_string()),
         target: request.map(target),

@@ -75,6 +75,9 @@ pub struct Sensitive {
     /// What it is.
     #[serde(rename = "type")]
     pub kind: String,
+    /// No more than a check digit says so, or it is published for tests.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspected: bool,
 }
 
 /// A row that waits for the end of the replay.

@@ -104,6 +104,9 @@ pub struct Field {
     pub object: u32,
     /// Objects that were seen whole.
     pub whole: u32,
+    /// Files.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub file: u32,
     /// Texts by their form.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub formats: BTreeMap<Format, u32>,
@@ -161,6 +164,7 @@ impl Field {
             Value::Null => return self.null += 1,
             Value::Bool => return self.boolean += 1,
             Value::ObjectEnd => return,
+            Value::File => return self.file += 1,
             Value::Number(number) => {
                 if number.bytes().all(|b| b.is_ascii_digit() || b == b'-') {
                     self.integer += 1;
@@ -196,6 +200,7 @@ impl Field {
         self.array += other.array;
         self.object += other.object;
         self.whole += other.whole;
+        self.file += other.file;
         for (format, count) in &other.formats {
             *self.formats.entry(*format).or_default() += count;
         }
@@ -248,6 +253,14 @@ impl Field {
             _ => None,
         }
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_zero(value: &u32) -> bool {
+    *value == 0
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 //!
 //! In: exchanges. Out: [`Schemas`]: the fields of queries, request bodies and answers by class of status, as paths
 //! with counts. Everything adds up, so parts can be merged and the order does not matter. What a cut body does not
-//! show is not counted as absent. Reads JSON, forms and queries; other bodies have no fields.
+//! show is not counted as absent. Reads JSON, forms of both kinds and queries; other bodies have no
+//! fields.
 
 mod field;
+mod multipart;
 mod walk;
 
 use std::{borrow::Cow, collections::BTreeMap};
@@ -22,6 +24,9 @@ const MAX_FIELDS: usize = 300;
 
 /// Pairs of one query or form. Overflow policy: the first so many.
 const MAX_PAIRS: usize = 64;
+
+/// Longest path of a pair. Overflow policy: such pairs are passed over.
+const MAX_PAIR_BYTES: usize = 128;
 
 /// Longest query or form that is read. Overflow policy: the first so many bytes.
 const MAX_FORM_BYTES: usize = 8 * 1024;
@@ -51,6 +56,9 @@ pub struct Schemas {
     /// Forms: `form.name`.
     #[serde(skip_serializing_if = "Schema::is_empty")]
     pub form: Schema,
+    /// Forms with files: `form.photo`.
+    #[serde(skip_serializing_if = "Schema::is_empty")]
+    pub multipart: Schema,
     /// JSON bodies of requests: `$.user.name`.
     #[serde(skip_serializing_if = "Schema::is_empty")]
     pub request: Schema,
@@ -103,15 +111,27 @@ impl Schema {
         let text = text.get(..MAX_FORM_BYTES).unwrap_or(text);
         self.messages += 1;
         for (name, value) in form_urlencoded::parse(text).take(MAX_PAIRS) {
-            let path = format!("{prefix}.{}", name.replace(|c: char| c.is_control(), ""));
-            let is_number = value.parse::<f64>().is_ok() && value.len() < 12;
-            let value = match is_number {
-                true => Value::Number(&value),
-                false => Value::Text(Cow::Borrowed(&value)),
-            };
-            if path.len() <= 128 {
-                self.add(&path, &name, &value);
-            }
+            self.add_pair(prefix, &name, Some(&value));
+        }
+    }
+
+    fn add_parts(&mut self, body: &[u8], boundary: &str) {
+        self.messages += 1;
+        for part in multipart::parts(body, boundary) {
+            self.add_pair("form", part.name, part.text);
+        }
+    }
+
+    /// Adds a named value; without a text it is a file.
+    fn add_pair(&mut self, prefix: &str, name: &str, value: Option<&str>) {
+        let path = format!("{prefix}.{}", name.replace(|c: char| c.is_control(), ""));
+        let value = match value {
+            None => Value::File,
+            Some(text) if text.len() < 12 && text.parse::<f64>().is_ok() => Value::Number(text),
+            Some(text) => Value::Text(Cow::Borrowed(text)),
+        };
+        if path.len() <= MAX_PAIR_BYTES {
+            self.add(&path, name, &value);
         }
     }
 
@@ -139,6 +159,7 @@ impl Schemas {
         match Content::of(&request.head, &request.body) {
             Content::Json => self.request.add_json(&request.body.sample),
             Content::Form => self.form.add_pairs("form", &request.body.sample),
+            Content::Multipart(boundary) => self.multipart.add_parts(&request.body.sample, boundary),
             Content::Other => {}
         }
         if let Some(response) = &exchange.response
@@ -154,6 +175,7 @@ impl Schemas {
         self.exchanges += other.exchanges;
         self.query.merge(&other.query);
         self.form.merge(&other.form);
+        self.multipart.merge(&other.multipart);
         self.request.merge(&other.request);
         for (class, schema) in &other.responses {
             self.responses.entry(*class).or_default().merge(schema);
@@ -162,7 +184,12 @@ impl Schemas {
 
     /// Prepares for writing.
     pub(super) fn note_words(&mut self) {
-        let requests = [&mut self.query, &mut self.form, &mut self.request];
+        let requests = [
+            &mut self.query,
+            &mut self.form,
+            &mut self.multipart,
+            &mut self.request,
+        ];
         for schema in requests.into_iter().chain(self.responses.values_mut()) {
             schema.fields.values_mut().for_each(Field::note_words);
         }
@@ -171,12 +198,7 @@ impl Schemas {
     /// Sensitive data by direction and path, the classes of status taken together.
     pub fn sensitive(&self) -> Vec<(Direction, String, Verdict)> {
         let mut fields: BTreeMap<(Direction, &str), Field> = BTreeMap::new();
-        let requests = [&self.query, &self.form, &self.request].map(|schema| (Direction::Request, schema));
-        let responses = self
-            .responses
-            .values()
-            .map(|schema| (Direction::Response, schema));
-        for (direction, schema) in requests.into_iter().chain(responses) {
+        for (direction, schema) in self.by_direction() {
             for (path, field) in &schema.fields {
                 if !field.votes.is_empty() {
                     fields.entry((direction, path)).or_default().merge(field);
@@ -190,6 +212,50 @@ impl Schemas {
         });
         verdicts.collect()
     }
+
+    /// All schemas, those of requests first.
+    fn by_direction(&self) -> impl Iterator<Item = (Direction, &Schema)> {
+        let requests = [&self.query, &self.form, &self.multipart, &self.request];
+        let requests = requests.map(|schema| (Direction::Request, schema));
+        let responses = self.responses.values();
+        requests
+            .into_iter()
+            .chain(responses.map(|schema| (Direction::Response, schema)))
+    }
+}
+
+/// A value of one exchange that is sensitive, or looks like it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SensitiveField {
+    /// Where in the exchange.
+    pub direction: Direction,
+    /// Where in the message: `$.user.email`, `query.token`.
+    pub path: String,
+    /// What it is.
+    pub kind: SensitiveType,
+    /// Only a check digit says so, or it is published for tests.
+    pub suspected: bool,
+}
+
+/// What is sensitive in one exchange, seen by itself, by direction and path.
+pub fn sensitive_fields(exchange: &Exchange) -> Vec<SensitiveField> {
+    let Some(request) = &exchange.request else {
+        return Vec::new();
+    };
+    let mut schemas = Schemas::default();
+    schemas.add(exchange, request);
+    let mut fields = Vec::new();
+    for (direction, schema) in schemas.by_direction() {
+        for (path, field) in &schema.fields {
+            fields.extend(field.votes.kinds().map(|(kind, suspected)| SensitiveField {
+                direction,
+                path: path.to_string(),
+                kind,
+                suspected,
+            }));
+        }
+    }
+    fields
 }
 
 /// The types of sensitive data in a JSON body, one for each value that has one; none for other bodies.
@@ -210,14 +276,16 @@ pub(crate) fn sensitive_values(head: &Head, body: &Body) -> Vec<SensitiveType> {
 
 /// What a body is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Content {
+enum Content<'a> {
     Json,
     Form,
+    /// With its boundary.
+    Multipart(&'a str),
     Other,
 }
 
-impl Content {
-    fn of(head: &Head, body: &Body) -> Self {
+impl<'a> Content<'a> {
+    fn of(head: &'a Head, body: &Body) -> Self {
         let first = body.sample.trim_ascii_start().first();
         let kind = head.first("content-type").unwrap_or_default();
         let is_form = kind
@@ -226,6 +294,7 @@ impl Content {
         match first {
             Some(b'{' | b'[') => Content::Json,
             Some(_) if is_form => Content::Form,
+            Some(b'-') => multipart::boundary(kind).map_or(Content::Other, Content::Multipart),
             _ => Content::Other,
         }
     }
@@ -297,6 +366,36 @@ mod tests {
         let (direction, path, verdict) = &found[0];
         assert_eq!((direction.as_str(), path.as_str()), ("response", "$.user.mail"));
         assert!(!verdict.suspected && verdict.count == 24);
+    }
+
+    #[test]
+    fn forms_with_files() {
+        let body = "--b\r\nContent-Disposition: form-data; name=\"age\"\r\n\r\n42\r\n\
+            --b\r\nContent-Disposition: form-data; name=\"scan\"; filename=\"p.pdf\"\r\n\r\n%PDF\r\n--b--\r\n";
+        let schemas = schemas(&[call("POST", "/a").body("multipart/form-data; boundary=b", body)]);
+        assert_eq!(schemas.multipart.fields["form.age"].integer, 1);
+        assert_eq!(schemas.multipart.fields["form.scan"].file, 1);
+    }
+
+    #[test]
+    fn what_one_exchange_has() {
+        let body = r#"{"card":"4539148803436467","other":"234123412346"}"#;
+        let exchange = call("POST", "/a?mail=ann@example.test")
+            .body("application/json", body)
+            .exchange();
+        let found: Vec<_> = sensitive_fields(&exchange)
+            .into_iter()
+            .map(|field| (field.path, field.kind, field.suspected))
+            .collect();
+        let expected = [
+            ("query.mail", SensitiveType::Email, false),
+            ("$.card", SensitiveType::CardPan, false),
+            ("$.other", SensitiveType::Aadhaar, true),
+        ];
+        assert_eq!(
+            found,
+            expected.map(|(path, kind, suspected)| (path.to_owned(), kind, suspected))
+        );
     }
 
     #[test]

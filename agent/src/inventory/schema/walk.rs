@@ -34,6 +34,8 @@ pub(super) enum Value<'a> {
     Number(&'a str),
     Bool,
     Null,
+    /// A file in a form; never in JSON.
+    File,
 }
 
 /// One value and its place.

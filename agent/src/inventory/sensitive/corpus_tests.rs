@@ -92,41 +92,119 @@ fn secrets_of_other_detectors() {
     println!("macro F1 {:.3}", mean(&scores));
 }
 
+/// Types that other detectors find, by the name they give them, and what a field with one is called.
+const KINDS: &[(&str, SensitiveType, &str)] = &[
+    ("CREDIT_CARD", SensitiveType::CardPan, "card_number"),
+    ("IBAN_CODE", SensitiveType::Iban, "iban"),
+    ("US_SSN", SensitiveType::Ssn, "ssn"),
+    ("IN_AADHAAR", SensitiveType::Aadhaar, "aadhaar"),
+    ("UK_NHS", SensitiveType::NhsNumber, "nhs_number"),
+    ("UK_NINO", SensitiveType::Nino, "nino"),
+    ("CA_SIN", SensitiveType::Sin, "sin"),
+    ("ABA_ROUTING_NUMBER", SensitiveType::AbaRouting, "routing_number"),
+    ("EMAIL_ADDRESS", SensitiveType::Email, "email"),
+    ("IP_ADDRESS", SensitiveType::IpAddress, "ip"),
+    ("PHONE_NUMBER", SensitiveType::Phone, "phone"),
+];
+
+/// Those that a check digit tells.
+const CHECKED: &[&str] = &[
+    "CREDIT_CARD",
+    "IBAN_CODE",
+    "IN_AADHAAR",
+    "UK_NHS",
+    "CA_SIN",
+    "ABA_ROUTING_NUMBER",
+];
+
 #[test]
 fn numbers_of_people_and_accounts() {
     let Some(rows) = rows("pii-cases.jsonl.gz") else {
         return;
     };
-    let kinds = [
-        ("CREDIT_CARD", SensitiveType::CardPan),
-        ("IBAN_CODE", SensitiveType::Iban),
-        ("US_SSN", SensitiveType::Ssn),
-        ("IN_AADHAAR", SensitiveType::Aadhaar),
-        ("UK_NHS", SensitiveType::NhsNumber),
-        ("UK_NINO", SensitiveType::Nino),
-        ("CA_SIN", SensitiveType::Sin),
-        ("ABA_ROUTING_NUMBER", SensitiveType::AbaRouting),
-        ("EMAIL_ADDRESS", SensitiveType::Email),
-        ("IP_ADDRESS", SensitiveType::IpAddress),
-        ("PHONE_NUMBER", SensitiveType::Phone),
-        ("IN_VEHICLE_REGISTRATION", SensitiveType::Vin),
-    ];
-    let mut scores = BTreeMap::<String, Score>::new();
-    for row in &rows {
-        let entity = row["entity"].as_str().expect("entity");
-        let Some((_, kind)) = kinds.iter().find(|(name, _)| *name == entity) else {
-            continue;
-        };
-        let text = row["text"].as_str().expect("text");
-        let is_found = classify("text", text, false).is_some_and(|found| found.kind == *kind);
-        let is_there = row["count"].as_u64().expect("count") > 0;
-        if is_there != is_found {
-            println!("{entity} {is_there}: {text:.90}");
+    for named in [false, true] {
+        let (mut checked, mut others) = (BTreeMap::<String, Score>::new(), BTreeMap::<String, Score>::new());
+        for row in &rows {
+            let entity = row["entity"].as_str().expect("entity");
+            let Some((_, kind, name)) = KINDS.iter().find(|(name, ..)| *name == entity) else {
+                continue;
+            };
+            let text = row["text"].as_str().expect("text");
+            let key = if named { name } else { "text" };
+            let is_found = classify(key, text, false).is_some_and(|found| found.kind == *kind);
+            let is_there = row["count"].as_u64().expect("count") > 0;
+            if is_there != is_found {
+                println!("{entity} {is_there}: {text:.90}");
+            }
+            let scores = if CHECKED.contains(&entity) {
+                &mut checked
+            } else {
+                &mut others
+            };
+            scores
+                .entry(entity.to_owned())
+                .or_default()
+                .add(is_there, is_found);
         }
-        scores
-            .entry(entity.to_owned())
-            .or_default()
-            .add(is_there, is_found);
+        println!("fields are named: {named}");
+        let score = mean(&checked);
+        println!("macro F1 of checked numbers {score:.3}");
+        println!("macro F1 of others {:.3}", mean(&others));
+        assert!(score >= 0.95, "{score}");
     }
-    println!("macro F1 {:.3}", mean(&scores));
+}
+
+/// On traffic without such data, fewer than one field in a thousand is called a card, an SSN, an IBAN or a secret.
+#[test]
+fn traffic_without_secrets() {
+    let alarming = [
+        SensitiveType::CardPan,
+        SensitiveType::Ssn,
+        SensitiveType::Iban,
+        SensitiveType::Secret,
+        SensitiveType::PrivateKey,
+        SensitiveType::Password,
+        SensitiveType::Jwt,
+    ];
+    let (mut fields, mut wrong) = (0_u32, BTreeMap::<(SensitiveType, String), String>::new());
+    for name in ["recorded-github.jsonl.gz", "recorded-okta.jsonl.gz"] {
+        let Some(rows) = rows(name) else { return };
+        for row in &rows {
+            for side in ["request", "response"] {
+                let body = row[side]["body"].as_str().unwrap_or_default();
+                let Ok(body) = serde_json::from_str::<Value>(body) else {
+                    continue;
+                };
+                values("$", "", &body, &mut |path, key, text| {
+                    fields += 1;
+                    if let Some(found) = classify(key, text, false)
+                        && alarming.contains(&found.kind)
+                    {
+                        let place = format!("{:?} {side} {path}", found.grade);
+                        wrong
+                            .entry((found.kind, place))
+                            .or_insert_with(|| text.to_owned());
+                    }
+                });
+            }
+        }
+    }
+    for ((kind, place), text) in &wrong {
+        println!("{kind:?} {place}: {text:.100}");
+    }
+    println!("{} places of {fields} values", wrong.len());
+    assert!(u32::try_from(wrong.len()).expect("small") * 1000 < fields);
+}
+
+fn values<'a>(path: &str, key: &'a str, value: &'a Value, visit: &mut impl FnMut(&str, &str, &str)) {
+    match value {
+        Value::String(text) => visit(path, key, text),
+        Value::Array(items) => items
+            .iter()
+            .for_each(|item| values(&format!("{path}[]"), key, item, visit)),
+        Value::Object(members) => members
+            .iter()
+            .for_each(|(name, member)| values(&format!("{path}.{name}"), name, member, visit)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }

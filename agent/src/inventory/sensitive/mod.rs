@@ -114,6 +114,8 @@ impl SensitiveType {
 pub enum Grade {
     /// Published for tests: no one's data.
     Test,
+    /// A check digit that one in ten numbers has by chance.
+    Digits,
     /// Its shape alone.
     Shape,
     /// The name of the field, and a shape that fits.
@@ -171,6 +173,8 @@ pub struct Hits {
     checksum: u32,
     other: u32,
     test: u32,
+    #[serde(default)]
+    digits: u32,
 }
 
 /// How often values of one field were of which type.
@@ -197,6 +201,7 @@ impl Votes {
             Grade::Checksum => &mut hits.checksum,
             Grade::Key | Grade::Shape => &mut hits.other,
             Grade::Test => &mut hits.test,
+            Grade::Digits => &mut hits.digits,
         } += 1;
     }
 
@@ -207,6 +212,7 @@ impl Votes {
             hits.checksum += more.checksum;
             hits.other += more.other;
             hits.test += more.test;
+            hits.digits += more.digits;
         }
     }
 
@@ -215,16 +221,27 @@ impl Votes {
         self.0.is_empty()
     }
 
+    /// The types that any value was of, and whether no more than a check digit or a number published for tests says so.
+    pub fn kinds(&self) -> impl Iterator<Item = (SensitiveType, bool)> {
+        self.0
+            .iter()
+            .map(|(kind, hits)| (*kind, hits.checksum + hits.other == 0))
+    }
+
     /// What a field is whose values these are, `samples` in all.
     pub fn verdicts(&self, samples: u32) -> impl Iterator<Item = Verdict> {
-        self.0.iter().map(move |(kind, hits)| {
+        self.0.iter().filter_map(move |(kind, hits)| {
             let all = hits.checksum + hits.other;
             let often = all >= HITS && samples >= MIN_SAMPLES && all.saturating_mul(5) >= samples;
-            Verdict {
+            // By chance one in ten has the check digit: only nearly all of many say something.
+            let nearly_all =
+                hits.digits >= HITS && hits.digits.saturating_mul(10) >= samples.saturating_mul(9);
+            let count = all + hits.test + if nearly_all { hits.digits } else { 0 };
+            (count > 0).then_some(Verdict {
                 kind: *kind,
-                count: all + hits.test,
-                suspected: hits.checksum < CHECKSUM_HITS && !often,
-            }
+                count,
+                suspected: hits.checksum < CHECKSUM_HITS && !often && !(nearly_all && samples >= MIN_SAMPLES),
+            })
         })
     }
 }
@@ -308,6 +325,11 @@ mod tests {
         (0..5).for_each(|_| votes.add(email));
         let suspected = |votes: &Votes, samples| votes.verdicts(samples).all(|verdict| verdict.suspected);
         assert!(suspected(&votes, 5) && !suspected(&votes, 20) && suspected(&votes, 1000));
+        let mut digits = Votes::default();
+        let number = Finding::new(SensitiveType::NhsNumber, Grade::Digits);
+        (0..20).for_each(|_| digits.add(number));
+        assert_eq!(digits.verdicts(100).count(), 0);
+        assert!(!suspected(&digits, 20) && suspected(&digits, 19));
         let mut cards = Votes::default();
         cards.add(Finding::new(SensitiveType::CardPan, Grade::Test));
         cards.add(Finding::new(SensitiveType::CardPan, Grade::Checksum));

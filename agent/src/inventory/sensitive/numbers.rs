@@ -1,8 +1,8 @@
 //! Numbers that identify people, cards and accounts.
 //!
 //! In: a value and what the name of its field says. Out: the type of the first number in it that is consistent.
-//! Without a fitting name only what is written in its usual groups counts, except for cards: eleven digits in a row
-//! may be anything.
+//! Without a fitting name what is written in its usual groups counts, and cards do; other digits in a row may be
+//! anything: where their check digit fits they are graded as such, which decides nothing until nearly all values do.
 
 use super::{Finding, Grade, SensitiveType, checksum};
 
@@ -47,8 +47,11 @@ pub(super) fn find(value: &str, context: Option<SensitiveType>, is_number: bool)
     }
     // In a text, the words before a number may say what it is.
     let context = context.or_else(|| {
-        let words = value.split(|c: char| !c.is_ascii_alphanumeric()).take(MAX_WORDS);
-        words.filter(|word| word.len() > 2).find_map(super::keys::context)
+        let words = value.split(|c: char| !c.is_ascii_alphanumeric());
+        let words: Vec<&str> = words.filter(|word| word.len() > 2).take(MAX_WORDS).collect();
+        let pairs = words.windows(2).map(<[&str]>::concat);
+        let said = pairs.filter_map(|pair| super::keys::context(&pair)).next();
+        said.or_else(|| words.iter().find_map(|word| super::keys::context(word)))
     });
     numbers(value).find_map(|number| number.kind(context, is_number))
 }
@@ -83,7 +86,7 @@ fn numbers(value: &str) -> impl Iterator<Item = Number> {
                     if let Some(group) = number.groups.last_mut() {
                         *group += 1;
                     }
-                } else if b" -./".contains(&byte) && next_is_digit && number.groups.len() < 8 {
+                } else if b" -./:".contains(&byte) && next_is_digit && number.groups.len() < 8 {
                     number.groups.push(0);
                     if !number.separators.contains(&byte) {
                         number.separators.push(byte);
@@ -117,23 +120,22 @@ impl Number {
         use SensitiveType::{Aadhaar, AbaRouting, CardPan, Cnpj, Cpf, NhsNumber, Sin, Ssn};
         let named = |kind| context == Some(kind);
         let in_a_row = self.groups.len() == 1;
+        // Nothing says what it is but its check digit.
+        let bare = in_a_row && context.is_none() && !is_number;
         let digits = &*self.digits;
         let checked = |kind| Some(Finding::new(kind, Grade::Checksum));
         match digits.len() {
-            13..=19 if self.is_card() && (!is_number || named(CardPan)) => {
-                let text: String = digits.iter().map(|digit| char::from(b'0' + digit)).collect();
-                let grade = match TEST_CARDS.binary_search(&text.as_str()) {
-                    Ok(_) => Grade::Test,
-                    Err(_) => Grade::Checksum,
-                };
-                Some(Finding::new(CardPan, grade))
+            12..=19 if named(CardPan) && self.is_grouped_as_card() && checksum::luhn(digits) => {
+                Some(Finding::new(CardPan, self.grade_of_card()))
             }
+            13..=19 if self.is_card() && !is_number => Some(Finding::new(CardPan, self.grade_of_card())),
             14 if (named(Cnpj) || self.is_written(&[2, 3, 3, 4, 2], b"./-")) && checksum::cnpj(digits) => {
                 checked(Cnpj)
             }
             12 if (named(Aadhaar)
-                || self.is_written(&[4, 4, 4], b" ")
-                || self.is_written(&[4, 4, 4], b"-"))
+                || [b" ", b"-", b":"]
+                    .iter()
+                    .any(|by| self.is_written(&[4, 4, 4], *by)))
                 && digits.first().is_some_and(|first| *first > 1)
                 && checksum::verhoeff(digits) =>
             {
@@ -144,6 +146,13 @@ impl Number {
             }
             10 if (named(NhsNumber) || self.is_written(&[3, 3, 4], b" ")) && checksum::nhs(digits) => {
                 checked(NhsNumber)
+            }
+            12 if bare && !self.is_time() && digits.first().is_some_and(|first| *first > 1) => {
+                checksum::verhoeff(digits).then_some(Finding::new(Aadhaar, Grade::Digits))
+            }
+            // Ten digits that begin with 1 are seconds since 1970 more often than anything else.
+            10 if bare && !self.starts_with(&[1]) && checksum::nhs(digits) => {
+                Some(Finding::new(NhsNumber, Grade::Digits))
             }
             9 if named(Sin) || self.is_written(&[3, 3, 3], b" ") || self.is_written(&[3, 3, 3], b"-") => {
                 let is_issued = digits.first().is_some_and(|first| !matches!(first, 0 | 8));
@@ -182,13 +191,32 @@ impl Number {
             6200..=6299 => (16..=19).contains(&length),
             _ => false,
         };
+        is_issued && self.is_grouped_as_card() && checksum::luhn(&self.digits)
+    }
+
+    fn is_grouped_as_card(&self) -> bool {
         let groups = &*self.groups;
+        let varies = self.digits.iter().any(|digit| Some(digit) != self.digits.first());
         let on_a_card = groups.len() == 1
             || (self.separators == b" " || self.separators == b"-")
                 && (groups.iter().rev().skip(1).all(|group| *group == 4)
                     || groups == [4, 6, 5]
                     || groups == [4, 6, 4]);
-        is_issued && on_a_card && checksum::luhn(&self.digits)
+        on_a_card && varies
+    }
+
+    fn grade_of_card(&self) -> Grade {
+        let text: String = self.digits.iter().map(|digit| char::from(b'0' + digit)).collect();
+        match TEST_CARDS.binary_search(&text.as_str()) {
+            Ok(_) => Grade::Test,
+            Err(_) => Grade::Checksum,
+        }
+    }
+
+    /// Whether the digits begin with year and month, as time stamps do.
+    fn is_time(&self) -> bool {
+        matches!(self.digits.as_slice(), [1, 9, _, _, m, n, ..] | [2, 0, _, _, m, n, ..]
+            if (1..=12).contains(&(m * 10 + n)))
     }
 
     fn is_ssn_written(&self) -> bool {
@@ -247,6 +275,12 @@ mod tests {
         );
         assert_eq!(find("4539148803436467", None, true), None);
         assert!(find("4539148803436467", Some(SensitiveType::CardPan), true).is_some());
+        // Of an issuer that is not known, but said to be one.
+        assert_eq!(kind("122000000000003", None), None);
+        assert_eq!(
+            kind("my credit card: 122000000000003", None),
+            Some(SensitiveType::CardPan)
+        );
     }
 
     #[test]
@@ -268,7 +302,19 @@ mod tests {
             assert_eq!(kind(wrong, Some(SensitiveType::Ssn)), None, "{wrong}");
         }
         assert_eq!(kind("2341 2341 2346", None), Some(SensitiveType::Aadhaar));
-        assert_eq!(kind("234123412346", None), None);
+        let bare = |value: &str| find(value, None, false).map(|found| (found.kind, found.grade));
+        assert_eq!(
+            bare("234123412346"),
+            Some((SensitiveType::Aadhaar, Grade::Digits))
+        );
+        assert_eq!(
+            bare("9434765919"),
+            Some((SensitiveType::NhsNumber, Grade::Digits))
+        );
+        for other in ["234123412347", "9434765918", "1434765917", "202401010014"] {
+            assert_eq!(bare(other), None, "{other}");
+        }
+        assert_eq!(find("9434765919", Some(SensitiveType::Phone), false), None);
         assert_eq!(kind("943 476 5919", None), Some(SensitiveType::NhsNumber));
         assert_eq!(kind("046 454 286", None), None);
         assert_eq!(kind("130 692 544", None), Some(SensitiveType::Sin));
