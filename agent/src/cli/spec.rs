@@ -1,4 +1,8 @@
-//! `apiarist spec`: OpenAPI documents of what was observed.
+//! `apiarist spec`: OpenAPI documents of what was observed, and documents that people wrote compared with it.
+
+mod check;
+mod diff;
+mod lint;
 
 use std::{fs::File, io::Write as _, path::PathBuf};
 
@@ -13,14 +17,16 @@ use super::{
 
 const EXAMPLES: &str = "EXAMPLES:
   apiarist spec export --workload shop
-  apiarist spec export --workload shop --store ./result --format json --file shop.json";
+  apiarist spec export --workload shop --store ./result --format json --file shop.json
+  apiarist spec diff openapi.yml --workload shop
+  apiarist spec lint openapi.yml";
 
 const EXPORT_EXAMPLES: &str = "EXAMPLES:
   apiarist spec export --workload shop
   apiarist spec export --workload shop --format json --file shop.json
   apiarist spec export --store ./result";
 
-/// OpenAPI documents of what was observed
+/// OpenAPI documents: export what was observed, compare and check what was written
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -31,6 +37,8 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Export(Export),
+    Diff(diff::Args),
+    Lint(lint::Args),
 }
 
 /// Write the OpenAPI 3.1 document of a workload
@@ -57,7 +65,14 @@ enum Format {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
-    let Command::Export(export) = &args.command;
+    match &args.command {
+        Command::Export(args) => export(args, context),
+        Command::Diff(args) => diff::run(args, context),
+        Command::Lint(args) => lint::run(args, context),
+    }
+}
+
+fn export(export: &Export, context: &mut Context<'_>) -> Result<(), Failure> {
     let documents = export.source.rows(Topic::Specifications, context)?;
     let document = choose(&documents, export.workload.as_deref())?;
     let text = match export.format {

@@ -3,7 +3,7 @@
 //! In: exchanges. Out: [`Traffic`], which is mergeable. Everything in it is a sum, a minimum or a maximum, so that
 //! the order of exchanges does not matter. Keeps no value of a body or a credential.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,9 @@ use crate::{
 /// Different authentication schemes kept. Overflow policy: counted together.
 const MAX_SCHEMES: usize = 8;
 
+/// Different status codes kept. Overflow policy: the smallest stay; classes count all.
+const MAX_CODES: usize = 32;
+
 /// The scheme under which requests without a credential are counted.
 pub const NO_SCHEME: &str = "none";
 
@@ -38,6 +41,9 @@ pub struct Traffic {
     pub last_seen: Timestamp,
     /// Answers by class, from 1xx to 5xx; then all others.
     pub status: [u64; 6],
+    /// Answers by status code.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub codes: BTreeMap<u16, u64>,
     /// Exchanges by how much of them was seen.
     pub completeness: CompletenessCounts,
     /// From the end of the request to the start of the answer, in microseconds.
@@ -123,6 +129,7 @@ impl Traffic {
             if let Some(count) = self.status.get_mut(class) {
                 *count += 1;
             }
+            self.count_code(response.status, 1);
             if let Some(length) = response.body.length {
                 self.response_bytes.add(length);
             }
@@ -151,6 +158,9 @@ impl Traffic {
         for (count, more) in self.status.iter_mut().zip(other.status) {
             *count += more;
         }
+        for (code, more) in &other.codes {
+            self.count_code(*code, *more);
+        }
         self.completeness.merge(other.completeness);
         self.latency_us.merge(&other.latency_us);
         self.request_bytes.merge(&other.request_bytes);
@@ -170,6 +180,13 @@ impl Traffic {
             self.first_seen.min(first)
         };
         self.last_seen = self.last_seen.max(last);
+    }
+
+    fn count_code(&mut self, code: u16, more: u64) {
+        *self.codes.entry(code).or_default() += more;
+        if self.codes.len() > MAX_CODES {
+            self.codes.pop_last();
+        }
     }
 
     fn add_schemes(&mut self, request: &Request) {
@@ -264,6 +281,7 @@ mod tests {
         assert_eq!(parts, whole);
         assert_eq!(whole.hits, 4);
         assert_eq!(whole.status, [0, 2, 0, 1, 0, 0]);
+        assert_eq!(whole.codes, [(200, 2), (404, 1)].into());
         assert_eq!(whole.hosts.by_frequency(), ["api.test", "b.test"]);
         assert_eq!(whole.callers.by_frequency(), ["10.0.0.7"]);
         assert_eq!(whole.last_seen.since(whole.first_seen), Duration::from_secs(8));

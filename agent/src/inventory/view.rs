@@ -56,6 +56,9 @@ pub struct EndpointView {
     pub sensitive: Vec<SensitiveView>,
     /// Answers by class: `2xx`, …; classes that did not occur are left out.
     pub status: BTreeMap<String, u64>,
+    /// Answers by status code: `200`, …
+    #[serde(default)]
+    pub codes: BTreeMap<String, u64>,
     /// Time to answer.
     pub latency_ms: LatencyView,
     /// Names of workloads, and addresses, that called; the most frequent first.
@@ -233,6 +236,11 @@ impl EndpointView {
                 .zip(traffic.status)
                 .filter(|(_, count)| *count > 0)
                 .map(|(class, count)| (class.to_owned(), count))
+                .collect(),
+            codes: traffic
+                .codes
+                .iter()
+                .map(|(code, count)| (code.to_string(), *count))
                 .collect(),
             latency_ms: LatencyView {
                 p50: milliseconds(0.5),

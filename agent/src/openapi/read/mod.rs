@@ -22,6 +22,7 @@ pub use operation::{Body, MediaType, Operation, Parameter, Place, Response};
 pub use schema::{Additional, Schema, Type};
 pub use security::{Requirement, SecurityKind, SecurityScheme};
 pub use server::Server;
+pub(crate) use source::parse;
 
 /// Longest document, in bytes. Overflow policy: [`ReadError::TooLong`].
 pub const MAX_DOCUMENT_BYTES: usize = 32 * 1024 * 1024;

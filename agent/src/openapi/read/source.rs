@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use super::{MAX_DOCUMENT_BYTES, ReadError};
 
-pub(super) fn parse(bytes: &[u8]) -> Result<Value, ReadError> {
+/// The tree.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, ReadError> {
     if bytes.len() > MAX_DOCUMENT_BYTES {
         return Err(ReadError::TooLong);
     }
