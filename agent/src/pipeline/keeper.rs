@@ -71,35 +71,40 @@ impl Keeper {
         analysis: &mut Analysis,
         status: &Status,
     ) {
-        let mut first = Batch::of(&[], &[], Some(status));
-        first.add_baselines(analysis.take_baselines());
-        first.removed_endpoints = inventory.take_gone().iter().map(ToString::to_string).collect();
-        let status = first.status.take();
-        self.pending.add(first);
-        let mut batch = self.pending.batch();
-        batch.status = status;
-        // While the store cannot be written the inventory keeps its marks: only what is here is tried.
-        if self.retry.is_none() {
-            let mut changed = Batch::of(&inventory.take_dirty(), &inventory.take_dirty_workloads(), None);
-            batch.endpoints.append(&mut changed.endpoints);
-            batch.workloads.append(&mut changed.workloads);
-        }
-        match self.save(&batch) {
+        // Ids that go and the endpoints that take their place belong into one write.
+        inventory.settle();
+        let mut waiting = Batch::default();
+        waiting.add_baselines(analysis.take_baselines());
+        waiting.removed_endpoints = inventory.take_gone().iter().map(ToString::to_string).collect();
+        self.pending.add(waiting);
+        match self.try_to_write(inventory, status) {
             Ok(()) => {
                 self.pending.written();
-                match self.retry.take() {
-                    // Once more at once, with everything.
-                    Some(_) => {
-                        tracing::info!("the store is written again");
-                        inventory.mark_all_dirty();
-                        self.next = now;
-                    }
-                    None => self.next = now.after(self.every),
+                if self.retry.take().is_some() {
+                    tracing::info!("the store is written again");
                 }
+                self.next = now.after(self.every);
             }
-            Err(error) => self.failed(&error, now, inventory),
+            Err(error) => self.failed(&error, now),
         }
         self.expire(now);
+    }
+
+    fn try_to_write(&mut self, inventory: &mut Inventory, status: &Status) -> Result<(), StoreError> {
+        let mut batch = self.pending.batch();
+        batch.status = Batch::of(&[], &[], Some(status)).status;
+        if self.retry.is_some() {
+            // A small write first: as long as not even that succeeds, the inventory is not copied.
+            self.save(&batch)?;
+        }
+        let changed = Batch::of(&inventory.take_dirty(), &inventory.take_dirty_workloads(), None);
+        batch.endpoints = changed.endpoints;
+        batch.workloads = changed.workloads;
+        let saved = self.save(&batch);
+        if saved.is_err() {
+            inventory.mark_all_dirty();
+        }
+        saved
     }
 
     /// Counters: name and value.
@@ -125,12 +130,11 @@ impl Keeper {
         }
     }
 
-    fn failed(&mut self, error: &StoreError, now: Timestamp, inventory: &mut Inventory) {
+    fn failed(&mut self, error: &StoreError, now: Timestamp) {
         self.failures += 1;
         let wait = match self.retry {
             None => {
                 tracing::warn!(%error, "the store was not written; capture goes on");
-                inventory.mark_all_dirty();
                 self.every
             }
             Some(wait) => wait.saturating_mul(2).min(MAX_RETRY.max(self.every)),
@@ -168,7 +172,8 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     struct Fixture {
-        directory: tempfile::TempDir,
+        /// Where the store is, as long as it is needed.
+        directory: Option<tempfile::TempDir>,
         keeper: Keeper,
         inventory: Inventory,
         analysis: Analysis,
@@ -178,9 +183,17 @@ mod tests {
     impl Fixture {
         fn new(max_bytes: u64) -> Self {
             let directory = tempfile::tempdir().unwrap();
-            let store = Store::open(directory.path(), max_bytes, Timestamp(0))
-                .unwrap()
-                .store;
+            let mut fixture = Self::at(directory.path(), max_bytes);
+            fixture.directory = Some(directory);
+            fixture
+        }
+
+        fn stored(&self) -> (usize, usize) {
+            stored(self.directory.as_ref().unwrap().path())
+        }
+
+        fn at(directory: &Path, max_bytes: u64) -> Self {
+            let store = Store::open(directory, max_bytes, Timestamp(0)).unwrap().store;
             let settings = config::Store {
                 flush_seconds: 1,
                 // The fixtures are of another year.
@@ -192,7 +205,7 @@ mod tests {
                 keeper: Keeper::new(store, &settings, now),
                 inventory: Inventory::new(Limits::default()),
                 analysis: Analysis::default(),
-                directory,
+                directory: None,
                 now,
             }
         }
@@ -246,7 +259,7 @@ mod tests {
         let before = fixture.keeper.next();
         assert_eq!(before, fixture.now.after(SECOND));
         fixture.write();
-        assert_eq!(stored(fixture.directory.path()), (1, 1));
+        assert_eq!(fixture.stored(), (1, 1));
         assert_eq!(fixture.keeper.next(), before.after(SECOND));
     }
 
@@ -270,14 +283,91 @@ mod tests {
         assert_eq!(fixture.keeper.retry, Some(MAX_RETRY));
         assert!(fixture.now.since(tried) > 3 * MAX_RETRY);
         assert_eq!(fixture.counter("store_failures"), 9);
-        assert_eq!(stored(fixture.directory.path()), (1, 0));
+        assert_eq!(fixture.stored(), (1, 0));
         fixture.keeper.store.refuse_writes(false);
         fixture.write();
-        assert_eq!(stored(fixture.directory.path()), (1, 1));
-        assert_eq!(fixture.keeper.next(), fixture.now, "the rest follows at once");
-        fixture.write();
-        assert_eq!(stored(fixture.directory.path()), (3, 1));
+        assert_eq!(fixture.stored(), (3, 1));
         assert_eq!(fixture.keeper.next(), fixture.now.after(SECOND));
+    }
+
+    /// A file system of 4 MiB; `None` where this user may not mount one.
+    struct SmallDisk(tempfile::TempDir);
+
+    impl SmallDisk {
+        fn mount() -> Option<Self> {
+            let place = tempfile::tempdir().unwrap();
+            let mounted = std::process::Command::new("mount")
+                .args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"])
+                .arg(place.path())
+                .output();
+            match mounted.is_ok_and(|output| output.status.success()) {
+                true => Some(Self(place)),
+                false => {
+                    eprintln!("skipped: may not mount a file system here");
+                    None
+                }
+            }
+        }
+    }
+
+    impl Drop for SmallDisk {
+        fn drop(&mut self) {
+            let unmounted = std::process::Command::new("umount").arg(self.0.path()).status();
+            assert!(unmounted.is_ok_and(|status| status.success()));
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_costs_one_warning_and_a_count() {
+        let Some(disk) = SmallDisk::mount() else {
+            return;
+        };
+        let log = Log::default();
+        let written = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::WARN)
+            .with_writer(move || written.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let mut fixture = Fixture::at(&disk.0.path().join("store"), 1 << 30);
+            fixture.observe("/v1/users");
+            fixture.write();
+            let filler = disk.0.path().join("filler");
+            let mut file = std::fs::File::create(&filler).unwrap();
+            let full = std::io::copy(&mut std::io::repeat(b'x'), &mut file).unwrap_err();
+            assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+            for number in 0..40 {
+                fixture.observe(&format!("/v1/orders/list{number}/{}", "x".repeat(900)));
+                fixture.write();
+            }
+            assert!(
+                fixture.counter("store_failures") > 10,
+                "{}",
+                fixture.counter("store_failures")
+            );
+            drop(file);
+            std::fs::remove_file(filler).unwrap();
+            fixture.write();
+            let known = fixture.inventory.endpoint_views(fixture.now).len();
+            assert_eq!(stored(&disk.0.path().join("store")).0, known);
+            assert_eq!(fixture.keeper.retry, None);
+        });
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(log.lines().count(), 1, "{log}");
+        assert!(log.contains("capture goes on"), "{log}");
     }
 
     #[test]
@@ -294,7 +384,10 @@ mod tests {
         }
         assert!(fixture.counter("store_rows_evicted") > 0);
         assert_eq!(fixture.counter("store_failures"), 0);
-        let left = Reader::open(fixture.directory.path()).unwrap().load().unwrap();
+        let left = Reader::open(fixture.directory.as_ref().unwrap().path())
+            .unwrap()
+            .load()
+            .unwrap();
         assert_eq!(left.alerts.last().unwrap().id, "0399");
         assert_ne!(left.alerts.first().unwrap().id, "0000");
     }

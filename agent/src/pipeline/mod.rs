@@ -102,7 +102,11 @@ pub fn run(options: &RunOptions, mut notice: impl FnMut(Notice)) -> Result<Summa
     let now = clock::now();
     let opened = Store::open(&options.store, options.config.store.max_bytes, now)?;
     if let Some(aside) = &opened.damaged {
-        tracing::warn!(aside = %aside.display(), "the store was damaged: it was put aside, a new one was started");
+        tracing::warn!(
+            aside = %aside.display(),
+            rows = opened.salvaged,
+            "the store was damaged: it was put aside, and a new one was started with the rows that could be read"
+        );
     }
     let socket = control::bind(&options.socket, &options.config.control.group)?;
     let started = Started::new(&options.config.capture)?;

@@ -10,6 +10,7 @@ mod files;
 mod pending;
 mod reader;
 mod records;
+mod salvage;
 mod schema;
 mod writer;
 
@@ -162,7 +163,9 @@ pub enum StoreError {
     #[error("no permission to use the store {0}: run this as the user the agent runs as")]
     Denied(String),
     /// Its content is damaged.
-    #[error("the store {0} is damaged: the next `apiarist run` puts it aside and starts a new one")]
+    #[error(
+        "the store {0} is damaged: the next `apiarist run` puts it aside and saves what can be read of it"
+    )]
     Damaged(String),
     /// A file could not be used.
     #[error("cannot use the store {path}: {source}")]

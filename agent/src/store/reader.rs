@@ -143,20 +143,25 @@ fn rows(connection: &Connection, table: Table, version: u32) -> rusqlite::Result
     if version < schema::since(table) {
         return Ok(Vec::new());
     }
-    connection
-        .prepare(&format!(
-            "SELECT id, workload, last_seen, record FROM {} ORDER BY id",
-            table.name()
-        ))?
-        .query_map([], |row| {
-            Ok(Row {
-                id: row.get(0)?,
-                workload: row.get(1)?,
-                last_seen: Timestamp(u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0)),
-                record: row.get(3)?,
-            })
-        })?
-        .collect()
+    connection.prepare(&select(table))?.query_map([], row)?.collect()
+}
+
+/// All rows of a table in order of id.
+pub(super) fn select(table: Table) -> String {
+    format!(
+        "SELECT id, workload, last_seen, record FROM {} ORDER BY id",
+        table.name()
+    )
+}
+
+/// One row as [`select`] gives it.
+pub(super) fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    Ok(Row {
+        id: row.get(0)?,
+        workload: row.get(1)?,
+        last_seen: Timestamp(u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0)),
+        record: row.get(3)?,
+    })
 }
 
 #[cfg(test)]

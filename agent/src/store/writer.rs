@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, params};
 use super::{
     Batch, Contents, Row, StoreError, Table,
     files::{self, WriterLock},
-    reader, schema,
+    reader, salvage, schema,
 };
 use crate::clock::Timestamp;
 
@@ -33,8 +33,10 @@ pub struct Store {
 pub struct Opened {
     /// The store.
     pub store: Store,
-    /// Where a damaged database was put, if there was one: the store starts empty then.
+    /// Where a damaged database was put, if there was one.
     pub damaged: Option<PathBuf>,
+    /// Rows that could be read of a damaged database: the store starts with them.
+    pub salvaged: usize,
 }
 
 impl Store {
@@ -55,12 +57,22 @@ impl Store {
             }
             other => other?,
         };
-        let store = Self {
+        let mut store = Self {
             connection,
             directory: directory.to_owned(),
             _lock: lock,
         };
-        Ok(Opened { store, damaged })
+        let mut salvaged = 0;
+        if let Some(aside) = &damaged {
+            let batch = salvage::salvage(aside);
+            store.save(&batch)?;
+            salvaged = Table::ALL.iter().map(|table| batch.rows(*table).len()).sum();
+        }
+        Ok(Opened {
+            store,
+            damaged,
+            salvaged,
+        })
     }
 
     /// Writes a batch in one transaction: all of it is kept, or nothing.
@@ -69,12 +81,13 @@ impl Store {
     /// The disk is full, or the database refuses. The store stays usable.
     pub fn save(&mut self, batch: &Batch) -> Result<(), StoreError> {
         self.transaction(|transaction| {
-            for table in Table::ALL {
-                upsert(transaction, table, batch.rows(table))?;
-            }
+            // Removals first: an id that waited to be removed may be in use again.
             let mut remove = transaction.prepare_cached("DELETE FROM endpoints WHERE id = ?1")?;
             for id in &batch.removed_endpoints {
                 remove.execute([id])?;
+            }
+            for table in Table::ALL {
+                upsert(transaction, table, batch.rows(table))?;
             }
             if let Some(status) = &batch.status {
                 transaction.execute(
@@ -326,26 +339,35 @@ mod tests {
         assert!(aside.ends_with("apiarist.db.damaged-7"), "{}", aside.display());
         assert!(fs::read_to_string(aside).unwrap().starts_with("this is not"));
         assert_eq!(opened.store.load().unwrap(), Contents::default());
+        assert_eq!(opened.salvaged, 0);
     }
 
     #[test]
-    fn a_page_that_was_overwritten_is_noticed() {
+    fn what_a_damaged_page_does_not_hold_is_saved() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = open(dir.path());
         let rows = (0..200)
-            .map(|n| row(&format!("{n}"), 1, &"x".repeat(200)))
+            .map(|n| row(&format!("{n:03}"), 1, &format!("\"{}\"", "x".repeat(200))))
             .collect();
         store.save(&batch(rows)).unwrap();
         drop(store);
         let mut bytes = fs::read(files::database(dir.path())).unwrap();
-        let middle = bytes.len() / 2;
-        bytes[middle..middle + 4096].fill(0xAA);
+        let inside = bytes.windows(4).position(|four| four == b"100w").unwrap();
+        let page = inside / 4096 * 4096;
+        bytes[page..page + 4096].fill(0xAA);
         fs::write(files::database(dir.path()), bytes).unwrap();
+        let opened = Store::open(dir.path(), ROOM, Timestamp(0)).unwrap();
+        assert!(opened.damaged.is_some());
+        let saved = opened.store.load().unwrap();
+        assert_eq!(saved.endpoints.len(), opened.salvaged);
+        assert!((100..200).contains(&opened.salvaged), "{}", opened.salvaged);
+        assert_eq!((ids(&saved)[0], *ids(&saved).last().unwrap()), ("000", "199"));
+        drop(opened);
         assert!(
             Store::open(dir.path(), ROOM, Timestamp(0))
                 .unwrap()
                 .damaged
-                .is_some()
+                .is_none()
         );
     }
 
