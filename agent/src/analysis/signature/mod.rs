@@ -8,15 +8,29 @@
 //! Stateless: what a field usually holds is for others to weigh. Hostile input costs linear time within the bounds below.
 
 mod class;
+mod code;
+mod command;
+mod crlf;
 mod decode;
+mod deserialisation;
+mod inclusion;
+mod java;
 mod jndi;
+mod ldap;
+mod needles;
+mod nosql;
 mod path_traversal;
+mod php;
 mod scan;
 mod script;
 mod sqli;
+mod ssi;
+mod ssrf;
+mod template;
 mod text;
 mod values;
 mod xss;
+mod xxe;
 
 use std::borrow::Cow;
 
@@ -68,7 +82,25 @@ impl Hit {
 type Detector = fn(&Text<'_>) -> Option<Hit>;
 
 /// All detectors, in the order in which they look.
-const DETECTORS: [Detector; 4] = [jndi::detect, sqli::detect, xss::detect, path_traversal::detect];
+const DETECTORS: [Detector; 17] = [
+    jndi::detect,
+    sqli::detect,
+    xss::detect,
+    command::detect,
+    path_traversal::detect,
+    template::detect,
+    nosql::detect,
+    ldap::detect,
+    xxe::detect,
+    deserialisation::detect,
+    ssrf::detect,
+    crlf::detect,
+    inclusion::detect,
+    php::detect,
+    java::detect,
+    code::detect,
+    ssi::detect,
+];
 
 /// What was looked at, and what was not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -140,6 +172,7 @@ impl Look<'_> {
             let text = Text {
                 disguised,
                 depth,
+                name: item.place.name(),
                 ..Text::new(&current, &lower, item.source)
             };
             if self.judge(&text, item.place) || self.nested(&current, item) {

@@ -5,86 +5,25 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
-
 use super::{
     Hit,
     class::Class,
+    needles::{self, Needles},
     scan::Bits,
     text::{Shape, Source, Text, at, from, prose_words},
 };
 
 /// Files of the system and of applications, in lower case with `/`.
-const FILES: [&str; 66] = [
-    "etc/passwd",
-    "etc/shadow",
-    "etc/group",
-    "etc/issue",
-    "etc/hosts",
-    "etc/hostname",
-    "etc/motd",
-    "etc/security/",
-    "etc/sudoers",
-    "etc/crontab",
-    "etc/fstab",
-    "etc/ssh",
-    "etc/mysql",
-    "etc/apache",
-    "etc/httpd",
-    "etc/nginx",
-    "etc/php",
-    "etc/master.passwd",
-    "etc/samba",
-    "etc/resolv.conf",
-    "proc/self/",
-    "proc/version",
-    "proc/cmdline",
-    "proc/net/",
-    "proc/sys/",
-    "proc/mounts",
-    "proc/1/",
-    "boot.ini",
-    "win.ini",
-    "windows/system32",
-    "winnt/",
-    "system32/",
-    "windows/repair",
-    "windows/win",
-    "windows/php.ini",
-    "/repair/sam",
-    "web-inf/",
-    "meta-inf/",
-    ".ssh/",
-    ".aws/credentials",
-    ".aws/config",
-    ".bash_history",
-    ".git/config",
-    ".git/head",
-    ".svn/entries",
-    ".htaccess",
-    ".htpasswd",
-    "wp-config",
-    "web.config",
-    "ntuser.dat",
-    "unattend.xml",
-    "unattended.xml",
-    "sysprep",
-    "global.asa",
-    "access_log",
-    "error_log",
-    "apache/logs",
-    "apache2/logs",
-    "/logs/access.log",
-    "log/apache",
-    "httpd.conf",
-    "php.ini",
-    "id_rsa",
-    "xampp/",
-    ".kube/config",
-    "docker.sock",
-];
+const FILES: &str = "etc/passwd etc/shadow etc/group etc/issue etc/hosts etc/hostname etc/motd etc/security/ etc/sudoers \
+     etc/crontab etc/fstab etc/ssh etc/mysql etc/apache etc/httpd etc/nginx etc/php etc/master.passwd \
+     etc/samba etc/resolv.conf proc/self/ proc/version proc/cmdline proc/net/ proc/sys/ proc/mounts proc/1/ \
+     boot.ini win.ini windows/system32 winnt/ system32/ windows/repair windows/win windows/php.ini /repair/sam \
+     web-inf/ meta-inf/ .ssh/ .aws/credentials .aws/config .bash_history .git/config .git/head .svn/entries \
+     .htaccess .htpasswd wp-config web.config ntuser.dat unattend.xml unattended.xml sysprep global.asa \
+     access_log error_log apache/logs apache2/logs /logs/access.log log/apache httpd.conf php.ini id_rsa \
+     xampp/ .kube/config docker.sock";
 
-static KNOWN: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(FILES).ok());
+static KNOWN: Needles = LazyLock::new(|| needles::build(&FILES.split_ascii_whitespace().collect::<Vec<_>>()));
 
 /// A file that no caller should name.
 pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {

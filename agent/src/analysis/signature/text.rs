@@ -45,6 +45,8 @@ pub(super) struct Text<'a> {
     pub(super) bits: Bits,
     pub(super) shape: Shape,
     pub(super) source: Source,
+    /// Name of its parameter, field or header.
+    pub(super) name: &'a [u8],
     /// Its characters were disguised.
     pub(super) disguised: bool,
     /// Layers of encoding beyond that of its place.
@@ -60,6 +62,7 @@ impl<'a> Text<'a> {
             bits: scan(raw),
             shape: shape(raw),
             source,
+            name: &[],
             disguised: false,
             depth: 0,
         }
@@ -84,6 +87,18 @@ pub(super) fn at(bytes: &[u8], place: usize) -> u8 {
 /// The bytes from a place on.
 pub(super) fn from(bytes: &[u8], place: usize) -> &[u8] {
     bytes.get(place..).unwrap_or_default()
+}
+
+/// The bytes behind those for which `skips` holds.
+pub(super) fn skip_while(bytes: &[u8], skips: impl Fn(u8) -> bool) -> &[u8] {
+    let place = bytes.iter().position(|byte| !skips(*byte)).unwrap_or(bytes.len());
+    from(bytes, place)
+}
+
+/// The bytes at the front for which `takes` holds.
+pub(super) fn take_while(bytes: &[u8], takes: impl Fn(u8) -> bool) -> &[u8] {
+    let end = bytes.iter().position(|byte| !takes(*byte)).unwrap_or(bytes.len());
+    bytes.get(..end).unwrap_or_default()
 }
 
 /// Whether a byte is part of a word.

