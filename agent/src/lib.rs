@@ -21,6 +21,7 @@ pub mod pipeline;
 pub mod protocol;
 pub mod replay;
 pub mod risk;
+pub mod sink;
 pub mod spec;
 pub mod status;
 pub mod store;

@@ -53,6 +53,7 @@ const TEST: &[Need] = &[
     ("postgres", "postgresql"),
     ("wrk", "wrk"),
     ("ip", "iproute2"),
+    ("rsyslogd", "rsyslog"),
     ("lintian", "lintian"),
     ("systemd-analyze", "systemd"),
     ("go", "golang-go"),
@@ -75,6 +76,7 @@ const SERVICES: &[(&str, &str)] = &[
     ("haproxy", "haproxy"),
     ("redis-server", "redis-server"),
     ("postgresql", "postgresql"),
+    ("rsyslog", "rsyslog"),
 ];
 
 /// Installs what is missing for the purpose asked for.

@@ -15,6 +15,7 @@ use crate::{
         template::{PinError, Pins},
     },
     risk::Risk,
+    sink::target::Target,
 };
 
 /// Configuration of Apiarist. Every key is optional.
@@ -31,6 +32,8 @@ pub struct Config {
     pub store: Store,
     /// The local control API that the query commands use.
     pub control: Control,
+    /// Where incidents are sent.
+    pub alerts: Alerts,
     /// What the agent gives up once it is attached.
     pub security: Security,
     /// The agent's own log, on standard error.
@@ -191,6 +194,48 @@ impl Default for Control {
     }
 }
 
+/// Where incidents are sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Alerts {
+    /// Collectors, by address: stdout:, file:///PATH, syslog+unix:///PATH, syslog+udp://HOST:PORT,
+    /// syslog+tcp://HOST:PORT, syslog+tls://HOST:PORT?ca=FILE, journald:, webhook+https://HOST/PATH?secret_file=FILE,
+    /// otlp+http://HOST:PORT, otlp+grpc://HOST:PORT. To each can be added ?format=native (or ocsf, ecs, cef, leef) and
+    /// &events=incident (or anomaly, finding, several with commas); to a file &rotate_bytes= and &keep=.
+    pub sinks: Vec<String>,
+    /// Bytes on disk for what collectors have not accepted yet. When it is reached the oldest goes first, and that is
+    /// counted.
+    #[schemars(range(min = 2097152))]
+    pub spool_bytes: u64,
+}
+
+impl Alerts {
+    /// The collectors.
+    ///
+    /// # Errors
+    /// What is wrong with the first address that cannot be used, or comes twice.
+    pub fn targets(&self) -> Result<Vec<Target>, String> {
+        let mut targets: Vec<Target> = Vec::new();
+        for address in &self.sinks {
+            let target = Target::parse(address)?;
+            if targets.iter().any(|known| known.name == target.name) {
+                return Err(format!("`{}` is named twice", target.name));
+            }
+            targets.push(target);
+        }
+        Ok(targets)
+    }
+}
+
+impl Default for Alerts {
+    fn default() -> Self {
+        Self {
+            sinks: Vec::new(),
+            spool_bytes: 256 * 1024 * 1024,
+        }
+    }
+}
+
 /// What the agent gives up once it is attached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -262,6 +307,9 @@ impl Config {
         }
         if let Err(error) = self.inventory.pins() {
             found.push((&["inventory", "templates"], format!("cannot be used: {error}")));
+        }
+        if let Err(error) = self.alerts.targets() {
+            found.push((&["alerts", "sinks"], format!("cannot be used: {error}")));
         }
         if self.capture.scope.ports.contains(&0) {
             found.push((&["capture", "scope", "ports"], "0 is not a port".to_owned()));

@@ -31,6 +31,7 @@ use crate::{
     exchange::Exchange,
     inventory::{EndpointView, Inventory},
     risk::{self, Assessment, Risk},
+    sink::{Event, Sinks},
     status::Status,
     store::Store,
     verdict::Alert,
@@ -84,6 +85,7 @@ pub(super) struct Core {
     announce: mpsc::Sender<Box<EndpointView>>,
     /// To those who follow the alerts.
     alerts: broadcast::Sender<Arc<Alert>>,
+    sinks: Sinks,
 }
 
 /// The programs' budgets, and what decides about them.
@@ -101,6 +103,7 @@ impl Core {
         health: Health,
         throttled: Throttled,
         announce: mpsc::Sender<Box<EndpointView>>,
+        sinks: Sinks,
     ) -> Self {
         let Restart {
             store,
@@ -119,6 +122,7 @@ impl Core {
             next_second: Timestamp(0),
             announce,
             alerts: broadcast::Sender::new(MAX_UNREAD_ALERTS),
+            sinks,
         }
     }
 
@@ -167,7 +171,7 @@ impl Core {
         self.pass_on();
     }
 
-    /// Gives verdicts that changed to the store and to those who follow.
+    /// Gives verdicts that changed to the store, to those who follow, and to the sinks.
     fn pass_on(&mut self) {
         let changes = self.analysis.take_changes();
         if changes == Changes::default() {
@@ -175,8 +179,15 @@ impl Core {
         }
         self.keeper.note(&changes);
         for alert in changes.alerts {
+            self.sinks.send(&Event::Alert(Box::new(alert.clone())));
             // Nobody may be listening.
             self.alerts.send(Arc::new(alert)).unwrap_or_default();
+        }
+        for anomaly in changes.anomalies {
+            self.sinks.send(&Event::Alert(Box::new(anomaly)));
+        }
+        for finding in changes.findings {
+            self.sinks.send(&Event::Finding(Box::new(finding)));
         }
     }
 
@@ -237,6 +248,7 @@ impl Core {
         status
             .counters
             .extend(counters.map(|(name, value)| (name.to_owned(), value)));
+        status.sinks = self.sinks.status();
         status
     }
 

@@ -20,7 +20,7 @@ mod scope;
 mod shard;
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -60,9 +60,13 @@ use crate::{
     flow::{Flows, Limits},
     inventory::EndpointView,
     protocol::redact::Redactor,
+    sink::{Sinks, target::Target},
     status::Status,
     store::Store,
 };
+
+/// Directory in the store for what collectors have not accepted yet.
+const SPOOL: &str = "spool";
 
 /// Announcements that may wait for the console. Overflow policy: further ones are not shown; the inventory has them.
 const MAX_ANNOUNCEMENTS: usize = 1024;
@@ -121,8 +125,9 @@ pub fn run(options: &RunOptions, mut notice: impl FnMut(Notice)) -> Result<Summa
         readers,
         full,
     } = started;
+    let targets = targets(options)?;
     if options.config.security.confine {
-        for kept in confine::confine(&needs(options)) {
+        for kept in confine::confine(&needs(options, &targets)) {
             tracing::warn!("not confined as far as it should be: {kept}");
         }
     }
@@ -139,7 +144,12 @@ pub fn run(options: &RunOptions, mut notice: impl FnMut(Notice)) -> Result<Summa
         &options.config.inventory,
         options.config.risk.clone(),
     )?;
-    let core = Core::new(restart, &options.config.store, health, throttled, announce);
+    let sinks = Sinks::start(
+        &targets,
+        &options.store.join(SPOOL),
+        options.config.alerts.spool_bytes,
+    )?;
+    let core = Core::new(restart, &options.config.store, health, throttled, announce, sinks);
     let core = spawn("apiarist-core", move || core.run(&from_shards))?;
 
     let stop = Arc::new(AtomicBool::new(false));
@@ -173,17 +183,25 @@ pub fn run(options: &RunOptions, mut notice: impl FnMut(Notice)) -> Result<Summa
     Ok(summary)
 }
 
+/// Where incidents go: the configured sinks, and what `--alerts` names.
+fn targets(options: &RunOptions) -> Result<Vec<Target>> {
+    let mut targets = options
+        .config
+        .alerts
+        .targets()
+        .map_err(|problem| anyhow!(problem))?;
+    targets.extend(options.alerts.as_ref().map(|target| match target {
+        AlertTarget::Stdout => Target::stdout(),
+        AlertTarget::File(path) => Target::file(path),
+    }));
+    Ok(targets)
+}
+
 /// What the agent still has to do once it is attached.
-fn needs(options: &RunOptions) -> confine::Needs {
-    let beside = |path: &Path| path.parent().map(Path::to_path_buf);
+fn needs(options: &RunOptions, targets: &[Target]) -> confine::Needs {
     let mut writable = vec![options.store.clone()];
-    writable.extend(beside(&options.socket));
-    if let Some(AlertTarget::File(path)) = &options.alerts {
-        writable.push(match beside(path) {
-            Some(directory) if directory != Path::new("") => directory,
-            _ => PathBuf::from("."),
-        });
-    }
+    writable.extend(options.socket.parent().map(Path::to_path_buf));
+    writable.extend(targets.iter().filter_map(Target::directory));
     writable.extend(options.config.security.writable.iter().cloned());
     confine::Needs {
         writable,
