@@ -51,7 +51,7 @@ impl EndpointKind {
 
 /// What one exchange is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Nature {
+pub(super) struct Recognised {
     /// Kind.
     pub(super) kind: EndpointKind,
     /// The operation, for a protocol that names its own.
@@ -59,9 +59,9 @@ pub(super) struct Nature {
 }
 
 /// Tells what an exchange is from its fields.
-pub(super) fn nature(exchange: &Exchange, request: &Request) -> Nature {
+pub(super) fn recognised(exchange: &Exchange, request: &Request) -> Recognised {
     if let Some(operation) = &exchange.operation {
-        return Nature {
+        return Recognised {
             kind: kind(&operation.detail),
             operation: operation.name.as_deref().map(str::to_owned),
         };
@@ -72,7 +72,7 @@ pub(super) fn nature(exchange: &Exchange, request: &Request) -> Nature {
         // RFC 8441 §4.
         .or_else(|| request.head.first(":protocol"))
         .is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"));
-    Nature {
+    Recognised {
         kind: if is_websocket {
             EndpointKind::WebSocket
         } else {
@@ -100,47 +100,47 @@ mod tests {
     use crate::inventory::fixture::{Call, call};
 
     #[track_caller]
-    fn assert_nature(call: Call, kind: EndpointKind, operation: Option<&str>) {
+    fn assert_recognised(call: Call, kind: EndpointKind, operation: Option<&str>) {
         let exchange = call.exchange();
         let request = exchange.request.as_ref().expect("request");
-        let nature = nature(&exchange, request);
-        assert_eq!((nature.kind, nature.operation.as_deref()), (kind, operation));
+        let found = recognised(&exchange, request);
+        assert_eq!((found.kind, found.operation.as_deref()), (kind, operation));
     }
 
     #[test]
     fn kinds() {
-        assert_nature(call("GET", "/users"), EndpointKind::Rest, None);
-        assert_nature(
+        assert_recognised(call("GET", "/users"), EndpointKind::Rest, None);
+        assert_recognised(
             call("POST", "/shop.v1.Cart/Add").field("Content-Type", "application/grpc+proto"),
             EndpointKind::Grpc,
             Some("shop.v1.Cart/Add"),
         );
-        assert_nature(
+        assert_recognised(
             call("POST", "/{x}").field("content-type", "application/grpc"),
             EndpointKind::Grpc,
             None,
         );
-        assert_nature(
+        assert_recognised(
             call("POST", "/soap").field("SOAPAction", "\"urn:GetPrice\""),
             EndpointKind::Soap,
             Some("urn:GetPrice"),
         );
-        assert_nature(
+        assert_recognised(
             call("POST", "/soap").field("content-type", "application/soap+xml; charset=utf-8"),
             EndpointKind::Soap,
             None,
         );
-        assert_nature(
+        assert_recognised(
             call("GET", "/chat").field("Upgrade", "WebSocket"),
             EndpointKind::WebSocket,
             None,
         );
-        assert_nature(
+        assert_recognised(
             call("CONNECT", "/chat").field(":protocol", "websocket"),
             EndpointKind::WebSocket,
             None,
         );
-        assert_nature(
+        assert_recognised(
             call("GET", "/events").answer_field("content-type", "text/event-stream;charset=utf-8"),
             EndpointKind::Sse,
             None,

@@ -13,7 +13,7 @@ use super::{
     counts::Room,
     endpoint::{Endpoint, EndpointId},
     exposure::server_is_here,
-    kind::{EndpointKind, Nature, nature},
+    kind::{EndpointKind, Recognised, recognised},
     limits::{Limits, Stats},
     path::{PathError, canonical, without_query},
     recent::Recent,
@@ -79,7 +79,7 @@ pub(super) struct Served<'a> {
     pub(super) exchange: &'a Exchange,
     pub(super) request: &'a Request,
     caller: &'a str,
-    nature: Nature,
+    recognised: Recognised,
 }
 
 impl Inventory {
@@ -132,7 +132,7 @@ impl Inventory {
             exchange,
             request,
             caller: &caller,
-            nature: nature(exchange, request),
+            recognised: recognised(exchange, request),
         })
     }
 
@@ -222,7 +222,7 @@ impl Inventory {
 
     fn file(&mut self, served: &Served<'_>) -> Observation {
         let (method, sent) = (&served.request.method, without_query(&served.request.target));
-        let by_path = served.nature.operation.is_none();
+        let by_path = served.recognised.operation.is_none();
         if by_path && let Some(place) = self.recent.get(served.workload, method, sent) {
             return self.add(place, served);
         }
@@ -233,9 +233,9 @@ impl Inventory {
                 return Observation::default();
             }
         };
-        let template = match served.nature {
+        let template = match served.recognised {
             // The path of a gRPC call is the operation, with nothing to leave out.
-            Nature {
+            Recognised {
                 kind: EndpointKind::Grpc,
                 operation: Some(_),
             } => Template::literal(&path),
@@ -263,7 +263,7 @@ impl Inventory {
     }
 
     fn find(&mut self, served: &Served<'_>, template: &Template) -> Found {
-        let operation = served.nature.operation.as_deref();
+        let operation = served.recognised.operation.as_deref();
         let Some(workload) = self.registry.workload_id(served.workload) else {
             return Found::NoRoom;
         };
@@ -283,10 +283,10 @@ impl Inventory {
         let mut endpoint = Endpoint {
             id,
             workload: workload.to_owned(),
-            kind: served.nature.kind,
+            kind: served.recognised.kind,
             method: served.request.method.clone(),
             template: Arc::clone(&template.text),
-            operation: served.nature.operation.as_deref().map(Box::from),
+            operation: served.recognised.operation.as_deref().map(Box::from),
             parameters: template.parameters.clone(),
             merged_from: BTreeSet::new(),
             schemas: Schemas::default(),
@@ -327,7 +327,7 @@ impl Inventory {
         let Some(endpoint) = self.registry.endpoint_mut(place) else {
             return Observation::default();
         };
-        endpoint.kind = endpoint.kind.max(served.nature.kind);
+        endpoint.kind = endpoint.kind.max(served.recognised.kind);
         let Served {
             exchange,
             request,
@@ -364,7 +364,7 @@ impl Inventory {
         let candidate = Candidate {
             workload: served.workload,
             method: request.method.clone(),
-            template: served.nature.operation.is_none().then(|| template.clone()),
+            template: served.recognised.operation.is_none().then(|| template.clone()),
             traffic,
         };
         if self.candidates.push(id, candidate).is_some() {

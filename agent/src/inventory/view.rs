@@ -12,6 +12,7 @@ use super::{
     endpoint::{Endpoint, EndpointId, EndpointState},
     exposure::Exposure,
     kind::EndpointKind,
+    nature::{Nature, natures},
     record::WorkloadRecord,
     schema::Direction,
     sensitive::Verdict,
@@ -75,6 +76,9 @@ pub struct EndpointView {
     pub workload_id: String,
     /// Path parameters, in order.
     pub parameters: Vec<Parameter>,
+    /// What it is for, with the evidence.
+    #[serde(default)]
+    pub nature: Vec<Nature>,
 }
 
 /// How requests authenticate.
@@ -195,6 +199,12 @@ impl EndpointView {
         };
         let anonymous = traffic.schemes.iter().find(|(scheme, _)| *scheme == NO_SCHEME);
         let verdict = AuthVerdict::of(traffic.succeeded, anonymous.map_or(0, |(_, count)| count));
+        let sensitive: Vec<SensitiveView> = endpoint
+            .schemas
+            .sensitive()
+            .into_iter()
+            .map(SensitiveView::new)
+            .collect();
         let classes = ["1xx", "2xx", "3xx", "4xx", "5xx", "other"];
         Self {
             id: endpoint.id,
@@ -225,12 +235,8 @@ impl EndpointView {
                     })
                     .collect(),
             },
-            sensitive: endpoint
-                .schemas
-                .sensitive()
-                .into_iter()
-                .map(SensitiveView::new)
-                .collect(),
+            nature: natures(endpoint, &sensitive),
+            sensitive,
             status: classes
                 .into_iter()
                 .zip(traffic.status)

@@ -12,7 +12,7 @@ pub mod pins;
 mod random;
 pub mod segment;
 pub mod trie;
-mod words;
+pub(super) mod words;
 
 use std::sync::Arc;
 

@@ -196,7 +196,7 @@ fn is_compound(word: &str) -> bool {
 }
 
 /// The words of a segment in lower case: runs of letters, split at humps of camel case.
-fn words(segment: &str) -> Vec<String> {
+pub(in crate::inventory) fn words(segment: &str) -> Vec<String> {
     let bytes = segment.as_bytes();
     let mut words: Vec<String> = Vec::new();
     let mut open = false;
