@@ -48,11 +48,13 @@ pub enum Counter {
     QuotaEvents,
     /// Loss: payload bytes over that quota.
     QuotaBytes,
+    /// Loss: bytes that a TCP socket moved in operations that passed no program: each is a gap of known length.
+    UnseenBytes,
 }
 
 impl Counter {
     /// Number of counters: the length of the `COUNTERS` map.
-    pub const COUNT: u32 = 21;
+    pub const COUNT: u32 = 22;
 
     /// All counters in index order, each with its stable name in `status` and metrics, and whether it is a
     /// loss reason.
@@ -86,6 +88,7 @@ impl Counter {
         (Counter::UnknownSyscallBytes, "unknown_syscall_bytes", Kind::Loss),
         (Counter::QuotaEvents, "quota_events", Kind::Loss),
         (Counter::QuotaBytes, "quota_bytes", Kind::Loss),
+        (Counter::UnseenBytes, "unseen_bytes", Kind::Loss),
     ];
 }
 

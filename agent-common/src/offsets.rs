@@ -35,10 +35,14 @@ pub struct Offsets {
     pub sock_type: u32,
     /// `struct sock.sk_protocol` (u16; u8 bit field before 5.6).
     pub sock_protocol: u32,
+    /// `struct sock_common.skc_flags` (unsigned long).
+    pub sock_flags: u32,
     /// `struct net.ns.inum` (u32).
     pub net_inum: u32,
-    /// `struct tcp_sock.bytes_acked` (u64), from the start of `struct sock`.
-    pub tcp_bytes_acked: u32,
+    /// `struct tcp_sock.bytes_sent` (u64), with retransmissions; from the start of `struct sock`.
+    pub tcp_bytes_sent: u32,
+    /// `struct tcp_sock.bytes_retrans` (u64).
+    pub tcp_bytes_retrans: u32,
     /// `struct tcp_sock.bytes_received` (u64).
     pub tcp_bytes_received: u32,
     /// `struct tcp_sock.copied_seq` (u32).
@@ -47,8 +51,10 @@ pub struct Offsets {
     pub tcp_rcv_nxt: u32,
     /// `struct tcp_sock.write_seq` (u32).
     pub tcp_write_seq: u32,
-    /// `struct tcp_sock.snd_una` (u32).
-    pub tcp_snd_una: u32,
+    /// `struct tcp_sock.snd_nxt` (u32).
+    pub tcp_snd_nxt: u32,
+    /// `struct inet_connection_sock.icsk_ulp_ops` (pointer).
+    pub tcp_ulp_ops: u32,
     /// `struct unix_sock.addr` (pointer to `struct unix_address`).
     pub unix_addr: u32,
     /// `struct unix_sock.peer` (pointer to `struct sock`).
@@ -102,13 +108,16 @@ impl Offsets {
         sock_cookie: ABSENT,
         sock_type: ABSENT,
         sock_protocol: ABSENT,
+        sock_flags: ABSENT,
         net_inum: ABSENT,
-        tcp_bytes_acked: ABSENT,
+        tcp_bytes_sent: ABSENT,
+        tcp_bytes_retrans: ABSENT,
         tcp_bytes_received: ABSENT,
         tcp_copied_seq: ABSENT,
         tcp_rcv_nxt: ABSENT,
         tcp_write_seq: ABSENT,
-        tcp_snd_una: ABSENT,
+        tcp_snd_nxt: ABSENT,
+        tcp_ulp_ops: ABSENT,
         unix_addr: ABSENT,
         unix_peer: ABSENT,
         unix_address_len: ABSENT,
@@ -130,7 +139,7 @@ impl Offsets {
     };
 }
 
-const _: () = assert!(size_of::<Offsets>() == 37 * 4);
+const _: () = assert!(size_of::<Offsets>() == 40 * 4);
 
 /// What the agent tells the programs before they are loaded. Constants to the verifier, so that code for
 /// absent features is pruned.
@@ -153,8 +162,12 @@ pub struct Settings {
     pub has_task_btf: u32,
     /// Non-zero where tracing programs may ask for a socket's cookie (5.12 and later).
     pub has_socket_cookie: u32,
+    /// Non-zero where spare copies of programs are attached (7.0 and later).
+    pub has_spares: u32,
     /// Bytes of kernel stack per task, for kernels without `bpf_task_pt_regs`.
     pub thread_size: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<Settings>() == 40);
+const _: () = assert!(size_of::<Settings>() == 48);

@@ -31,6 +31,10 @@ pub(crate) struct Connection {
     pub(crate) position: [u64; 2],
     /// Bytes of the present message that may still be copied.
     pub(crate) budget: [u32; 2],
+    /// TCP: the socket's sequence numbers at `position`, see [`crate::sequence`].
+    pub(crate) sequence: [u32; 2],
+    /// Threads whose operation is dealt with, see [`crate::spare`].
+    pub(crate) signed_by: [u32; 2],
     /// `*mmsg`: thread, array and next element.
     pub(crate) vector_address: u64,
     pub(crate) vector_thread: u32,
@@ -50,7 +54,10 @@ pub(crate) struct Connection {
     /// Messages so far, in both directions, modulo 256.
     pub(crate) messages: u8,
     /// Bytes in `prefix`, per direction.
-    pub(crate) prefix_len: [u8; 8],
+    pub(crate) prefix_len: [u8; 2],
+    /// Operations that the sequence numbers do not explain.
+    pub(crate) surprises: u8,
+    pub(crate) reserved: [u8; 5],
     /// First bytes of each direction while they do not suffice to tell the protocol. The second half is room for the
     /// verifier.
     pub(crate) prefix: [[u8; 2 * PREFIX_BYTES]; 2],
@@ -64,6 +71,8 @@ pub(crate) const STATE_MUTED: u8 = 1 << 1;
 pub(crate) const STATE_ANNOUNCED: u8 = 1 << 2;
 /// Bytes had gone through before it was first seen.
 pub(crate) const STATE_JOINED_LATE: u8 = 1 << 3;
+/// Positions follow the socket's sequence numbers.
+pub(crate) const STATE_SEQUENCED: u8 = 1 << 4;
 
 /// The state of a socket that was seen before.
 #[inline(always)]
@@ -144,6 +153,8 @@ impl Connection {
         cookie: 0,
         position: [0; 2],
         budget: [0; 2],
+        sequence: [0; 2],
+        signed_by: [0; 2],
         vector_address: 0,
         vector_thread: 0,
         vector_index: 0,
@@ -155,7 +166,9 @@ impl Connection {
         unknown_operations: 0,
         ring: 0,
         messages: 0,
-        prefix_len: [0; 8],
+        prefix_len: [0; 2],
+        surprises: 0,
+        reserved: [0; 5],
         prefix: [[0; 2 * PREFIX_BYTES]; 2],
     };
 

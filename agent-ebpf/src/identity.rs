@@ -8,7 +8,6 @@ use core::ffi::c_void;
 use apiarist_common::{
     event::{FLAG_JOINED_LATE, Header, KIND_OPEN, Open},
     limits::UNIX_PATH_BYTES,
-    offsets::ABSENT,
 };
 use aya_ebpf::helpers::generated::{
     bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_ktime_get_ns,
@@ -26,9 +25,6 @@ use crate::{
 pub(crate) const AF_UNIX: u16 = 1;
 pub(crate) const AF_INET: u16 = 2;
 pub(crate) const AF_INET6: u16 = 10;
-
-/// `IPPROTO_TCP`.
-const TCP: u16 = 6;
 
 /// Tells the agent about a socket; true when that went out.
 #[inline(never)]
@@ -201,55 +197,6 @@ fn unix_path(sock: *const c_void, open: &mut Open) -> bool {
     }
     open.unix_path_len = len;
     true
-}
-
-/// Bytes that had gone through each direction, by the socket's own counts. Zero for anything but TCP.
-#[inline(always)]
-pub(crate) fn own_counts(sock: Sock) -> [u64; 2] {
-    // SAFETY: within `struct sock`.
-    let protocol: u16 = unsafe { load(sock, constant!(OFFSETS.sock_protocol)) }.unwrap_or(0);
-    let described = constant!(OFFSETS.tcp_snd_una) != ABSENT && constant!(OFFSETS.tcp_rcv_nxt) != ABSENT;
-    if family(sock) == AF_UNIX || protocol != TCP || !described {
-        return [0, 0];
-    }
-    // Sent: acknowledged, plus what is still in flight or queued. Received: what arrived in order, less what the
-    // process has not read yet. The process alone moves `write_seq` and `copied_seq`.
-    let (acked, unacked) = together(
-        sock,
-        constant!(OFFSETS.tcp_bytes_acked),
-        constant!(OFFSETS.tcp_snd_una),
-    );
-    let (received, next) = together(
-        sock,
-        constant!(OFFSETS.tcp_bytes_received),
-        constant!(OFFSETS.tcp_rcv_nxt),
-    );
-    let queued: u32 = read(sock, constant!(OFFSETS.tcp_write_seq)).unwrap_or(unacked);
-    let copied: u32 = read(sock, constant!(OFFSETS.tcp_copied_seq)).unwrap_or(next);
-    [
-        acked.wrapping_add(u64::from(queued.wrapping_sub(unacked))),
-        received.saturating_sub(u64::from(next.wrapping_sub(copied))),
-    ]
-}
-
-/// Readings of a count and a sequence number before they are taken as they are.
-const READINGS: u32 = 4;
-
-/// A byte count and the sequence number that the kernel raises with it. The socket is not locked and a segment may
-/// arrive in between, so both are read until neither changes.
-#[inline(never)]
-fn together(sock: Sock, count: u32, sequence: u32) -> (u64, u32) {
-    let mut last = (0, 0);
-    let mut reading = 0;
-    while reading < READINGS {
-        let now: (u64, u32) = (read(sock, count).unwrap_or(0), read(sock, sequence).unwrap_or(0));
-        if reading > 0 && now == last {
-            break;
-        }
-        last = now;
-        reading += 1;
-    }
-    last
 }
 
 /// Which ring both ends of a connection use, so that one reader sees both.

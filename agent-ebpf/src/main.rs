@@ -15,6 +15,8 @@
 //! | `emit` | events into rings, batched wake-ups |
 //! | `identity` | the first event of a socket: addresses, process, namespace |
 //! | `kernel` | reading kernel fields at offsets resolved by the agent |
+//! | `sequence` | positions of TCP streams, from the socket itself |
+//! | `spare` | spare copies of programs, where tracepoints can be preempted |
 //! | `maps` | maps and constants |
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
@@ -35,6 +37,10 @@ mod maps;
 mod operation;
 #[cfg(target_arch = "bpf")]
 mod programs;
+#[cfg(target_arch = "bpf")]
+mod sequence;
+#[cfg(target_arch = "bpf")]
+mod spare;
 #[cfg(target_arch = "bpf")]
 mod syscall;
 

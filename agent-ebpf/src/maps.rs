@@ -74,6 +74,10 @@ pub(crate) enum Slot {
     UnixRelease,
     Start,
     Existing,
+    SendSpare,
+    ReceiveSpare,
+    SendThird,
+    ReceiveThird,
     SendInet6,
     SendUnix,
     SendPage,
@@ -84,7 +88,16 @@ pub(crate) enum Slot {
 }
 
 impl Slot {
-    const COUNT: u32 = 14;
+    const COUNT: u32 = 18;
+
+    /// Whether this is a program of [`crate::spare`].
+    #[inline(always)]
+    pub(crate) fn is_spare(self) -> bool {
+        matches!(
+            self,
+            Self::SendSpare | Self::ReceiveSpare | Self::SendThird | Self::ReceiveThird
+        )
+    }
 }
 
 /// An event under construction, and what would not fit the 512 bytes of stack. The second half of `data` is never sent: it gives the verifier room, which
@@ -113,6 +126,8 @@ pub(crate) fn scratch(slot: Slot) -> Option<&'static mut Scratch> {
 #[repr(C)]
 pub(crate) struct Counters {
     values: [u64; Counter::COUNT as usize],
+    /// Non-zero while the program is at work, for those that look after it.
+    pub(crate) busy: u64,
 }
 
 impl Counters {
@@ -149,7 +164,9 @@ pub(crate) static SETTINGS: Settings = Settings {
     has_sk_storage: 1,
     has_task_btf: 1,
     has_socket_cookie: 1,
+    has_spares: 1,
     thread_size: 16384,
+    reserved: 0,
 };
 
 /// Reads one field of a constant that the loader has set.

@@ -22,9 +22,11 @@ use crate::{
     },
     emit::emit,
     gather::gather,
-    identity::{AF_INET, AF_INET6, AF_UNIX, announce, family, own_counts, ring},
+    identity::{AF_INET, AF_INET6, AF_UNIX, announce, family, ring},
     kernel::{Sock, load},
     maps::{Counters, Scratch, Slot, constant, control, counters, scratch},
+    sequence::{NOTHING_NEW, follow, own_counts, unseen_before},
+    spare::sign,
     syscall::{Source, by_io_uring, of_iter, operation_failed, source},
 };
 
@@ -111,6 +113,7 @@ fn operation<const LOOP: bool>(slot: Slot, sock: Sock, result: i32, direction: u
     }
     if result <= 0 {
         if let Some(connection) = existing(sock) {
+            sign(connection, direction);
             ended(slot, connection, result, direction);
         }
         return;
@@ -123,6 +126,7 @@ fn operation<const LOOP: bool>(slot: Slot, sock: Sock, result: i32, direction: u
     if connection.is(STATE_MUTED) {
         return counters.add(Counter::MutedOperations, 1);
     }
+    sign(connection, direction);
     let len = result as u32;
     if !connection.is(STATE_INITIALISED) {
         first_sight(sock, connection, direction, len);
@@ -132,12 +136,16 @@ fn operation<const LOOP: bool>(slot: Slot, sock: Sock, result: i32, direction: u
     }
     let Some(scratch) = scratch(slot) else { return };
     let index = usize::from(direction & 1);
+    let unseen = unseen_before(sock, connection, slot, direction, len, counters);
+    if unseen == NOTHING_NEW {
+        return;
+    }
     let turn = connection.last_direction != direction;
     if turn {
         connection.last_direction = direction;
         connection.budget[index] = next_budget(connection);
     }
-    let position = connection.position[index];
+    let position = connection.position[index].wrapping_add(unseen);
     connection.position[index] = position.wrapping_add(u64::from(len));
     scratch.operation = Operation::new(slot, connection, direction, position, len);
     scratch.operation.turn = if turn { FLAG_TURN } else { 0 };
@@ -262,20 +270,14 @@ fn first_sight(sock: Sock, connection: &mut Connection, direction: u8, len: u32)
         connection.state |= STATE_MUTED;
         return;
     }
-    let [mut egress, mut ingress] = own_counts(sock);
-    if direction == EGRESS {
-        egress = egress.saturating_sub(u64::from(len));
-    } else {
-        ingress = ingress.saturating_sub(u64::from(len));
+    if own_counts(sock, &mut connection.position) {
+        let position = &mut connection.position[usize::from(direction & 1)];
+        *position = position.saturating_sub(u64::from(len));
+        if connection.position != [0; 2] {
+            connection.state |= STATE_JOINED_LATE;
+        }
     }
-    // A client's own count of acknowledged bytes starts at one, for its SYN.
-    if egress == 1 {
-        egress = 0;
-    }
-    if egress | ingress != 0 {
-        connection.state |= STATE_JOINED_LATE;
-    }
-    connection.position = [egress, ingress];
+    follow(sock, connection, direction, len);
 }
 
 /// The protocol is not known yet: look at the first bytes. True when the agent should have them.

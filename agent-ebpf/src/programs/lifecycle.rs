@@ -13,12 +13,12 @@ use aya_ebpf::{
 };
 
 use crate::{
-    connection::{Connection, STATE_ANNOUNCED, STATE_MUTED, existing, forget},
+    connection::{STATE_ANNOUNCED, STATE_MUTED, STATE_SEQUENCED, existing, forget},
     emit::emit,
-    identity::{AF_UNIX, family},
-    kernel::{Sock, read},
-    maps::{Slot, constant, counters, scratch},
+    kernel::Sock,
+    maps::{Slot, counters, scratch},
     operation::end_of_stream,
+    sequence::own_counts,
 };
 
 /// TCP states (include/net/tcp_states.h).
@@ -80,35 +80,15 @@ fn closed(sock: Sock, slot: Slot) {
             tgid: 0,
             reserved: 0,
         };
-        [close.bytes_acked, close.bytes_received] =
-            own_counts_at_end(sock, connection).unwrap_or([u64::MAX; 2]);
+        let mut counts = [u64::MAX; 2];
+        // Positions of a muted socket stand still; those of one with an upper layer are not the socket's.
+        let comparable = connection.is(STATE_SEQUENCED) && !connection.is(STATE_MUTED);
+        if comparable && !own_counts(sock, &mut counts) {
+            counts = [u64::MAX; 2];
+        }
+        [close.bytes_acked, close.bytes_received] = counts;
         let len = size_of::<Close>() - size_of::<Header>();
         emit(scratch, counters, len as u32, connection.ring);
     }
     forget(sock);
-}
-
-/// What the socket itself counted, sent and received; `None` when that says nothing about the positions.
-#[inline(always)]
-fn own_counts_at_end(sock: Sock, connection: &Connection) -> Option<[u64; 2]> {
-    // Positions of a muted socket stand still.
-    if family(sock) == AF_UNIX || connection.is(STATE_MUTED) {
-        return None;
-    }
-    let acked: u64 = read(sock, constant!(OFFSETS.tcp_bytes_acked))?;
-    let received: u64 = read(sock, constant!(OFFSETS.tcp_bytes_received))?;
-    // Closing with a reset clears the counts first (`tcp_disconnect`).
-    if acked | received == 0 {
-        return None;
-    }
-    // What the peer acknowledged, plus what is still in flight (a FIN counts as one byte, so does a client's SYN); what
-    // arrived in order, less what the owner left unread when it closed.
-    let next: u32 = read(sock, constant!(OFFSETS.tcp_rcv_nxt))?;
-    let copied: u32 = read(sock, constant!(OFFSETS.tcp_copied_seq))?;
-    let queued: u32 = read(sock, constant!(OFFSETS.tcp_write_seq))?;
-    let unacked: u32 = read(sock, constant!(OFFSETS.tcp_snd_una))?;
-    Some([
-        acked.wrapping_add(u64::from(queued.wrapping_sub(unacked))),
-        received.wrapping_sub(u64::from(next.wrapping_sub(copied))),
-    ])
 }

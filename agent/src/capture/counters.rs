@@ -17,9 +17,13 @@ pub struct KernelCounters {
 /// What one program counts on one CPU, as it lies in the map.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
-pub(crate) struct Values([u64; Counter::COUNT as usize]);
+pub(crate) struct Values {
+    values: [u64; Counter::COUNT as usize],
+    /// Of use to the programs only.
+    busy: u64,
+}
 
-// SAFETY: an array of integers.
+// SAFETY: integers only.
 unsafe impl Pod for Values {}
 
 /// The programs' counters where they count.
@@ -34,7 +38,7 @@ impl CounterMap {
     }
 
     /// Loss: operations at which the kernel left a program out, because the processor was within the same program
-    /// already (`recursion_misses`, 5.12 and later). The programs cannot count these themselves.
+    /// already (`recursion_misses`, 5.12 and later), and no other stood in. The programs cannot count these themselves.
     pub fn left_out(&self) -> u64 {
         let misses = |program: &OwnedFd| -> Option<u64> {
             let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", program.as_raw_fd())).ok()?;
@@ -53,7 +57,7 @@ impl CounterMap {
             let Ok(per_cpu) = self.map.get(&slot, 0) else {
                 continue;
             };
-            for Values(values) in per_cpu.iter() {
+            for Values { values, busy: _ } in per_cpu.iter() {
                 for (sum, value) in sums.values.iter_mut().zip(values) {
                     *sum = sum.wrapping_add(*value);
                 }

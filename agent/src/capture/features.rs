@@ -82,6 +82,8 @@ pub struct Features {
     pub task_btf: bool,
     /// Socket cookies in tracing programs (5.12).
     pub socket_cookie: bool,
+    /// Tracepoints can be preempted (7.0): the kernel leaves a program out that is active on the processor.
+    pub preemptible_tracepoints: bool,
     /// Bytes of kernel stack per task.
     pub thread_size: u32,
 }
@@ -108,6 +110,7 @@ impl Features {
             tracing_sk_storage: release.at_least(5, 11),
             task_btf: release.at_least(5, 11),
             socket_cookie: release.at_least(5, 12),
+            preemptible_tracepoints: release.at_least(7, 0),
             thread_size: 16 * 1024,
         }
     }

@@ -53,6 +53,8 @@ pub struct LoadOptions {
 
 /// Slots of the programs that tier 1 attaches: the first of `Slot` in the kernel programs.
 const TIER1_SLOTS: u32 = 7;
+/// The same with spare copies.
+const TIER1_SPARE_SLOTS: u32 = TIER1_SLOTS + 4;
 
 /// Sockets kept in a table on kernels without socket storage for tracing. Overflow policy: the least used give way,
 /// and show up again as joined late.
@@ -193,8 +195,13 @@ pub fn attach(
         loader.map_max_entries(ring, options.ring_bytes);
     }
     if plan.tier == 1 {
-        loader.map_max_entries("SCRATCH", TIER1_SLOTS);
-        loader.map_max_entries("COUNTERS", TIER1_SLOTS);
+        let slots = if features.preemptible_tracepoints {
+            TIER1_SPARE_SLOTS
+        } else {
+            TIER1_SLOTS
+        };
+        loader.map_max_entries("SCRATCH", slots);
+        loader.map_max_entries("COUNTERS", slots);
     }
     if !features.tracing_sk_storage {
         loader.map_max_entries("SOCKETS", MAX_TABLE_SOCKETS);
@@ -251,13 +258,30 @@ fn settings(features: &Features, options: LoadOptions) -> Settings {
         has_sk_storage: features.tracing_sk_storage.into(),
         has_task_btf: features.task_btf.into(),
         has_socket_cookie: features.socket_cookie.into(),
+        has_spares: features.preemptible_tracepoints.into(),
         thread_size: features.thread_size,
+        reserved: 0,
     }
 }
 
-/// The programs that were loaded, to ask the kernel about them.
+/// Programs, and those that do their work when the kernel leaves them out.
+const STAND_INS: [(&str, &str); 4] = [
+    ("on_send", "on_send_spare"),
+    ("on_send_spare", "on_send_third"),
+    ("on_receive", "on_receive_spare"),
+    ("on_receive_spare", "on_receive_third"),
+];
+
+/// The programs that were loaded and have no stand-in, to ask the kernel how often it left them out.
 fn program_descriptors(ebpf: &Ebpf) -> Result<Vec<OwnedFd>> {
+    let is_loaded = |name: &str| ebpf.program(name).is_some_and(|program| program.fd().is_ok());
+    let has_stand_in = |name: &str| {
+        STAND_INS
+            .iter()
+            .any(|(program, stand_in)| *program == name && is_loaded(stand_in))
+    };
     ebpf.programs()
+        .filter(|(name, _)| !has_stand_in(name))
         .filter_map(|(_, program)| program.fd().ok())
         .map(|program| {
             program

@@ -125,14 +125,16 @@ fn base(features: &Features, offsets: &Offsets) -> Result<AttachPlan, String> {
             ("on_send", "sock_send_length"),
             ("on_receive", "sock_recv_length"),
         ];
-        return Ok(AttachPlan {
+        let mut plan = AttachPlan {
             tier: 1,
             reason: "the tracepoints sock_send_length and sock_recv_length exist".to_owned(),
             attachments: required
                 .map(|(program, target)| required_on(AttachKind::TracepointBtf, program, target))
                 .into(),
             blind_spots: Vec::new(),
-        });
+        };
+        plan.want_spares(features);
+        return Ok(plan);
     }
     let required = [
         ("on_inet_send", "inet_sendmsg"),
@@ -227,6 +229,22 @@ impl AttachPlan {
         }
     }
 
+    /// Spare copies, which have to come after the programs they stand in for.
+    fn want_spares(&mut self, features: &Features) {
+        if !features.preemptible_tracepoints {
+            return;
+        }
+        let without = "under pressure, operations at which the kernel leaves a program out are gaps";
+        for (program, target) in [
+            ("on_send_spare", "sock_send_length"),
+            ("on_receive_spare", "sock_recv_length"),
+            ("on_send_third", "sock_send_length"),
+            ("on_receive_third", "sock_recv_length"),
+        ] {
+            self.want(features, AttachKind::TracepointBtf, program, target, without);
+        }
+    }
+
     /// Notes something that is not seen, once.
     pub fn blind(&mut self, sentence: &str) {
         if !self.blind_spots.iter().any(|known| known == sentence) {
@@ -297,6 +315,7 @@ mod tests {
             tracing_sk_storage: at_least(5, 11),
             task_btf: at_least(5, 11),
             bpf_loop: at_least(5, 17),
+            preemptible_tracepoints: at_least(7, 0),
             ..Features::default()
         }
     }
@@ -337,6 +356,22 @@ mod tests {
                 "on_destroy",
                 "on_unix_release",
                 "on_existing"
+            ]
+        );
+    }
+
+    #[test]
+    fn spares_follow_what_they_stand_in_for_where_tracepoints_can_be_preempted() {
+        let plan = plan(&kernel(7, 2, &MODERN), &offsets()).unwrap();
+        assert_eq!(
+            programs(&plan)[..6],
+            [
+                "on_send",
+                "on_receive",
+                "on_send_spare",
+                "on_receive_spare",
+                "on_send_third",
+                "on_receive_third"
             ]
         );
     }

@@ -371,7 +371,7 @@ impl Conn {
         let budget = env.limits.budget_bytes;
         for (direction, position) in [Direction::Egress, Direction::Ingress]
             .into_iter()
-            .zip(close.positions)
+            .zip(last_positions(close))
         {
             self.stream(direction).start(position);
             let advance = self
@@ -459,13 +459,31 @@ fn way(side: Side, direction: Direction) -> Way {
     }
 }
 
-/// Whether the socket's own counts confirm the captured positions. They count a SYN and a FIN as a byte each
-/// (`tcp_snd_una_update` and `tcp_rcv_nxt_update`, net/ipv4/tcp_input.c).
+/// A FIN that waited to be sent counts as a byte.
+const MAX_SURPLUS: u64 = 1;
+
+/// Whether the socket's own counts confirm the captured positions.
 fn agree(positions: [u64; 2], kernel: [u64; 2]) -> bool {
     positions
         .into_iter()
         .zip(kernel)
-        .all(|(position, kernel)| (0..=2).contains(&kernel.wrapping_sub(position)))
+        .all(|(position, kernel)| (0..=MAX_SURPLUS).contains(&kernel.wrapping_sub(position)))
+}
+
+/// Where each direction ended: what passed unseen after the last captured byte is missing there.
+fn last_positions(close: &SocketClose) -> [u64; 2] {
+    let Some([sent, received]) = close.kernel_bytes else {
+        return close.positions;
+    };
+    let end = |captured: u64, counted: u64| {
+        if counted > captured.saturating_add(MAX_SURPLUS) {
+            counted
+        } else {
+            captured
+        }
+    };
+    let [egress, ingress] = close.positions;
+    [end(egress, sent), end(ingress, received)]
 }
 
 /// Which ways the source has stopped to copy, requests first.

@@ -116,10 +116,8 @@ pub(super) fn joined_late(_: &mut Observer) -> Result<()> {
         let log = observer.socket(id)?;
         let open = log.open()?;
         ensure!(open.joined_late, "not marked as joined late");
-        // A client's own count of sent bytes includes its SYN.
-        let surplus = [0, 1].map(|direction| open.positions[direction].wrapping_sub(positions[direction]));
         ensure!(
-            surplus[0] <= 1 && surplus[1] == 0,
+            open.positions == positions,
             "joined at {:?}, should be at {positions:?}",
             open.positions
         );

@@ -425,8 +425,33 @@ fn data_without_announcement_is_parsed_and_counted() {
 }
 
 #[test]
-fn the_sockets_own_counts_confirm_positions_less_syn_and_fin() {
-    for (kernel_bytes, reconciled) in [([37, 28], 1), ([39, 29], 1), ([40, 29], 0), ([36, 28], 0)] {
+fn what_passed_unseen_before_the_end_is_missing() {
+    for (unseen, completeness) in [(0, Completeness::Complete), (1_000, Completeness::Lost)] {
+        let (mut flows, mut out) = (flows(), Vec::new());
+        let mut wire = Wire::server();
+        flows.event(&wire.open(0), &mut out);
+        flows.event(
+            &wire.data(1, true, b"GET /a HTTP/1.0\r\nHost: h\r\n\r\n"),
+            &mut out,
+        );
+        flows.event(
+            &wire.data(2, false, b"HTTP/1.0 200 OK\r\n\r\nuntil the end"),
+            &mut out,
+        );
+        let SocketEvent::Close(mut close) = wire.close(3) else {
+            unreachable!("a close");
+        };
+        let [egress, ingress] = close.positions;
+        close.kernel_bytes = Some([egress + unseen, ingress]);
+        flows.event(&SocketEvent::Close(close), &mut out);
+        assert_eq!(out.len(), 1);
+        assert_eq!(out[0].completeness, completeness, "{unseen} bytes unseen");
+    }
+}
+
+#[test]
+fn the_sockets_own_counts_confirm_positions_less_a_fin() {
+    for (kernel_bytes, reconciled) in [([37, 28], 1), ([38, 28], 1), ([39, 28], 0), ([36, 28], 0)] {
         let (mut flows, mut out) = (flows(), Vec::new());
         let mut wire = Wire::server();
         flows.event(&wire.open(0), &mut out);
