@@ -16,6 +16,7 @@ pub mod event;
 pub mod exchange;
 pub mod flow;
 pub mod inventory;
+pub mod observe;
 pub mod openapi;
 pub mod pipeline;
 pub mod protocol;

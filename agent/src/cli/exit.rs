@@ -13,18 +13,33 @@ use super::Terminal;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// The command did what was asked.
-    Ok = 0,
+    Ok,
     /// The command is a check, it ran, and something did not pass.
-    CheckFailed = 1,
+    CheckFailed,
     /// Bad usage or input, or this host lacks what the command needs.
-    Usage = 2,
+    Usage,
     /// No agent could be reached.
-    Unreachable = 3,
+    Unreachable,
+    /// What another command that was run ended with.
+    Command(u8),
+}
+
+impl Exit {
+    /// The code for the system.
+    pub const fn code(self) -> u8 {
+        match self {
+            Exit::Ok => 0,
+            Exit::CheckFailed => 1,
+            Exit::Usage => 2,
+            Exit::Unreachable => 3,
+            Exit::Command(code) => code,
+        }
+    }
 }
 
 impl Termination for Exit {
     fn report(self) -> ExitCode {
-        ExitCode::from(self as u8)
+        ExitCode::from(self.code())
     }
 }
 
@@ -40,6 +55,14 @@ impl Failure {
     pub(crate) fn check() -> Self {
         Self {
             exit: Exit::CheckFailed,
+            sentence: None,
+        }
+    }
+
+    /// A command that was run ended with this code; it has said why.
+    pub(crate) fn command(code: u8) -> Self {
+        Self {
+            exit: Exit::Command(code),
             sentence: None,
         }
     }

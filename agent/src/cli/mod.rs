@@ -16,6 +16,7 @@ mod findings;
 mod list;
 mod logging;
 mod man;
+mod observe;
 mod output;
 mod query;
 mod record;
@@ -90,6 +91,7 @@ enum Command {
     Risks(risks::Args),
     Status(status::Args),
     Spec(spec::Args),
+    Observe(observe::Args),
     Doctor(doctor::Args),
     Config(config::Args),
     Record(record::Args),
@@ -125,7 +127,9 @@ impl Context<'_> {
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let terminal = Terminal::detect();
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let result = execute(arguments, &mut out, terminal).and_then(|()| out.flush().map_err(Failure::from));
+    // A check that failed has written its report.
+    let executed = execute(arguments, &mut out, terminal);
+    let result = executed.and(out.flush().map_err(Failure::from));
     // A reader that has gone away wants no more: what is still buffered must not be written on drop.
     let (_, _unwritten) = out.into_parts();
     match result {
@@ -171,6 +175,7 @@ fn execute(
         Command::Findings(args) => findings::run(&args, context),
         Command::Risks(args) => risks::run(&args, context),
         Command::Spec(args) => spec::run(&args, context),
+        Command::Observe(args) => observe::run(&args, context),
         Command::Status(args) => status::run(&args, context),
         Command::Doctor(args) => doctor::run(&args, context),
         Command::Config(args) => config::run(args, context),

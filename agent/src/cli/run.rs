@@ -122,6 +122,7 @@ fn resolve(
         socket,
         alerts,
         duration,
+        observed: None,
     })
 }
 

@@ -4,6 +4,11 @@ mod check;
 mod diff;
 mod lint;
 
+pub(super) use self::{
+    check::{read, write_table},
+    diff::{cases, summary},
+};
+
 use std::{fs::File, io::Write as _, path::PathBuf};
 
 use clap::{Subcommand, ValueEnum};

@@ -13,7 +13,7 @@ mod sections;
 use std::{fmt, io, path::Path};
 
 pub use check::{Problem, check};
-pub use options::{AlertTarget, RunOptions, default_store};
+pub use options::{AlertTarget, Observed, RunOptions, default_store};
 pub use print::template;
 pub use sections::{Capture, Config, Control, InventoryLimits, Log, LogFormat, Scope, Store};
 

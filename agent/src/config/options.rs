@@ -17,6 +17,25 @@ pub struct RunOptions {
     pub alerts: Option<AlertTarget>,
     /// Stop after this time; without it, on SIGINT or SIGTERM.
     pub duration: Option<Duration>,
+    /// One command that is observed, and nothing else.
+    pub observed: Option<Observed>,
+}
+
+/// The processes of one command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observed {
+    /// Those in a control group of the unified hierarchy, and in groups below it.
+    Group {
+        /// Its id, as the kernel programs tell it.
+        id: u64,
+        /// Its path, as `/proc/<pid>/cgroup` tells it.
+        path: String,
+    },
+    /// Descendants of a process.
+    Tree {
+        /// The process.
+        root: u32,
+    },
 }
 
 /// Where `--alerts` writes, one JSON object a line.

@@ -126,6 +126,13 @@ impl Core {
         }
     }
 
+    /// The same, with workloads named by their programs alone.
+    #[must_use]
+    pub(super) fn by_program(mut self) -> Self {
+        self.directory = self.directory.by_program();
+        self
+    }
+
     /// Works until all shards and the control API are gone; writes the store a last time.
     pub(super) fn run(mut self, inbox: &Receiver<ToCore>) -> Summary {
         loop {

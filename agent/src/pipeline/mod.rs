@@ -15,6 +15,7 @@ mod coverage;
 mod governor;
 mod health;
 mod keeper;
+mod observed;
 mod record;
 mod scope;
 mod shard;
@@ -98,7 +99,19 @@ pub struct Summary {
 ///
 /// # Errors
 /// One sentence: the kernel refuses, the store or the control socket cannot be used.
-pub fn run(options: &RunOptions, mut notice: impl FnMut(Notice)) -> Result<Summary> {
+pub fn run(options: &RunOptions, notice: impl FnMut(Notice)) -> Result<Summary> {
+    run_until(options, notice, stopped(options.duration))
+}
+
+/// Captures until `ended` is over. `notice` and `ended` run on this thread.
+///
+/// # Errors
+/// As [`run`], and what `ended` says.
+pub fn run_until(
+    options: &RunOptions,
+    mut notice: impl FnMut(Notice),
+    ended: impl Future<Output = Result<()>>,
+) -> Result<Summary> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -150,6 +163,10 @@ pub fn run(options: &RunOptions, mut notice: impl FnMut(Notice)) -> Result<Summa
         options.config.alerts.spool_bytes,
     )?;
     let core = Core::new(restart, &options.config.store, health, throttled, announce, sinks);
+    let core = match options.observed {
+        Some(_) => core.by_program(),
+        None => core,
+    };
     let core = spawn("apiarist-core", move || core.run(&from_shards))?;
 
     let stop = Arc::new(AtomicBool::new(false));
@@ -163,7 +180,11 @@ pub fn run(options: &RunOptions, mut notice: impl FnMut(Notice)) -> Result<Summa
             number,
             reader,
             Flows::new(limits.clone(), Redactor::new(random_key()?)),
-            Scope::new(&options.config.capture.scope, own_address(&options.socket)),
+            Scope::new(
+                &options.config.capture.scope,
+                own_address(&options.socket),
+                options.observed.clone(),
+            ),
             Clock::start(),
             to_core.clone(),
         );
@@ -172,7 +193,7 @@ pub fn run(options: &RunOptions, mut notice: impl FnMut(Notice)) -> Result<Summa
     }
     memory::release();
 
-    let served = runtime.block_on(until_stopped(options, &socket, to_core, announced, &mut notice));
+    let served = runtime.block_on(until_stopped(ended, &socket, to_core, announced, &mut notice));
     drop(attached);
     stop.store(true, Ordering::Release);
     for shard in shards {
@@ -251,9 +272,9 @@ impl Started {
     }
 }
 
-/// Serves the control API and the console until a signal or the end of the duration.
+/// Serves the control API and the console until `ended` is over.
 async fn until_stopped(
-    options: &RunOptions,
+    ended: impl Future<Output = Result<()>>,
     socket: &control::Socket,
     to_core: SyncSender<ToCore>,
     mut announced: mpsc::Receiver<Box<EndpointView>>,
@@ -265,7 +286,6 @@ async fn until_stopped(
         // Whether told to stop or left alone: both mean the end.
         serving_stopped.await.unwrap_or(());
     });
-    let ended = stopped(options.duration);
     let forwarded = forward(requests, to_core);
     tokio::pin!(server, ended, forwarded);
     loop {

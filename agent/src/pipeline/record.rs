@@ -68,7 +68,7 @@ pub fn record(config: &Config, output: &Path, duration: Option<Duration>) -> Res
     let reader = readers.pop().context("the kernel gave no ring")?;
     let work = Work {
         writer,
-        scope: Scope::new(&capture.scope, own_address(&config.control.socket)),
+        scope: Scope::new(&capture.scope, own_address(&config.control.socket), None),
         clock: Clock::start(),
         excluded: HashSet::default(),
         bytes: 0,

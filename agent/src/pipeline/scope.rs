@@ -5,6 +5,7 @@
 
 use std::{path::Path, sync::Arc};
 
+use super::observed::Processes;
 use crate::{
     config,
     event::{Address, SocketOpen},
@@ -16,12 +17,14 @@ use crate::{
 pub(super) struct Scope {
     wanted: config::Scope,
     own: Address,
+    /// Only when one command is observed.
+    processes: Option<Processes>,
     /// Only when a rule asks for more than the kernel tells.
     directory: Option<Directory>,
 }
 
 impl Scope {
-    pub(super) fn new(wanted: &config::Scope, own: Address) -> Self {
+    pub(super) fn new(wanted: &config::Scope, own: Address, observed: Option<config::Observed>) -> Self {
         let config::Scope {
             ports: _,
             pids: _,
@@ -34,6 +37,7 @@ impl Scope {
         Self {
             wanted: wanted.clone(),
             own,
+            processes: observed.map(Processes::new),
             directory: by_workload.then(|| Directory::new(Path::new("/proc"))),
         }
     }
@@ -41,6 +45,11 @@ impl Scope {
     /// Whether this socket is to be observed.
     pub(super) fn admits(&mut self, open: &SocketOpen) -> bool {
         if open.local == self.own || open.remote == self.own {
+            return false;
+        }
+        if let Some(processes) = &mut self.processes
+            && !processes.has(&open.process)
+        {
             return false;
         }
         let workload = self
@@ -137,7 +146,7 @@ mod tests {
     #[test]
     fn the_control_socket_is_never_observed() {
         let own = Address::Unix("/run/a.sock".to_owned());
-        let mut scope = Scope::new(&config::Scope::default(), own.clone());
+        let mut scope = Scope::new(&config::Scope::default(), own.clone(), None);
         let mut asked = open(1, 1, "curl");
         asked.remote = own;
         assert!(!scope.admits(&asked));

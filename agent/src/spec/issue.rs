@@ -44,10 +44,7 @@ impl From<&Finding> for Issue {
             severity: finding.severity,
             endpoint: finding.endpoint_name.clone().unwrap_or_default(),
             workload: Some(finding.workload.clone()),
-            text: match reason {
-                Some(reason) => format!("{}: {reason}", finding.title),
-                None => finding.title.clone(),
-            },
+            text: reason.unwrap_or(&finding.title).to_owned(),
             advice: finding.advice.clone(),
             place: None,
         }

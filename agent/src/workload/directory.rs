@@ -55,6 +55,8 @@ pub struct Directory {
     processes: LruCache<(u32, u64), Entry>,
     addresses: LruCache<IpAddr, Arc<Workload>>,
     interned: HashSet<Arc<Workload>>,
+    /// Control groups name nothing.
+    by_program: bool,
     stats: DirectoryStats,
 }
 
@@ -78,8 +80,17 @@ impl Directory {
             processes: LruCache::new(entries),
             addresses: LruCache::new(entries),
             interned: HashSet::new(),
+            by_program: false,
             stats: DirectoryStats::default(),
         }
+    }
+
+    /// Names processes by script or executable alone: the same program is the same workload in every container, as
+    /// in the jobs of a pipeline.
+    #[must_use]
+    pub fn by_program(mut self) -> Self {
+        self.by_program = true;
+        self
     }
 
     /// The workload of a process. Reads /proc on first sight, and again when the task was renamed (`exec`).
@@ -134,9 +145,12 @@ impl Directory {
         }
         self.stats.read += 1;
         match proc::read(&self.proc_root, process.pid) {
-            Some((facts, start))
+            Some((mut facts, start))
                 if process.start_ns == 0 || start == StartTicks::from_ns(process.start_ns) =>
             {
+                if self.by_program {
+                    facts.cgroup.clear();
+                }
                 identify(&facts)
             }
             _ => {
