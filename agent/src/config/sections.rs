@@ -110,6 +110,9 @@ pub struct InventoryLimits {
     /// Path templates that go before those that are learned, in order; the first that fits a path counts. {name}
     /// takes any segment, ^ any and keeps it, anything else only itself: ["/users/search", "/users/{id}"].
     pub templates: Vec<String>,
+    /// OpenAPI documents (2.0 or 3, JSON or YAML) whose paths go before those that are learned, behind `templates`:
+    /// ["/etc/shop/openapi.yaml"].
+    pub specs: Vec<PathBuf>,
 }
 
 impl InventoryLimits {
@@ -139,6 +142,7 @@ impl Default for InventoryLimits {
             max_templates: 2000,
             max_endpoints: 50_000,
             templates: Vec::new(),
+            specs: Vec::new(),
         }
     }
 }

@@ -25,8 +25,9 @@ const SETTLE_WHEN_FULL: usize = 64;
 impl Inventory {
     /// The template of a path as far as it is known now, after learning from the exchange.
     pub(super) fn template(&mut self, served: &Served<'_>, path: &CanonicalPath) -> Template {
-        if let Some(pinned) = self.registry.pins.template(path.as_str()) {
-            return pinned;
+        let method = &served.request.method;
+        if let Some((given, _)) = self.registry.given(served.workload, method, path.as_str()) {
+            return given;
         }
         let segments = lexical::segments(path);
         if segments.is_empty() {

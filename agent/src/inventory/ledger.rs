@@ -20,7 +20,7 @@ use super::{
     record::{EndpointRecord, WorkloadRecord},
     registry::Registry,
     schema::Schemas,
-    template::{OVERFLOW, Pins, Template, trie::MAX_HITS},
+    template::{OVERFLOW, Pins, Routes, Template, trie::MAX_HITS},
     traffic::{Traffic, caller_name, host},
     view::{EndpointView, WorkloadView},
 };
@@ -175,6 +175,23 @@ impl Inventory {
     pub fn set_pins(&mut self, pins: Pins) {
         self.registry.set_pins(pins);
         self.settle();
+    }
+
+    /// Puts the routes of documents before all that is learned, behind what the operator has pinned, and settles.
+    pub fn set_documents(&mut self, documents: Routes) {
+        self.registry.set_documents(documents);
+        self.settle();
+    }
+
+    /// Puts the routes that were found in the code of a workload before what is learned of it, and settles. Whether the
+    /// workload is known.
+    pub fn set_harvested(&mut self, workload: &str, routes: Routes) -> bool {
+        let Some(place) = self.registry.workload_place(workload) else {
+            return false;
+        };
+        self.registry.set_harvested(place, routes);
+        self.settle_workload(place);
+        true
     }
 
     /// Moves all endpoints to the templates that follow from what was observed. To be called now and then, and

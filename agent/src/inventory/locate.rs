@@ -19,16 +19,15 @@ impl Inventory {
             return Observation::default();
         };
         let segments = lexical::segments(&path);
-        let template = self
-            .registry
-            .pins
-            .template(path.as_str())
-            .or_else(|| {
-                let place = self.registry.workload_place(workload)?;
-                self.registry.route(place, &segments, method, Answer::Other)
-            })
-            .unwrap_or_else(|| lexical::template(&path))
-            .text;
+        let place = self.registry.workload_place(workload).unwrap_or(usize::MAX);
+        let template = match self.registry.given(place, method, path.as_str()) {
+            Some((given, _)) => given,
+            None => self
+                .registry
+                .route(place, &segments, method, Answer::Other)
+                .unwrap_or_else(|| lexical::template(&path)),
+        }
+        .text;
         let id = EndpointId::new(workload, method, &template, None);
         let endpoint = self.endpoint(id);
         Observation {

@@ -14,7 +14,7 @@ use super::{
     limits::Limits,
     record::{EndpointRecord, RECORD_VERSION, WorkloadRecord},
     template::{
-        Pins, Template,
+        Pins, Routes, Template, TemplateSource,
         lexical::Segment,
         trie::{Inserted, Node, route, route::Answer},
     },
@@ -35,7 +35,9 @@ pub(super) struct Registry {
     /// Places to be used again.
     free: Vec<usize>,
     /// Templates that the operator has given.
-    pub(super) pins: Pins,
+    pins: Pins,
+    /// Routes of documents that the operator has given.
+    documents: Routes,
     /// Former ids whose records are no more.
     gone: BTreeSet<EndpointId>,
 }
@@ -48,6 +50,8 @@ struct WorkloadSlot {
     is_dirty: bool,
     /// What follows from the paths observed.
     learned: Node,
+    /// Routes found in the code of the application.
+    harvested: Routes,
     /// Paths observed that nothing was learned from yet.
     news: usize,
 }
@@ -72,6 +76,7 @@ impl Registry {
             dirty_endpoints: Vec::new(),
             free: Vec::new(),
             pins: Pins::default(),
+            documents: Routes::default(),
             gone: BTreeSet::new(),
         }
     }
@@ -145,9 +150,37 @@ impl Registry {
     /// Puts templates before all that is learned; endpoints move when they are settled next.
     pub(super) fn set_pins(&mut self, pins: Pins) {
         self.pins = pins;
-        for slot in &mut self.workloads {
+        self.workloads.iter_mut().for_each(|slot| slot.news += 1);
+    }
+
+    /// As [`Self::set_pins`], with the routes of documents.
+    pub(super) fn set_documents(&mut self, documents: Routes) {
+        self.documents = documents;
+        self.workloads.iter_mut().for_each(|slot| slot.news += 1);
+    }
+
+    /// As [`Self::set_pins`], with the routes that the application of one workload has.
+    pub(super) fn set_harvested(&mut self, place: usize, routes: Routes) {
+        if let Some(slot) = self
+            .workloads
+            .get_mut(place)
+            .filter(|slot| slot.harvested != routes)
+        {
+            slot.harvested = routes;
             slot.news += 1;
         }
+    }
+
+    /// The template that somebody has given for a request, or for a template that was learned.
+    pub(super) fn given(&self, place: usize, method: &str, path: &str) -> Option<(Template, TemplateSource)> {
+        let documented = || self.documents.template(method, path);
+        let harvested = || self.workloads.get(place)?.harvested.template(method, path);
+        let by = |source| move |template| (template, source);
+        self.pins
+            .template(path)
+            .map(by(TemplateSource::Pinned))
+            .or_else(|| documented().map(by(TemplateSource::Documented)))
+            .or_else(|| harvested().map(by(TemplateSource::Harvested)))
     }
 
     /// How many templates a workload has.
@@ -324,7 +357,15 @@ impl Registry {
     pub(super) fn endpoint_view(&self, place: usize, now: Timestamp) -> Option<EndpointView> {
         let slot = self.endpoints.get(place)?;
         let workload = &self.workloads.get(slot.workload)?.record.workload;
-        Some(EndpointView::new(slot.endpoint.as_ref()?, workload, now))
+        let endpoint = slot.endpoint.as_ref()?;
+        let given = self.given(slot.workload, &endpoint.method, &endpoint.template);
+        let source = given
+            .filter(|(template, _)| template.text == endpoint.template)
+            .map_or(TemplateSource::Learned, |(_, source)| source);
+        Some(EndpointView {
+            source,
+            ..EndpointView::new(endpoint, workload, now)
+        })
     }
 
     /// The rows of all workloads, by name.
@@ -416,6 +457,7 @@ impl Registry {
         let mut record = record;
         self.workloads.push(WorkloadSlot {
             learned: record.paths.learn(),
+            harvested: Routes::default(),
             news: 0,
             record,
             templates: HashSet::new(),

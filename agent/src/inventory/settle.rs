@@ -39,8 +39,8 @@ impl Registry {
         if names_itself || *endpoint.template == *OVERFLOW || !endpoint.template.starts_with('/') {
             return None;
         }
-        if let Some(pinned) = self.pins.template(&endpoint.template) {
-            return (pinned.text != endpoint.template).then_some(pinned);
+        if let Some((given, _)) = self.given(workload, &endpoint.method, &endpoint.template) {
+            return (given.text != endpoint.template).then_some(given);
         }
         let path = lexical::parse(&endpoint.template, &endpoint.parameters);
         let template = route::renewed(self.learned(workload)?, &path);

@@ -7,7 +7,7 @@ use crate::{
     inventory::{
         EndpointRecord, Inventory, Limits, WorkloadRecord,
         fixture::{Call, call},
-        template::Pins,
+        template::{Pins, Routes, SegmentType, TemplateSource},
     },
     workload::{Workload, WorkloadKind},
 };
@@ -225,4 +225,35 @@ fn what_was_joined_parts_again_when_evidence_comes() {
     let now = listing(&inventory);
     assert!(now.contains(&"GET /users/vilkaar 1".to_owned()), "{now:?}");
     assert!(now.contains(&"GET /users/search 1".to_owned()), "{now:?}");
+}
+
+#[test]
+fn documents_go_before_the_code_and_both_before_what_is_learned() {
+    let table = |paths: &[&str]| {
+        let mut routes = Routes::default();
+        for path in paths {
+            assert!(routes.add(Some("GET"), path, |_| SegmentType::Name));
+        }
+        routes
+    };
+    let mut inventory = settled(&users());
+    inventory.set_documents(table(&["/users/{login}"]));
+    assert!(inventory.set_harvested(&shop().id, table(&["/users/{name}", "/users/{name}/orders"])));
+    assert!(!inventory.set_harvested("other", Routes::default()));
+    inventory.observe(&call("GET", "/users/zoe").answer(USER).exchange(), &shop(), None);
+    let now = Timestamp::from_secs_f64(1_700_100_000.0);
+    let source = |template: &str| {
+        let views = inventory.endpoint_views(now);
+        let found = views
+            .iter()
+            .find(|view| view.method == "GET" && view.template == template);
+        found.map(|view| (view.source, view.hits))
+    };
+    assert_eq!(source("/users/{login}"), Some((TemplateSource::Documented, 7)));
+    assert_eq!(
+        source("/users/{name}/orders"),
+        Some((TemplateSource::Harvested, 1))
+    );
+    let learned = "/users/{userName}/orders/{orderId}";
+    assert_eq!(source(learned), Some((TemplateSource::Learned, 1)));
 }

@@ -16,7 +16,7 @@ use super::{
     record::WorkloadRecord,
     schema::Direction,
     sensitive::Verdict,
-    template::Parameter,
+    template::{Parameter, TemplateSource},
     traffic::{CompletenessCounts, NO_SCHEME},
 };
 use crate::{
@@ -79,6 +79,9 @@ pub struct EndpointView {
     /// What it is for, with the evidence.
     #[serde(default)]
     pub nature: Vec<Nature>,
+    /// Who says that its template is one.
+    #[serde(default)]
+    pub source: TemplateSource,
 }
 
 /// How requests authenticate.
@@ -260,6 +263,7 @@ impl EndpointView {
             completeness: traffic.completeness,
             workload_id: endpoint.workload.clone(),
             parameters: endpoint.parameters.clone(),
+            source: TemplateSource::Learned,
         }
     }
 }

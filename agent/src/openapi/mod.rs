@@ -6,6 +6,7 @@
 
 mod operation;
 pub mod read;
+pub mod routes;
 mod schema;
 
 use std::collections::BTreeMap;

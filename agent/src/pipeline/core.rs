@@ -4,7 +4,7 @@
 //! state alone; nothing here waits for a client, a terminal or, beyond a write, a disk.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError},
@@ -30,6 +30,7 @@ use crate::{
     control::{Followed, MAX_UNREAD_ALERTS, Request},
     exchange::Exchange,
     inventory::{EndpointView, Inventory},
+    openapi::routes,
     risk::{self, Assessment, Risk},
     sink::{Event, Sinks},
     status::Status,
@@ -61,6 +62,7 @@ impl Restart {
         }
         let mut inventory = restored.inventory;
         inventory.set_pins(limits.pins()?);
+        inventory.set_documents(routes::of_files(limits.specs.iter().map(PathBuf::as_path))?);
         let mut analysis = Analysis::default();
         analysis.restore(kept);
         Ok(Self {

@@ -125,6 +125,11 @@ impl Replay {
         self.inventory.set_pins(pins);
     }
 
+    /// Puts the routes of documents before all that is learned, behind pins.
+    pub fn set_documents(&mut self, documents: inventory::template::Routes) {
+        self.inventory.set_documents(documents);
+    }
+
     /// Whether anything was read so far: events or exchanges.
     pub fn is_empty(&self) -> bool {
         self.events == 0 && self.exchanges == 0

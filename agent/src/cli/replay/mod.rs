@@ -13,6 +13,7 @@ use super::{Context, Failure, logging};
 use crate::{
     capture::file::{self, Problems},
     clock::Timestamp,
+    openapi::routes,
     replay::{LearnUntil, Options, Outcome, Replay},
     status::Status,
 };
@@ -76,6 +77,8 @@ pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<(), Failure> 
         inventory: config.inventory.limits(),
     });
     replay.set_pins(config.inventory.pins().map_err(Failure::usage)?);
+    let specs = config.inventory.specs.iter().map(PathBuf::as_path);
+    replay.set_documents(routes::of_files(specs).map_err(|error| Failure::usage(format!("{error:#}")))?);
     let mut problem = None;
     for input in inputs {
         let found = input.replay(&mut replay)?;

@@ -10,6 +10,7 @@ pub mod lexical;
 mod name;
 pub mod pins;
 mod random;
+pub mod routes;
 pub mod segment;
 pub mod trie;
 pub(super) mod words;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::path::CanonicalPath;
 pub use pins::{PinError, Pins};
+pub use routes::Routes;
 pub use segment::SegmentType;
 
 /// The template of everything beyond a workload's bound of templates.
@@ -42,6 +44,21 @@ impl Template {
             parameters: Vec::new(),
         }
     }
+}
+
+/// Who says that a template is one. The first has the last word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TemplateSource {
+    /// The operator, in the configuration.
+    Pinned,
+    /// An OpenAPI document that the operator has given.
+    Documented,
+    /// The code of the application.
+    Harvested,
+    /// What was observed.
+    #[default]
+    Learned,
 }
 
 /// A parameter of a path template.
