@@ -8,6 +8,8 @@ mod classes;
 mod hash;
 mod judge;
 mod look;
+mod protocol;
+mod recon;
 pub mod settings;
 #[expect(dead_code, reason = "the agent's health will show what was looked at")]
 mod signature;
@@ -116,6 +118,8 @@ impl Analysis {
     pub fn exchange(&mut self, seen: &Seen<'_>) -> Conclusion {
         let mut signals = Vec::new();
         self.signatures.inspect(seen.exchange, &mut signals);
+        protocol::inspect(seen.exchange, &mut signals);
+        recon::inspect(seen.exchange, &mut signals);
         let Some(look) = Look::new(seen) else {
             return Conclusion {
                 signals,

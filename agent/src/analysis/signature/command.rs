@@ -16,7 +16,14 @@ use super::{
 /// Programs whose names are no words of a sentence.
 static PROGRAMS: Words = LazyLock::new(|| {
     needles::words(
-        "whoami ifconfig ipconfig netstat uname curl wget nc ncat netcat nslookup bash sh zsh ksh csh tcsh rbash \
+        "ansible-config ansible-console ansible-inventory ansible-vault ansible-playbook chef-vault chef-run \
+         chef-client agetty ascii-xfr bconsole bpftrace busctl byebug cobc cpan cpio cpulimit csplit cscli csvtool \
+         dmsetup dosbox dstat dvips easy_install exiftool fping ghci ginsh gnuplot gtester hping3 iconv iftop jq \
+         ksshell ksu ldconfig lftp logsave loginctl lualatex mawk msfconsole mtr multitime nasm nawk nft ngrok nroff \
+         openvpn pandoc pdflatex perlbug pidstat rlwrap run-parts rview rvim scanmem scrot slsh smbclient ssh-agent \
+         ssh-keygen ssh-keyscan sshpass start-stop-daemon svn sysctl tdbtool tmate torify torsocks troff uudecode \
+         uuencode valgrind vigr vimdiff vipw whiptail xdotool xelatex xmodmap xz zathura zip zsoelim zypper mycli \
+         iwr irm rmt rmt-tar c89 c99 uconv visudo base32 basenc whoami ifconfig ipconfig netstat uname curl wget nc ncat netcat nslookup bash sh zsh ksh csh tcsh rbash \
      perl python python2 python3 ruby php lua gcc chmod chown chgrp chroot passwd sudo su mkdir rmdir rm cp mv \
      ln ls pwd ps tftp ftp scp sftp ssh telnet socat awk gawk sed grep egrep fgrep zgrep xargs tar gzip gunzip \
      base64 xxd hexdump crontab systemctl iptables tcpdump nmap dig traceroute tracert tasklist taskkill \
@@ -124,6 +131,9 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
     }
     if !prose && text.bits.any(Bits::QUOTE.or(Bits::BACKSLASH).or(Bits::BRACE)) && hidden(lower, 0) {
         return hit(0.85, "a program whose name is hidden from filters");
+    }
+    if text.bits.any(Bits::BRACE) && braced(lower) {
+        return hit(0.85, "a command between braces");
     }
     let free = text.source == super::text::Source::FreeHeader;
     let kinds = kinds
@@ -278,6 +288,24 @@ fn runs(lower: &[u8], start: usize, kind: Kind, separator: usize) -> bool {
         return kind != Kind::Ampersand || !argument.first().is_some_and(u8::is_ascii_digit) || tight;
     }
     ends && (blanks == 0 || argument.is_empty()) && tight && kind != Kind::Ampersand
+}
+
+/// `{cat,/etc/x}`, `{id,}`, `c{a,oun}t`: what a shell expands to a command.
+fn braced(lower: &[u8]) -> bool {
+    let Some(open) = memchr::memchr(b'{', lower) else {
+        return false;
+    };
+    let Some(close) = memchr::memchr(b'}', from(lower, open)) else {
+        return false;
+    };
+    let inside = lower.get(open + 1..open + close).unwrap_or_default();
+    let mut parts = inside.splitn(2, |byte| *byte == b',');
+    let (Some(first), Some(second)) = (parts.next(), parts.next()) else {
+        return false;
+    };
+    let program = |word: &[u8]| needles::is_one_of(&PROGRAMS, word) || needles::is_one_of(&WORDS, word);
+    let argument = second.is_empty() || matches!(second.first(), Some(b'/' | b'-' | b'$' | b'~'));
+    program(first) && argument || first.is_empty() && program(second)
 }
 
 /// The name of the program that begins here, without its directory and what hides it, and where it ends.

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Beginnings of serialised streams in base64, at each of its three offsets where the magic is long enough: case matters.
-const ENCODED: [&[u8]; 5] = [b"rO0AB", b"KztAAU", b"Cs7QAF", b"AAEAAAD/////", b"gASV"];
+pub(super) const ENCODED: [&[u8]; 4] = [b"rO0AB", b"KztAAU", b"Cs7QAF", b"AAEAAAD/////"];
 
 /// Type names and tags that make readers build objects.
 static TAGS: Needles = LazyLock::new(|| {

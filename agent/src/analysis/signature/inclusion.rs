@@ -50,13 +50,15 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
     if matches!(text.source, Source::Query | Source::Body | Source::Header) && is_remote_script(lower) {
         return hit(0.7, "a remote script");
     }
-    let upload = matches!(
-        text.name,
-        b"filename" | b"x-filename" | b"x_filename" | b"x.filename" | b"x-file-name"
-    ) || text.name.eq_ignore_ascii_case(b"x-filename")
-        || text.name.eq_ignore_ascii_case(b"x-file-name")
-        || text.name.eq_ignore_ascii_case(b"x_filename")
-        || text.name.eq_ignore_ascii_case(b"x.filename");
+    let upload = text.name.len() <= 16 && {
+        let letters: Vec<u8> = text
+            .name
+            .iter()
+            .filter(|byte| byte.is_ascii_alphabetic())
+            .map(u8::to_ascii_lowercase)
+            .collect();
+        matches!(letters.as_slice(), b"filename" | b"xfilename" | b"uploadfilename")
+    };
     if upload && is_program(lower) {
         return hit(0.7, "an uploaded program");
     }
@@ -103,11 +105,19 @@ fn is_program(lower: &[u8]) -> bool {
         .strip_suffix(b"...")
         .or(name.strip_suffix(b"."))
         .unwrap_or(name);
+    let last = name
+        .rsplit(|byte| matches!(byte, b'/' | b'\\'))
+        .next()
+        .unwrap_or(name);
+    // A stored session is run as one.
+    if last.strip_prefix(b"sess_").is_some_and(|id| id.len() >= 16) {
+        return true;
+    }
     let Some(dot) = memchr::memchr(b'.', name) else {
         return false;
     };
     from(name, dot + 1).split(|byte| *byte == b'.').any(|part| {
-        let part = take_while(part, |byte| byte.is_ascii_alphanumeric());
+        let part = take_while(part.trim_ascii(), |byte| byte.is_ascii_alphanumeric());
         matches!(
             part,
             b"php"

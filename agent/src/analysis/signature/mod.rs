@@ -259,7 +259,32 @@ fn deserves_a_look(item: &Item<'_>, bits: Bits) -> bool {
             return true;
         }
     }
-    bits.any(Bits::DOT.or(Bits::SLASH).or(Bits::COLON)) && item.source != Source::Name && names_a_place(bytes)
+    if is_encoded_object(bytes) || bits.any(Bits::DOT) && names_a_class(bytes) {
+        return true;
+    }
+    if item.source == Source::Name {
+        return bits.any(Bits::COLON) && memchr::memmem::find(bytes, b"://").is_some();
+    }
+    let names_a_file =
+        |name: &[u8]| name.len() >= 8 && name.windows(4).any(|four| four.eq_ignore_ascii_case(b"file"));
+    item.source == Source::Header && names_a_file(item.place.name())
+        || bits.any(Bits::DOT.or(Bits::SLASH).or(Bits::COLON)) && names_a_place(bytes)
+}
+
+/// Beginnings of serialised objects in base64 have no byte of note.
+fn is_encoded_object(bytes: &[u8]) -> bool {
+    bytes.len() >= 6
+        && deserialisation::ENCODED
+            .iter()
+            .any(|magic| bytes.starts_with(magic))
+}
+
+/// Names of classes have nothing but dots.
+fn names_a_class(bytes: &[u8]) -> bool {
+    bytes.len() >= 12
+        && [&b"java."[..], b"rocessBuilder", b"untime", b"ocess.env"]
+            .iter()
+            .any(|part| memchr::memmem::find(bytes, part).is_some())
 }
 
 fn begins_a_statement(bytes: &[u8]) -> bool {

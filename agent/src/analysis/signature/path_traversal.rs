@@ -50,6 +50,9 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
     if steps.dots {
         return hit(0.75, "a disguised step up the tree");
     }
+    if is_restricted(lower, text.source) {
+        return hit(0.65, "a file that servers do not mean to serve");
+    }
     if let Some(confidence) = names_a_file(lower, text, prose) {
         return hit(
             if steps.count > 0 { 0.95 } else { confidence },
@@ -180,6 +183,51 @@ fn is_relative_url(lower: &[u8]) -> bool {
 
 fn is_known(lower: &[u8]) -> bool {
     KNOWN.as_ref().is_some_and(|known| known.is_match(lower))
+}
+
+/// Hidden files, backups and logs at the top of a site: `/.env`, `/backup.sql.gz`. Deeper down they are somebody's data.
+fn is_restricted(lower: &[u8], source: Source) -> bool {
+    const SERVED: [&[u8]; 6] = [
+        b".well-known",
+        b".netlify",
+        b".auth",
+        b".vercel",
+        b".api",
+        b".rest",
+    ];
+    const ENDS: [&[u8]; 11] = [
+        b".sql",
+        b".sql.gz",
+        b".sql.zip",
+        b".bak",
+        b".swp",
+        b".php~",
+        b"/debug.log",
+        b"/error.log",
+        b"/errors.log",
+        b"wp-config.php",
+        b".pem",
+    ];
+    let path = match source {
+        Source::Path => lower,
+        Source::Query | Source::Body if lower.starts_with(b"/.") && lower.len() <= 32 => lower,
+        _ => return false,
+    };
+    let mut segments = path
+        .split(|byte| *byte == b'/')
+        .filter(|segment| !segment.is_empty());
+    let hidden = segments.clone().take(2).any(|segment| {
+        segment.len() >= 4
+            && segment.starts_with(b".")
+            && segment.get(1).is_some_and(u8::is_ascii_alphabetic)
+            && !SERVED.contains(&segment)
+            && segment
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+    });
+    let top = segments.nth(2).is_none();
+    hidden && (source == Source::Path || top)
+        || source == Source::Path && top && ENDS.iter().any(|end| path.ends_with(end))
 }
 
 /// How sure it is that a value names a file of the system: a value that *is* a path, or a command's argument.

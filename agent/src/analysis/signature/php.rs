@@ -7,7 +7,7 @@ use super::{
     class::Class,
     needles::{self, Needles, Words},
     scan::Bits,
-    text::{Shape, Text, at, from, is_word, prose_words, skip_while, take_while},
+    text::{Shape, Text, at, from, is_word, prose_words, take_while},
 };
 
 /// What only PHP has.
@@ -130,53 +130,99 @@ fn trim_comments(before: &[u8]) -> &[u8] {
 
 /// `$f(1)`, `${x}['y'](1)`, `"system"(ls)`, `(sy.(st).em)(id)`, `[system][0](id)`.
 fn computed(lower: &[u8]) -> bool {
-    let start = lower.trim_ascii_start();
+    // White space and comments mean nothing here.
+    let mut plain = Vec::with_capacity(lower.len().min(MAX_NAME_BYTES));
+    let mut rest = lower;
+    while let Some((&byte, behind)) = rest.split_first() {
+        if plain.len() >= MAX_NAME_BYTES {
+            break;
+        }
+        if rest.starts_with(b"/*") {
+            let end = memchr::memmem::find(behind, b"*/").unwrap_or(behind.len());
+            rest = from(behind, end + 2);
+            continue;
+        }
+        if !byte.is_ascii_whitespace() {
+            plain.push(byte);
+        }
+        rest = behind;
+    }
+    let start = plain.strip_prefix(b"@").unwrap_or(&plain);
+    let start = start.strip_prefix(b"(string)").unwrap_or(start);
+    let start = start.strip_prefix(b"{").unwrap_or(start);
+    let start = match memchr::memmem::find(start, b"::$") {
+        Some(place)
+            if start
+                .get(..place)
+                .is_some_and(|class| class.iter().all(|byte| is_word(*byte))) =>
+        {
+            from(start, place + 2)
+        }
+        _ => start,
+    };
     if let Some(rest) = start.strip_prefix(b"$") {
         let name = take_while(rest, |byte| {
             is_word(byte)
                 || matches!(
                     byte,
-                    b'{' | b'}' | b'$' | b'[' | b']' | b'\'' | b'"' | b'-' | b'>' | b':'
+                    b'{' | b'}'
+                        | b'$'
+                        | b'['
+                        | b']'
+                        | b'\''
+                        | b'"'
+                        | b'-'
+                        | b'>'
+                        | b':'
+                        | b'@'
+                        | b'!'
+                        | b'+'
+                        | b'.'
                 )
         });
-        let behind = skip_while(from(rest, name.len()), |byte| byte.is_ascii_whitespace());
         let digit = name.first().is_some_and(u8::is_ascii_digit);
+        let behind = from(rest, name.len());
         return !name.is_empty() && !digit && behind.starts_with(b"(") && behind.contains(&b')');
     }
-    let close = match start.first() {
-        Some(b'(') => memchr::memmem::find(start, b")("),
+    let names = |name: &[u8]| {
+        let letters: Vec<u8> = name.iter().copied().filter(|byte| is_word(*byte)).collect();
+        needles::is_one_of(&FUNCTIONS, &letters)
+            || name.contains(&b'.')
+                && letters.len() >= 4
+                && name.iter().all(|byte| {
+                    is_word(*byte)
+                        || matches!(
+                            byte,
+                            b'.' | b'(' | b')' | b'\'' | b'"' | b'[' | b']' | b'0'..=b'9'
+                        )
+                })
+    };
+    let (open, close): (u8, &[u8]) = match start.first() {
+        Some(b'(') => (b'(', b")("),
+        Some(b'[') => (b'[', b"]("),
         Some(quote @ (b'"' | b'\'')) => {
-            let end = memchr::memchr(*quote, from(start, 1)).map(|end| end + 1);
-            end.filter(|end| {
-                let name = start.get(1..*end).unwrap_or_default();
-                from(start, end + 1).starts_with(b"(")
-                    && name.len() > 2
-                    && name.iter().all(|byte| is_word(*byte))
-            })
+            let end = memchr::memchr(*quote, from(start, 1)).map_or(0, |end| end + 1);
+            let name = start.get(1..end).unwrap_or_default();
+            return from(start, end + 1).starts_with(b"(")
+                && !lower.contains(&b' ')
+                && name.len() > 2
+                && name.iter().all(|byte| is_word(*byte));
         }
-        Some(b'[') => memchr::memmem::find(start, b"]("),
-        _ => None,
+        _ => return false,
     };
-    let Some(close) = close else {
-        return false;
-    };
-    let name = start.get(..close).unwrap_or_default();
-    match start.first() {
-        Some(b'(') => {
-            name.contains(&b'.')
-                && name
-                    .iter()
-                    .all(|byte| is_word(*byte) || matches!(byte, b'.' | b'(' | b')' | b'\'' | b'"' | b' '))
-        }
-        Some(b'[') => {
-            FUNCTIONS
-                .iter()
-                .any(|function| memchr::memmem::find(name, function.as_bytes()).is_some())
-                && name.len() < 40
-        }
-        _ => true,
-    }
+    let close = memchr::memmem::find(start, close).or_else(|| memchr::memmem::find(start, b"}("));
+    let name = close.and_then(|close| start.get(1..close)).unwrap_or_default();
+    let name = name.strip_suffix(b"[0]").unwrap_or(name);
+    // `(a.b)(c)` is an ordinary call in many languages: what is put together from pieces is not.
+    let pieces = open == b'('
+        && name.contains(&b'.')
+        && !name.iter().any(|byte| matches!(byte, b'\'' | b'"' | b'('))
+        && !names(name.split(|byte| *byte == b'.').next().unwrap_or_default());
+    names(name) && !pieces
 }
+
+/// Bytes of an expression that are read for the name of a function. Overflow policy: what is behind is not.
+const MAX_NAME_BYTES: usize = 256;
 
 #[cfg(test)]
 mod tests {

@@ -56,6 +56,16 @@ pub(super) fn expression(text: &Text<'_>) -> Option<&'static str> {
         return None;
     }
     let lower = text.lower.get(..MAX_BYTES).unwrap_or(text.lower);
+    if is_bracket_code(lower) {
+        return Some("script written in brackets alone");
+    }
+    let plain: Vec<u8>;
+    let lower = if memchr::memmem::find(lower, b"/*").is_some() {
+        plain = without_comments(lower);
+        plain.as_slice()
+    } else {
+        lower
+    };
     for sink in SINKS {
         for place in memchr::memmem::find_iter(lower, sink).take(MAX_PLACES) {
             if stands_alone(lower, place) && is_used(lower, place + sink.len(), sink) {
@@ -72,6 +82,30 @@ pub(super) fn expression(text: &Text<'_>) -> Option<&'static str> {
         }
     }
     None
+}
+
+/// `[][(![]+[])[+[]]…`: all of JavaScript can be written with six characters.
+fn is_bracket_code(lower: &[u8]) -> bool {
+    lower.len() >= 10
+        && lower
+            .iter()
+            .all(|byte| matches!(byte, b'[' | b']' | b'(' | b')' | b'!' | b'+' | b' ' | b'{' | b'}'))
+        && memchr::memmem::find(lower, b"[]").is_some()
+        && lower.contains(&b'!')
+}
+
+fn without_comments(lower: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(lower.len());
+    let mut rest = lower;
+    while let Some(start) = memchr::memmem::find(rest, b"/*") {
+        let Some(end) = memchr::memmem::find(from(rest, start + 2), b"*/") else {
+            break;
+        };
+        plain.extend_from_slice(rest.get(..start).unwrap_or_default());
+        rest = from(rest, start + end + 4);
+    }
+    plain.extend_from_slice(rest);
+    plain
 }
 
 /// Bytes of a value that are read. Overflow policy: what is behind is not.
@@ -153,9 +187,13 @@ fn computed(inside: &[u8]) -> bool {
     let called = inside
         .iter()
         .any(|byte| matches!(byte, b'+' | b'(' | b'`' | b'/' | b'\\'));
-    let sink = SINKS
-        .iter()
-        .any(|sink| memchr::memmem::find(inside, sink).is_some());
+    let has = |name: &[u8]| memchr::memmem::find(inside, name).is_some();
+    let quoted = inside.iter().any(|byte| matches!(byte, b'"' | b'\'' | b'`'));
+    let named = quoted
+        && [&b"cookie"[..], b"location", b"domain", b"write"]
+            .iter()
+            .any(|name| has(name));
+    let sink = named || SINKS.iter().any(|sink| has(sink));
     sink || called
 }
 

@@ -14,7 +14,13 @@ use super::{
 };
 
 /// Names that lead to the machine itself.
-const LOCAL: [&[u8]; 8] = [
+const LOCAL: [&[u8]; 14] = [
+    b"localhost4",
+    b"localhost6",
+    b"localhost4.localdomain4",
+    b"localhost6.localdomain6",
+    b"gateway.docker.internal",
+    b"lvh.me",
     b"localhost",
     b"localhost.localdomain",
     b"ip6-localhost",
@@ -26,7 +32,8 @@ const LOCAL: [&[u8]; 8] = [
 ];
 
 /// Names of metadata services.
-const METADATA: [&[u8]; 5] = [
+const METADATA: [&[u8]; 6] = [
+    b"metadata.packet.net",
     b"metadata.google.internal",
     b"metadata",
     b"instance-data",
@@ -75,12 +82,22 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
         {
             return hit(Class::Ssrf, confidence, why);
         }
-        if misleads(authority) {
+        let upto = from(lower, place + 3);
+        let upto = upto
+            .get(..memchr::memchr(b'/', upto).unwrap_or(upto.len()))
+            .unwrap_or_default();
+        if misleads(authority) || authority.is_empty() && upto.starts_with(b"\\") || hides_host(upto) {
             return hit(Class::OpenRedirect, 0.7, "a URL whose host is in disguise");
         }
     }
     if lower.starts_with(b"jar:") || lower.starts_with(b"netdoc:") {
         return hit(Class::Ssrf, 0.85, "a scheme that reaches other services");
+    }
+    if let Some(rest) = lower.strip_prefix(b"http:").or(lower.strip_prefix(b"https:"))
+        && !rest.starts_with(b"/")
+        && let Some((confidence @ 0.9.., why)) = target(authority(rest))
+    {
+        return hit(Class::Ssrf, confidence, why);
     }
     let bare = authority(lower.trim_ascii());
     if bare.len() < lower.len() && LOCAL.contains(&host(bare)) && at(lower, bare.len()) == b'/' && !returns {
@@ -165,13 +182,22 @@ fn target(authority: &[u8]) -> Option<(f32, &'static str)> {
         let digits: Vec<u8> = enclosed(host);
         return address(&digits).map(|_| (0.95, "an address in disguise"));
     }
+    if memchr::memchr(b':', host).is_some()
+        && str::from_utf8(host).is_ok_and(|text| text.parse::<IpAddr>().is_err())
+    {
+        return Some((0.8, "an address in disguise"));
+    }
     let (address, plain) = address(host)?;
     let address = match address {
         IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4),
         v4 => v4,
     };
     let metadata = match address {
-        IpAddr::V4(v4) => v4.is_link_local() || v4 == Ipv4Addr::new(100, 100, 100, 200),
+        IpAddr::V4(v4) => {
+            v4.is_link_local()
+                || v4 == Ipv4Addr::new(100, 100, 100, 200)
+                || v4 == Ipv4Addr::new(192, 0, 0, 192)
+        }
         IpAddr::V6(v6) => {
             v6.is_unicast_link_local() || v6 == Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254)
         }
@@ -181,6 +207,11 @@ fn target(authority: &[u8]) -> Option<(f32, &'static str)> {
     }
     if !plain {
         return Some((0.9, "an address in disguise"));
+    }
+    // Nothing but 2000::/3 and networks of one's own (fc00::/7) is routed.
+    let reserved = matches!(address, IpAddr::V6(v6) if !matches!(v6.segments().first(), Some(0x2000..=0x3fff | 0xfc00..=0xfdff)));
+    if reserved && !address.is_loopback() && !address.is_unspecified() {
+        return Some((0.8, "an address that leads nowhere outside"));
     }
     (address.is_loopback() || address.is_unspecified()).then_some((0.8, "the machine itself"))
 }
@@ -211,11 +242,12 @@ fn address(host: &[u8]) -> Option<(IpAddr, bool)> {
             part.parse().ok()?
         };
         if count as usize == parts {
+            // Some resolvers let the last part overflow.
             let bits = 8 * (5 - count);
-            if number >= 1_u64 << bits {
+            value = (value << bits) | (number & ((1_u64 << bits) - 1));
+            if number >> bits > 0 && parts > 1 {
                 return None;
             }
-            value = (value << bits) | number;
         } else {
             if number > 255 {
                 return None;
@@ -257,6 +289,17 @@ fn misleads(authority: &[u8]) -> bool {
         || user.ends_with(b"\\")
         || ats == 1 && memchr::memchr(b'[', authority).is_some()
         || memchr::memchr(0, authority).is_some()
+}
+
+/// `google.com:80 &@127.0.0.1`: what stands before white space or `#` is the host for one parser, what follows `@` for another.
+fn hides_host(upto: &[u8]) -> bool {
+    let Some(at) = memchr::memrchr(b'@', upto) else {
+        return false;
+    };
+    let before = upto.get(..at).unwrap_or_default();
+    before.len() < 64
+        && before.iter().any(|byte| matches!(byte, b' ' | b'#' | b'\\'))
+        && before.contains(&b'.')
 }
 
 /// A value that browsers take for another host although it begins like a path.

@@ -40,6 +40,12 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
     if let Some(why) = active_url(text.lower, text.source) {
         return hit(0.85, why);
     }
+    if text.has("+adw-") && text.has("+ad4-")
+        || text.has(" adw-") && text.has(" ad4-")
+        || memchr::memmem::find(text.raw, b"\xbcscript").is_some()
+    {
+        return hit(0.85, "an element in another character set");
+    }
     if style_runs(text.lower) {
         return hit(0.8, "a style that runs script");
     }
@@ -103,6 +109,9 @@ fn element(bytes: &[u8], text: &Text<'_>, page: bool) -> Option<(f32, &'static s
         }
         rest = tail;
     }
+    if spaced_out(rest) {
+        return Some((0.85, "an element whose name is spaced out"));
+    }
     let closes = at(bytes, 1) == b'/';
     let length = rest
         .iter()
@@ -161,6 +170,46 @@ fn element(bytes: &[u8], text: &Text<'_>, page: bool) -> Option<(f32, &'static s
         }
     }
     None
+}
+
+/// `<s c r i p t`: filters that remove white space make it whole.
+fn spaced_out(rest: &[u8]) -> bool {
+    let mut letters = [0_u8; 8];
+    let mut count = 0;
+    for pair in rest.chunks(2).take(letters.len()) {
+        let [letter, blank] = pair else {
+            break;
+        };
+        if !letter.is_ascii_lowercase() {
+            break;
+        }
+        if let Some(slot) = letters.get_mut(count) {
+            *slot = *letter;
+        }
+        count += 1;
+        if *blank != b' ' {
+            break;
+        }
+    }
+    let word = letters.get(..count).unwrap_or_default();
+    matches!(
+        word,
+        b"script"
+            | b"form"
+            | b"style"
+            | b"iframe"
+            | b"object"
+            | b"embed"
+            | b"dialog"
+            | b"img"
+            | b"svg"
+            | b"link"
+            | b"meta"
+            | b"base"
+            | b"video"
+            | b"audio"
+            | b"input"
+    )
 }
 
 /// An attribute of a tag.
@@ -363,7 +412,10 @@ fn added_attribute(text: &Text<'_>) -> Option<&'static str> {
         if at(lower, after) != b'=' || at(lower, after + 1) == b'=' {
             continue;
         }
-        if !EVENTS.iter().any(|known| event.ends_with(known)) {
+        let quoted = start > 0 && matches!(at(lower, start - 1), b'"' | b'\'' | b'`');
+        let known = EVENTS.iter().any(|known| event.ends_with(known));
+        let handles = known || quoted && is_event(lower.get(start..place + name).unwrap_or_default());
+        if !handles {
             continue;
         }
         let value = from(lower, after + 1);
@@ -373,7 +425,7 @@ fn added_attribute(text: &Text<'_>) -> Option<&'static str> {
             .unwrap_or_default()
             .iter()
             .any(|byte| matches!(byte, b'"' | b'\'' | b'`' | b'>'));
-        if runs || left || start == 0 && value.trim_ascii().is_empty() {
+        if runs || left || text.source == Source::Name || start == 0 && value.trim_ascii().is_empty() {
             return Some("an attribute that handles an event");
         }
     }
@@ -391,6 +443,7 @@ fn active_url(lower: &[u8], source: Source) -> Option<&'static str> {
         let before = lower
             .get(colon.saturating_sub(MAX_SCHEME_BYTES)..colon)
             .unwrap_or_default();
+        let mut hidden = false;
         let mut letters = [0_u8; 16];
         let mut count = 0;
         // Browsers skip white space and controls inside a scheme; filters are fooled by them.
@@ -401,13 +454,15 @@ fn active_url(lower: &[u8], source: Source) -> Option<&'static str> {
                 };
                 *slot = *byte;
                 count += 1;
-            } else if !matches!(byte, 0..=b' ' | 0x7f..=0xa0) {
+            } else if matches!(byte, 0..=b' ' | 0x7f..=0xa0) {
+                hidden |= matches!(byte, b'\t' | b'\n' | b'\r' | 0) && count > 0;
+            } else {
                 break;
             }
         }
         let word = from(&letters, letters.len() - count);
         let rest = from(lower, colon + 1);
-        if SCHEMES.iter().any(|scheme| word.ends_with(scheme)) && is_code(rest) {
+        if SCHEMES.iter().any(|scheme| word.ends_with(scheme)) && (hidden || is_code(rest)) {
             return Some("a URL that is script");
         }
         let is_data = word.ends_with(b"data")
@@ -439,7 +494,7 @@ fn is_code(rest: &[u8]) -> bool {
     !head.starts_with(b" ")
         && head
             .iter()
-            .any(|byte| matches!(byte, b'(' | b'`' | b'=' | b'/' | b'[' | b'%'))
+            .any(|byte| matches!(byte, b'(' | b'`' | b'=' | b'/' | b'[' | b'%' | b'\\'))
         || head.iter().take(24).any(|byte| *byte == b'(')
 }
 
@@ -459,6 +514,7 @@ fn style_runs(lower: &[u8]) -> bool {
     };
     memchr::memmem::find(lower, b"-moz-binding").is_some()
         || call(b"expression")
+        || memchr::memmem::find(lower, b":url(javascript").is_some()
         || memchr::memmem::find(lower, b"behavior:url").is_some()
         || memchr::memmem::find(lower, b"behavior: url").is_some()
 }

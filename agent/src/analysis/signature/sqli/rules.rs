@@ -189,6 +189,18 @@ impl<'a> Reading<'_, 'a> {
                 );
                 (asks && joined && !self.is_prose).then_some((0.8, "a CASE inside an expression"))
             }
+            Token::Text { inside, closed: true }
+                if matches!(inside.first(), Some(b'{' | b'[')) && !self.breaks_out =>
+            {
+                let casts = self.at(place + 1) == Token::Operator(b':')
+                    && matches!(self.at(place + 2), Token::Word(Word::Name, b"json" | b"jsonb"));
+                let joined = matches!(self.before(place), Token::Word(Word::Logic, _));
+                let operates = matches!(
+                    self.at(place + 1),
+                    Token::Compare | Token::Operator(b'-') | Token::Other(b'?' | b'@') | Token::Double(_)
+                );
+                (casts || joined && operates).then_some((0.8, "an operator of SQL on JSON"))
+            }
             Token::Conditional => (0..self.tokens.len())
                 .any(|place| {
                     matches!(

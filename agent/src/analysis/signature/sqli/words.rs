@@ -48,7 +48,7 @@ pub(super) fn word(word: &[u8]) -> Word {
         b"and" | b"or" | b"xor" | b"div" => Word::Logic,
         b"not" => Word::Not,
         b"like" | b"rlike" | b"ilike" | b"regexp" | b"in" | b"between" | b"is" | b"glob" | b"similar"
-        | b"sounds" | b"match" | b"notnull" | b"isnull" => Word::Compare,
+        | b"sounds" | b"match" | b"notnull" | b"isnull" | b"collate" => Word::Compare,
         b"order" | b"group" => Word::Ordering,
         b"by" => Word::By,
         b"having" => Word::Having,
