@@ -7,12 +7,14 @@
 mod alerts;
 mod completions;
 mod config;
+mod describe;
 mod doctor;
 mod endpoint;
 mod endpoints;
 mod exit;
 mod filter;
 mod findings;
+mod graph;
 mod list;
 mod logging;
 mod man;
@@ -29,6 +31,7 @@ mod status;
 mod table;
 mod terminal;
 mod time;
+mod workload;
 mod workloads;
 
 use std::{
@@ -85,6 +88,8 @@ enum Command {
     Endpoints(endpoints::Args),
     Endpoint(endpoint::Args),
     Workloads(workloads::Args),
+    Workload(workload::Args),
+    Graph(graph::Args),
     Alerts(alerts::Args),
     Anomalies(alerts::AnomalyArgs),
     Findings(findings::Args),
@@ -170,6 +175,8 @@ fn execute(
         Command::Endpoints(args) => endpoints::run(&args, context),
         Command::Endpoint(args) => endpoint::run(&args, context),
         Command::Workloads(args) => workloads::run(&args, context),
+        Command::Workload(args) => workload::run(&args, context),
+        Command::Graph(args) => graph::run(&args, context),
         Command::Alerts(args) => alerts::run(&args, context),
         Command::Anomalies(args) => alerts::anomalies(&args, context),
         Command::Findings(args) => findings::run(&args, context),

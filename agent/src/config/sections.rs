@@ -16,6 +16,7 @@ use crate::{
     },
     risk::Risk,
     sink::target::Target,
+    workload::{OWNER_LABELS, Owners},
 };
 
 /// Configuration of Apiarist. Every key is optional.
@@ -26,6 +27,8 @@ pub struct Config {
     pub capture: Capture,
     /// Bounds of the inventory.
     pub inventory: InventoryLimits,
+    /// Who answers for workloads.
+    pub workloads: Workloads,
     /// How risk is scored.
     pub risk: Risk,
     /// Where the inventory is kept between runs.
@@ -143,6 +146,37 @@ impl Default for InventoryLimits {
             max_endpoints: 50_000,
             templates: Vec::new(),
             specs: Vec::new(),
+        }
+    }
+}
+
+/// Who answers for workloads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Workloads {
+    /// Rules PATTERN=OWNER; the first that fits the name of a workload, or NAMESPACE/NAME, counts; * stands for any
+    /// characters: ["shop-*=payments", "prod/*=platform"].
+    pub owners: Vec<String>,
+    /// Labels of containers and pods that name the owner, in order, where no rule fits. After them a line X-Owner= in the
+    /// unit file counts.
+    pub owner_labels: Vec<String>,
+}
+
+impl Workloads {
+    /// How owners are found.
+    ///
+    /// # Errors
+    /// The first rule that cannot be used.
+    pub fn owners(&self) -> Result<Owners, String> {
+        Owners::parse(&self.owners, &self.owner_labels)
+    }
+}
+
+impl Default for Workloads {
+    fn default() -> Self {
+        Self {
+            owners: Vec::new(),
+            owner_labels: OWNER_LABELS.iter().map(|label| (*label).to_owned()).collect(),
         }
     }
 }
@@ -308,6 +342,9 @@ impl Config {
         }
         if !self.capture.shards.is_power_of_two() || self.capture.shards as usize > MAX_RINGS {
             found.push((&["capture", "shards"], "must be 1, 2 or 4".to_owned()));
+        }
+        if let Err(error) = self.workloads.owners() {
+            found.push((&["workloads", "owners"], format!("cannot be used: {error}")));
         }
         if let Err(error) = self.inventory.pins() {
             found.push((&["inventory", "templates"], format!("cannot be used: {error}")));

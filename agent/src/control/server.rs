@@ -218,13 +218,7 @@ mod tests {
     fn inventory() -> Inventory {
         let workload = Arc::new(Workload {
             id: "w1".into(),
-            name: "shop".into(),
-            kind: WorkloadKind::Process,
-            executable: None,
-            script: None,
-            unit: None,
-            container: None,
-            cgroup: None,
+            ..Workload::named(WorkloadKind::Process, "shop")
         });
         let mut inventory = Inventory::new(Limits::default());
         inventory.observe(&call("GET", "/v1/users").exchange(), &workload, None);

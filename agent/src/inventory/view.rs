@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     auth::AuthVerdict,
+    counts::Counts,
     endpoint::{Endpoint, EndpointId, EndpointState},
     exposure::Exposure,
     kind::EndpointKind,
@@ -139,6 +140,21 @@ pub struct WorkloadView {
     pub unit: Option<String>,
     /// Runtime and id of the container.
     pub container: Option<String>,
+    /// Image of the container.
+    #[serde(default)]
+    pub image: Option<String>,
+    /// What changes with a new build: digest or id of the image.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// Kubernetes namespace.
+    #[serde(default)]
+    pub namespace: Option<String>,
+    /// Name of the pod seen last.
+    #[serde(default)]
+    pub pod: Option<String>,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: Option<String>,
     /// How many endpoints it serves.
     pub endpoints: u64,
     /// Exchanges it served.
@@ -149,6 +165,12 @@ pub struct WorkloadView {
     pub callers: Vec<String>,
     /// Hosts it called itself, off this host; the most frequent first.
     pub egress: Vec<String>,
+    /// Exchanges by who called.
+    #[serde(default)]
+    pub calls_from: BTreeMap<String, u64>,
+    /// Exchanges by host it called itself.
+    #[serde(default)]
+    pub calls_to: BTreeMap<String, u64>,
     /// RFC 3339, UTC.
     pub first_seen: String,
     /// RFC 3339, UTC.
@@ -167,11 +189,18 @@ impl WorkloadView {
             script: workload.script.clone(),
             unit: workload.unit.clone(),
             container: workload.container.clone(),
+            image: workload.image.clone(),
+            version: workload.version.clone(),
+            namespace: workload.namespace.clone(),
+            pod: workload.pod.clone(),
+            owner: workload.owner.clone(),
             endpoints,
             hits: record.hits,
             unrouted: record.unrouted,
             callers: record.callers.by_frequency(),
             egress: record.egress.by_frequency(),
+            calls_from: counted(&record.callers),
+            calls_to: counted(&record.egress),
             first_seen: record.first_seen.rfc3339(),
             last_seen: record.last_seen.rfc3339(),
         }
@@ -257,7 +286,7 @@ impl EndpointView {
                 p99: milliseconds(0.99),
             },
             callers: traffic.callers.by_frequency(),
-            owner: None,
+            owner: workload.owner.clone(),
             risk: None,
             spec: "unknown".into(),
             completeness: traffic.completeness,
@@ -266,4 +295,11 @@ impl EndpointView {
             source: TemplateSource::Learned,
         }
     }
+}
+
+fn counted(counts: &Counts) -> BTreeMap<String, u64> {
+    counts
+        .iter()
+        .map(|(name, count)| (name.to_owned(), count))
+        .collect()
 }

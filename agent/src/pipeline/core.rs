@@ -36,7 +36,7 @@ use crate::{
     status::Status,
     store::Store,
     verdict::Alert,
-    workload::Directory,
+    workload::{Directory, Owners},
 };
 
 /// How often the governor looks.
@@ -47,12 +47,18 @@ pub(super) struct Restart {
     store: Store,
     inventory: Inventory,
     analysis: Analysis,
+    directory: Directory,
     risk: Risk,
 }
 
 impl Restart {
     /// Reads the store.
-    pub(super) fn of(store: Store, limits: &config::InventoryLimits, risk: Risk) -> Result<Self> {
+    pub(super) fn of(
+        store: Store,
+        limits: &config::InventoryLimits,
+        risk: Risk,
+        owners: Owners,
+    ) -> Result<Self> {
         let contents = store.load()?;
         let restored = contents.restore(limits.limits());
         let (kept, undecoded) = contents.kept();
@@ -65,10 +71,13 @@ impl Restart {
         inventory.set_documents(routes::of_files(limits.specs.iter().map(PathBuf::as_path))?);
         let mut analysis = Analysis::default();
         analysis.restore(kept);
+        let mut directory = Directory::new(Path::new("/proc"));
+        directory.set_owners(owners);
         Ok(Self {
             store,
             inventory,
             analysis,
+            directory,
             risk,
         })
     }
@@ -111,12 +120,13 @@ impl Core {
             store,
             inventory,
             analysis,
+            directory,
             risk,
         } = restart;
         Self {
             inventory,
             analysis,
-            directory: Directory::new(Path::new("/proc")),
+            directory,
             risk,
             keeper: Keeper::new(store, settings, clock::now()),
             health,

@@ -213,13 +213,7 @@ mod tests {
         fn observe(&mut self, target: &str) {
             let workload = Arc::new(Workload {
                 id: "w1".into(),
-                name: "shop".into(),
-                kind: WorkloadKind::Process,
-                executable: None,
-                script: None,
-                unit: None,
-                container: None,
-                cgroup: None,
+                ..Workload::named(WorkloadKind::Process, "shop")
             });
             self.inventory
                 .observe(&call("GET", target).exchange(), &workload, None);

@@ -156,6 +156,11 @@ pub fn run_until(
         opened.store,
         &options.config.inventory,
         options.config.risk.clone(),
+        options
+            .config
+            .workloads
+            .owners()
+            .map_err(|problem| anyhow!(problem))?,
     )?;
     let sinks = Sinks::start(
         &targets,

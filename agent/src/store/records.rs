@@ -153,13 +153,7 @@ mod tests {
     fn workload() -> Arc<Workload> {
         Arc::new(Workload {
             id: "w1".into(),
-            name: "shop".into(),
-            kind: WorkloadKind::Process,
-            executable: None,
-            script: None,
-            unit: None,
-            container: None,
-            cgroup: None,
+            ..Workload::named(WorkloadKind::Process, "shop")
         })
     }
 

@@ -15,8 +15,10 @@ use std::{
 use lru::LruCache;
 
 use super::{
-    Workload, WorkloadKind, identify,
+    Owners, ProcessFacts, Workload, WorkloadKind, cgroup, identify_in,
     proc::{self, StartTicks},
+    runtime::Runtimes,
+    unit_file,
 };
 use crate::event::ProcessRef;
 
@@ -52,6 +54,10 @@ impl DirectoryStats {
 #[derive(Debug)]
 pub struct Directory {
     proc_root: PathBuf,
+    /// The host's files, seen from its first process.
+    host_root: PathBuf,
+    runtimes: Runtimes,
+    owners: Owners,
     processes: LruCache<(u32, u64), Entry>,
     addresses: LruCache<IpAddr, Arc<Workload>>,
     interned: HashSet<Arc<Workload>>,
@@ -75,8 +81,12 @@ impl Directory {
     /// As [`Directory::new`], remembering `entries` (at least one) processes and addresses.
     pub fn with_capacity(proc_root: &Path, entries: usize) -> Self {
         let entries = NonZeroUsize::new(entries).unwrap_or(NonZeroUsize::MIN);
+        let host_root = proc_root.join("1/root");
         Self {
             proc_root: proc_root.to_owned(),
+            runtimes: Runtimes::new(&host_root),
+            host_root,
+            owners: Owners::default(),
             processes: LruCache::new(entries),
             addresses: LruCache::new(entries),
             interned: HashSet::new(),
@@ -91,6 +101,11 @@ impl Directory {
     pub fn by_program(mut self) -> Self {
         self.by_program = true;
         self
+    }
+
+    /// Tells who answers for workloads that are seen from now on.
+    pub fn set_owners(&mut self, owners: Owners) {
+        self.owners = owners;
     }
 
     /// The workload of a process. Reads /proc on first sight, and again when the task was renamed (`exec`).
@@ -151,7 +166,7 @@ impl Directory {
                 if self.by_program {
                     facts.cgroup.clear();
                 }
-                identify(&facts)
+                self.identify(&facts)
             }
             _ => {
                 self.stats.gone += 1;
@@ -163,6 +178,18 @@ impl Directory {
                 Workload::named(WorkloadKind::Process, name)
             }
         }
+    }
+
+    fn identify(&mut self, facts: &ProcessFacts) -> Workload {
+        let container = self.runtimes.describe(&cgroup::parse(&facts.cgroup));
+        let mut workload = identify_in(facts, container.as_deref());
+        let labels = container.as_deref().map(|container| container.labels.clone());
+        let by_unit = || unit_file::owner(&self.host_root, workload.unit.as_deref()?);
+        workload.owner = self
+            .owners
+            .of(&workload, &labels.unwrap_or_default())
+            .or_else(by_unit);
+        workload
     }
 
     fn intern(&mut self, workload: Workload) -> Arc<Workload> {

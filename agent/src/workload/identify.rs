@@ -3,7 +3,9 @@
 //! In: [`ProcessFacts`]. Out: a [`Workload`]. The most specific name wins: container or pod, systemd unit, script
 //! of an interpreter, executable, task name.
 
-use super::{Workload, WorkloadKind, cgroup, cgroup::Placement, script, stable_id};
+use super::{
+    Workload, WorkloadKind, cgroup, cgroup::Placement, controller, runtime::ContainerFacts, script, stable_id,
+};
 
 /// What /proc says about one process.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,8 +25,13 @@ pub struct ProcessFacts {
 /// What the kernel appends to the path of an executable that was replaced on disk.
 const DELETED: &str = " (deleted)";
 
-/// Names a process. Equal facts give equal workloads; the id depends on nothing that changes at a restart.
+/// Names a process of whose container nothing is known. See [`identify_in`].
 pub fn identify(facts: &ProcessFacts) -> Workload {
+    identify_in(facts, None)
+}
+
+/// Names a process. Equal facts give equal workloads; the id depends on nothing that changes at a restart.
+pub fn identify_in(facts: &ProcessFacts, container: Option<&ContainerFacts>) -> Workload {
     let placement = cgroup::parse(&facts.cgroup);
     let executable = facts
         .executable
@@ -43,15 +50,28 @@ pub fn identify(facts: &ProcessFacts) -> Workload {
         .unwrap_or(&facts.comm);
     let script = script.map(|script| absolute(script, facts.directory.as_deref()));
 
-    let (kind, name) = name(&placement, program);
+    let nothing = ContainerFacts::default();
+    let container = container.unwrap_or(&nothing);
+    let (kind, name) = name(&placement, container, program);
     let detail = match kind {
         // Two scripts of one name in two directories are two programs; so are two containers' programs.
         WorkloadKind::Process => script.as_deref().unwrap_or_default(),
         WorkloadKind::Pod | WorkloadKind::Container => script.as_deref().or(executable).unwrap_or_default(),
         WorkloadKind::Systemd | WorkloadKind::Unknown => "",
     };
+    // Names of controllers are unique in their namespace only, those of containers in their pod only.
+    let scope = [
+        container.namespace.as_deref(),
+        container.name.as_deref().filter(|_| kind == WorkloadKind::Pod),
+    ];
+    let detail = scope
+        .into_iter()
+        .flatten()
+        .chain([detail])
+        .collect::<Vec<_>>()
+        .join("\u{1f}");
     Workload {
-        id: stable_id(kind, &name, detail),
+        id: stable_id(kind, &name, &detail),
         name,
         kind,
         executable: executable.map(str::to_owned),
@@ -62,10 +82,15 @@ pub fn identify(facts: &ProcessFacts) -> Workload {
             .map(|container| format!("{}://{}", container.runtime, container.id)),
         cgroup: placement.path.filter(|path| path != "/"),
         script,
+        image: container.image.clone(),
+        version: container.digest.clone(),
+        namespace: container.namespace.clone(),
+        pod: container.pod.clone(),
+        owner: None,
     }
 }
 
-fn name(placement: &Placement, program: &str) -> (WorkloadKind, String) {
+fn name(placement: &Placement, facts: &ContainerFacts, program: &str) -> (WorkloadKind, String) {
     let service = placement.unit.as_deref().and_then(service_name);
     match &placement.container {
         // A system container runs several services: file them apart.
@@ -73,8 +98,14 @@ fn name(placement: &Placement, program: &str) -> (WorkloadKind, String) {
             let inner = service.as_deref().unwrap_or(program);
             (WorkloadKind::Container, format!("{}/{inner}", container.id))
         }
-        Some(_) if placement.pod.is_some() => (WorkloadKind::Pod, program.to_owned()),
-        Some(_) => (WorkloadKind::Container, program.to_owned()),
+        Some(_) if placement.pod.is_some() || facts.pod.is_some() => {
+            let controller = facts.pod.as_deref().map(|pod| controller::of(pod, &facts.labels));
+            (WorkloadKind::Pod, controller.unwrap_or(program).to_owned())
+        }
+        Some(_) => (
+            WorkloadKind::Container,
+            facts.name.as_deref().unwrap_or(program).to_owned(),
+        ),
         None => match service {
             Some(service) => (WorkloadKind::Systemd, service),
             None => (WorkloadKind::Process, program.to_owned()),
@@ -202,6 +233,37 @@ mod tests {
             "nginx",
         );
         assert_name(&facts("", "", "/"), WorkloadKind::Process, "task");
+    }
+
+    #[test]
+    fn a_container_has_the_name_its_runtime_knows_and_a_pod_its_controllers() {
+        let facts = facts("/usr/bin/python3.11", "python3 app.py", &format!("/docker/{ID}"));
+        let container = ContainerFacts {
+            name: Some("web".into()),
+            image: Some("shop/web:1".into()),
+            ..ContainerFacts::default()
+        };
+        let workload = identify_in(&facts, Some(&container));
+        assert_eq!(
+            (workload.kind, workload.name.as_str()),
+            (WorkloadKind::Container, "web")
+        );
+        assert_eq!(workload.image.as_deref(), Some("shop/web:1"));
+        let pod = |namespace: &str, pod: &str| {
+            let known = ContainerFacts {
+                namespace: Some(namespace.into()),
+                pod: Some(pod.into()),
+                ..container.clone()
+            };
+            identify_in(&facts, Some(&known))
+        };
+        let (one, two) = (
+            pod("prod", "shop-7d4b9c6f58-x2x4z"),
+            pod("prod", "shop-7d4b9c6f58-b2b4z"),
+        );
+        assert_eq!((one.kind, one.name.as_str()), (WorkloadKind::Pod, "shop"));
+        assert_eq!(one.id, two.id);
+        assert_ne!(one.id, pod("test", "shop-7d4b9c6f58-x2x4z").id);
     }
 
     #[test]

@@ -2,20 +2,26 @@
 //!
 //! In: a [`crate::event::ProcessRef`] and what /proc says about it. Out: a shared [`Workload`].
 //! [`identify()`] is the pure rule over [`ProcessFacts`]; [`Directory`] is the impure edge that reads the facts,
-//! remembers the answers and hands out one `Arc` for equal workloads. Refuses to ask a container runtime or an
-//! API server: what /proc does not tell stays unknown here.
+//! remembers the answers and hands out one `Arc` for equal workloads. Containers get their names
+//! from what their [`runtime`] has written down. Refuses to ask a runtime or an API server: what neither /proc nor a file tells stays
+//! unknown here.
 
 pub mod cgroup;
+mod controller;
 mod directory;
 mod identify;
+mod owner;
 mod proc;
+pub mod runtime;
 mod script;
+mod unit_file;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use directory::{DIRECTORY_ENTRIES, Directory, DirectoryStats};
-pub use identify::{ProcessFacts, identify};
+pub use identify::{ProcessFacts, identify, identify_in};
+pub use owner::{OWNER_LABELS, Owners};
 
 /// What kind of thing a workload is, from the most specific that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -65,6 +71,21 @@ pub struct Workload {
     pub container: Option<String>,
     /// Path of the control group (v2, or the deepest v1 path that names a unit or container).
     pub cgroup: Option<String>,
+    /// Image of the container, as it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// What changes with a new build: digest or id of the image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Kubernetes namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Name of the pod seen last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
+    /// Who answers for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
 }
 
 impl Workload {
@@ -79,6 +100,11 @@ impl Workload {
             unit: None,
             container: None,
             cgroup: None,
+            image: None,
+            version: None,
+            namespace: None,
+            pod: None,
+            owner: None,
         }
     }
 }

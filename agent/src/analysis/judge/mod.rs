@@ -54,7 +54,7 @@ impl<'a> Subject<'a> {
         Self {
             workload: look.workload,
             workload_name: &look.served_by().name,
-            owner: look.served_by().unit.as_deref(),
+            owner: look.served_by().owner.as_deref(),
             endpoint: look.endpoint,
             endpoint_name: look.endpoint_name(),
             actor_group: match look.actor_kind {

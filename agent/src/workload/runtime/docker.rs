@@ -1,0 +1,34 @@
+//! Docker: `config.v2.json` in the directory of each container (moby, `container/container.go`).
+
+use std::path::Path;
+
+use super::{ContainerFacts, json, map, text};
+
+/// Names by which compose and swarm know what a container is one of.
+const SERVICE_LABELS: &[&str] = &["com.docker.compose.service", "com.docker.swarm.service.name"];
+
+pub(super) fn read(root: &Path, id: &str) -> Option<ContainerFacts> {
+    let path = root
+        .join("var/lib/docker/containers")
+        .join(id)
+        .join("config.v2.json");
+    let state = json(&path)?;
+    let labels = map(state.pointer("/Config/Labels"));
+    let service = SERVICE_LABELS
+        .iter()
+        .find_map(|label| labels.get(*label).cloned());
+    let own = text(&state, "/Name").map(|name| name.trim_start_matches('/').to_owned());
+    Some(ContainerFacts {
+        // A service outlives its containers, which are numbered.
+        name: labels
+            .get("io.kubernetes.container.name")
+            .cloned()
+            .or(service)
+            .or(own),
+        image: text(&state, "/Config/Image"),
+        digest: text(&state, "/Image"),
+        namespace: labels.get("io.kubernetes.pod.namespace").cloned(),
+        pod: labels.get("io.kubernetes.pod.name").cloned(),
+        labels,
+    })
+}
