@@ -29,6 +29,10 @@ pub const FLAG_CUT: u8 = 1 << 3;
 pub const FLAG_UNREADABLE: u8 = 1 << 4;
 /// These are the last bytes of an operation whose earlier bytes were not copied.
 pub const FLAG_TAIL: u8 = 1 << 5;
+/// The message's budget, as it was then, ends with the last byte of this event.
+pub const FLAG_SPENT: u8 = 1 << 6;
+/// Of an announcement: what passes is plaintext of a TLS connection.
+pub const FLAG_TLS: u8 = 1 << 7;
 
 /// Starts every event. 48 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

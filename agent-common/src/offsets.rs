@@ -55,6 +55,12 @@ pub struct Offsets {
     pub tcp_snd_nxt: u32,
     /// `struct inet_connection_sock.icsk_ulp_ops` (pointer).
     pub tcp_ulp_ops: u32,
+    /// `struct inet_connection_sock.icsk_ulp_data` (pointer).
+    pub tcp_ulp_data: u32,
+    /// `struct tcp_ulp_ops.name` (char[]).
+    pub ulp_name: u32,
+    /// `struct tls_context.tx_conf`, a bit field, and `rx_conf` behind it.
+    pub tls_conf: u32,
     /// `struct unix_sock.addr` (pointer to `struct unix_address`).
     pub unix_addr: u32,
     /// `struct unix_sock.peer` (pointer to `struct sock`).
@@ -118,6 +124,9 @@ impl Offsets {
         tcp_write_seq: ABSENT,
         tcp_snd_nxt: ABSENT,
         tcp_ulp_ops: ABSENT,
+        tcp_ulp_data: ABSENT,
+        ulp_name: ABSENT,
+        tls_conf: ABSENT,
         unix_addr: ABSENT,
         unix_peer: ABSENT,
         unix_address_len: ABSENT,
@@ -139,7 +148,7 @@ impl Offsets {
     };
 }
 
-const _: () = assert!(size_of::<Offsets>() == 40 * 4);
+const _: () = assert!(size_of::<Offsets>() == 43 * 4);
 
 /// What the agent tells the programs before they are loaded. Constants to the verifier, so that code for
 /// absent features is pruned.

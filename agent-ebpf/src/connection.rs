@@ -73,6 +73,8 @@ pub(crate) const STATE_ANNOUNCED: u8 = 1 << 2;
 pub(crate) const STATE_JOINED_LATE: u8 = 1 << 3;
 /// Positions follow the socket's sequence numbers.
 pub(crate) const STATE_SEQUENCED: u8 = 1 << 4;
+/// The kernel does the TLS of this connection, and what passes the socket is plaintext.
+pub(crate) const STATE_KERNEL_TLS: u8 = 1 << 5;
 
 /// The state of a socket that was seen before.
 #[inline(always)]

@@ -6,7 +6,7 @@
 use core::ffi::c_void;
 
 use apiarist_common::{
-    event::{FLAG_JOINED_LATE, Header, KIND_OPEN, Open},
+    event::{FLAG_JOINED_LATE, FLAG_TLS, Header, KIND_OPEN, Open},
     limits::UNIX_PATH_BYTES,
 };
 use aya_ebpf::helpers::generated::{
@@ -15,7 +15,7 @@ use aya_ebpf::helpers::generated::{
 };
 
 use crate::{
-    connection::{Connection, STATE_JOINED_LATE},
+    connection::{Connection, STATE_JOINED_LATE, STATE_KERNEL_TLS},
     emit::emit,
     kernel::{Sock, load, opaque, read, succeeded, task_field},
     maps::{Counters, Scratch, constant},
@@ -49,11 +49,8 @@ pub(crate) fn announce(
     open.header = Header {
         kind: KIND_OPEN,
         direction: 0,
-        flags: if connection.is(STATE_JOINED_LATE) {
-            FLAG_JOINED_LATE
-        } else {
-            0
-        },
+        flags: flag(connection, STATE_JOINED_LATE, FLAG_JOINED_LATE)
+            | flag(connection, STATE_KERNEL_TLS, FLAG_TLS),
         class: connection.class,
         captured: 0,
         at_ns,
@@ -107,6 +104,11 @@ pub(crate) fn announce(
         (size_of::<Open>() - size_of::<Header>()) as u32,
         connection.ring,
     )
+}
+
+#[inline(always)]
+fn flag(connection: &Connection, state: u8, flag: u8) -> u8 {
+    if connection.is(state) { flag } else { 0 }
 }
 
 #[inline(always)]

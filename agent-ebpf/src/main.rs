@@ -17,6 +17,7 @@
 //! | `kernel` | reading kernel fields at offsets resolved by the agent |
 //! | `sequence` | positions of TCP streams, from the socket itself |
 //! | `spare` | spare copies of programs, where tracepoints can be preempted |
+//! | `kernel_tls` | sockets whose TLS the kernel does |
 //! | `maps` | maps and constants |
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
@@ -31,6 +32,8 @@ mod gather;
 mod identity;
 #[cfg(target_arch = "bpf")]
 mod kernel;
+#[cfg(target_arch = "bpf")]
+mod kernel_tls;
 #[cfg(target_arch = "bpf")]
 mod maps;
 #[cfg(target_arch = "bpf")]

@@ -74,6 +74,7 @@ pub(crate) enum Slot {
     UnixRelease,
     Start,
     Existing,
+    DestroySpare,
     SendSpare,
     ReceiveSpare,
     SendThird,
@@ -88,7 +89,7 @@ pub(crate) enum Slot {
 }
 
 impl Slot {
-    const COUNT: u32 = 18;
+    const COUNT: u32 = 19;
 
     /// Whether this is a program of [`crate::spare`].
     #[inline(always)]

@@ -8,7 +8,10 @@ use core::ffi::c_void;
 
 use apiarist_common::{
     counter::Counter,
-    event::{EGRESS, FLAG_CUT, FLAG_EOF, FLAG_TAIL, FLAG_TURN, FLAG_UNREADABLE, Header, INGRESS, KIND_DATA},
+    event::{
+        EGRESS, FLAG_CUT, FLAG_EOF, FLAG_SPENT, FLAG_TAIL, FLAG_TURN, FLAG_UNREADABLE, Header, INGRESS,
+        KIND_DATA,
+    },
     limits::{CHUNK_BYTES, MAX_CHUNKS, PREFIX_BYTES, TAIL_BYTES},
     offsets::ABSENT,
     sniff::{Class, Verdict, sniff},
@@ -17,13 +20,14 @@ use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_ktime_get_ns, b
 
 use crate::{
     connection::{
-        Connection, NO_DIRECTION, STATE_ANNOUNCED, STATE_INITIALISED, STATE_JOINED_LATE, STATE_MUTED, cookie,
-        create, existing,
+        Connection, NO_DIRECTION, STATE_ANNOUNCED, STATE_INITIALISED, STATE_JOINED_LATE, STATE_KERNEL_TLS,
+        STATE_MUTED, cookie, create, existing,
     },
     emit::emit,
     gather::gather,
     identity::{AF_INET, AF_INET6, AF_UNIX, announce, family, ring},
     kernel::{Sock, load},
+    kernel_tls::{has_keys, take_over},
     maps::{Counters, Scratch, Slot, constant, control, counters, scratch},
     sequence::{NOTHING_NEW, follow, own_counts, unseen_before},
     spare::sign,
@@ -64,6 +68,8 @@ pub(crate) struct Operation {
     turn: u8,
     class: u8,
     ring: u8,
+    /// `FLAG_SPENT` or zero.
+    spent: u8,
 }
 
 impl Operation {
@@ -82,6 +88,7 @@ impl Operation {
             turn: 0,
             class: connection.class,
             ring: connection.ring,
+            spent: 0,
         }
     }
 }
@@ -124,6 +131,12 @@ fn operation<const LOOP: bool>(slot: Slot, sock: Sock, result: i32, direction: u
         return;
     };
     if connection.is(STATE_MUTED) {
+        if connection.class() != Class::Tls || !has_keys(sock, direction) {
+            return counters.add(Counter::MutedOperations, 1);
+        }
+        take_over(connection);
+    }
+    if connection.is(STATE_KERNEL_TLS) && !has_keys(sock, direction) {
         return counters.add(Counter::MutedOperations, 1);
     }
     sign(connection, direction);
@@ -277,6 +290,11 @@ fn first_sight(sock: Sock, connection: &mut Connection, direction: u8, len: u32)
             connection.state |= STATE_JOINED_LATE;
         }
     }
+    if has_keys(sock, direction) {
+        // Its own counts are those of records.
+        connection.state |= STATE_KERNEL_TLS;
+        return;
+    }
     follow(sock, connection, direction, len);
 }
 
@@ -395,6 +413,10 @@ fn capture<const LOOP: bool>(
     let allowed = len.min(budget);
     connection.budget[index] = budget - allowed;
     scratch.operation.allowed = allowed;
+    // The budget of other classes is not one of messages.
+    if allowed == budget && connection.class() == Class::Http1 {
+        scratch.operation.spent = FLAG_SPENT;
+    }
     if next_chunk::<LOOP>(scratch, counters) == 0 {
         more_chunks::<LOOP>(scratch, counters, slot);
     }
@@ -458,8 +480,10 @@ fn next_chunk<const LOOP: bool>(scratch: &mut Scratch, counters: &mut Counters) 
         send(scratch, counters, done, got, FLAG_UNREADABLE);
         return 1;
     }
-    send(scratch, counters, done, got, 0);
-    i64::from(done + got == allowed)
+    let is_last = done + got == allowed;
+    let spent = if is_last { scratch.operation.spent } else { 0 };
+    send(scratch, counters, done, got, spent);
+    i64::from(is_last)
 }
 
 /// The end of a chunked body beyond the budget: `0\r\n\r\n`, or trailers that end in an empty line. Without it the

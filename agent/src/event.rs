@@ -115,6 +115,8 @@ pub struct SocketData<'a> {
     pub turn: bool,
     /// The stream of this direction has ended.
     pub eof: bool,
+    /// The source copies no more of this message: what follows up to the next turn was left out, not lost.
+    pub spent: bool,
     /// Process that did the operation; 0 when unknown.
     pub pid: u32,
 }

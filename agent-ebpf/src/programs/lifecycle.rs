@@ -48,6 +48,14 @@ fn on_destroy(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
+/// The same, for a socket that goes while the processor is within the first program: its owner's last look at what arrived
+/// may be interrupted (`release_sock`, with interrupts and, from 7.0 on, preemption allowed).
+#[btf_tracepoint(function = "tcp_destroy_sock")]
+fn on_destroy_spare(ctx: BtfTracePointContext) -> i32 {
+    closed(ctx.arg(0), Slot::DestroySpare);
+    0
+}
+
 /// `unix_release_sock(struct sock *sk, int embrion)`
 #[fentry(function = "unix_release_sock")]
 fn on_unix_release(ctx: FEntryContext) -> i32 {
@@ -89,6 +97,8 @@ fn closed(sock: Sock, slot: Slot) {
         [close.bytes_acked, close.bytes_received] = counts;
         let len = size_of::<Close>() - size_of::<Header>();
         emit(scratch, counters, len as u32, connection.ring);
+        // Told once.
+        connection.state &= !STATE_ANNOUNCED;
     }
     forget(sock);
 }

@@ -6,7 +6,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use apiarist_common::event::{
-    self, Close, FLAG_EOF, FLAG_JOINED_LATE, FLAG_TURN, Header, KIND_CLOSE, KIND_DATA, KIND_OPEN, Open,
+    self, Close, FLAG_EOF, FLAG_JOINED_LATE, FLAG_SPENT, FLAG_TLS, FLAG_TURN, Header, KIND_CLOSE, KIND_DATA,
+    KIND_OPEN, Open,
 };
 
 use crate::{
@@ -79,6 +80,7 @@ fn data<'a>(header: &Header, record: &'a [u8], clock: &Clock) -> Result<SocketEv
         end: header.end.max(reached),
         turn: header.flags & FLAG_TURN != 0,
         eof: header.flags & FLAG_EOF != 0,
+        spent: header.flags & FLAG_SPENT != 0,
         pid: header.tgid,
     }))
 }
@@ -99,7 +101,7 @@ fn open(open: &Open, clock: &Clock) -> SocketOpen {
         },
         peer: (open.peer_cookie != 0).then_some(SocketId(open.peer_cookie)),
         joined_late: open.header.flags & FLAG_JOINED_LATE != 0,
-        tls: false,
+        tls: open.header.flags & FLAG_TLS != 0,
         positions: [open.header.position, open.header.end],
     }
 }

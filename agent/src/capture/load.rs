@@ -52,7 +52,7 @@ pub struct LoadOptions {
 }
 
 /// Slots of the programs that tier 1 attaches: the first of `Slot` in the kernel programs.
-const TIER1_SLOTS: u32 = 7;
+const TIER1_SLOTS: u32 = 8;
 /// The same with spare copies.
 const TIER1_SPARE_SLOTS: u32 = TIER1_SLOTS + 4;
 
@@ -265,7 +265,8 @@ fn settings(features: &Features, options: LoadOptions) -> Settings {
 }
 
 /// Programs, and those that do their work when the kernel leaves them out.
-const STAND_INS: [(&str, &str); 4] = [
+const STAND_INS: [(&str, &str); 5] = [
+    ("on_destroy", "on_destroy_spare"),
     ("on_send", "on_send_spare"),
     ("on_send_spare", "on_send_third"),
     ("on_receive", "on_receive_spare"),

@@ -80,6 +80,12 @@ pub fn plan(features: &Features, offsets: &Offsets) -> Result<AttachPlan, String
             "closed sockets are not compared with their own byte counts",
         ),
         (
+            AttachKind::TracepointBtf,
+            "on_destroy_spare",
+            "tcp_destroy_sock",
+            "closed sockets are not compared with their own byte counts",
+        ),
+        (
             AttachKind::Fentry,
             "on_unix_release",
             "unix_release_sock",
@@ -354,6 +360,7 @@ mod tests {
                 "on_receive",
                 "on_state",
                 "on_destroy",
+                "on_destroy_spare",
                 "on_unix_release",
                 "on_existing"
             ]

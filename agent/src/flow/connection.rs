@@ -188,6 +188,9 @@ impl Conn {
         let advance = self
             .stream(data.direction)
             .advance(data.position, length, data.end, data.turn, budget);
+        if data.spent {
+            self.stream(data.direction).spend();
+        }
         if advance.missing > 0 {
             let gap = Gap {
                 at: data.at,
@@ -402,6 +405,14 @@ impl Conn {
             lost_bytes: self.lost_bytes,
             joined_late: self.is_joined_late(),
             reconciled,
+        }
+    }
+
+    /// Whether this is the plaintext of a TLS connection.
+    pub(super) fn is_tls(&self) -> bool {
+        match &self.stage {
+            Stage::Opening(_, open) => open.tls,
+            Stage::Decided(_, connection) => connection.tls,
         }
     }
 

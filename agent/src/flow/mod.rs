@@ -165,9 +165,12 @@ impl Flows {
     }
 
     fn open(&mut self, open: &SocketOpen, out: &mut Vec<Exchange>) {
-        if self.connections.contains_key(&open.socket) {
+        match self.connections.get(&open.socket) {
+            None => {}
+            // Announced first for its ciphertext: its plaintext takes the place.
+            Some(conn) if open.tls && !conn.is_tls() => self.end(open, out),
             // Announced twice, by the list of existing sockets and by its first use.
-            return;
+            Some(_) => return,
         }
         self.stats.connections_opened += 1;
         self.insert(open.clone(), out);
@@ -177,6 +180,16 @@ impl Flows {
             self.pair(open.socket, twin);
             self.settle(open.socket, out);
             self.settle(twin, out);
+        }
+    }
+
+    /// Ends a connection whose socket goes on as another one.
+    fn end(&mut self, open: &SocketOpen, out: &mut Vec<Exchange>) {
+        if let Some(conn) = self.connections.get_mut(&open.socket) {
+            let start = out.len();
+            conn.end(&mut environment!(self, out));
+            self.deliver(open.socket, start, out);
+            self.remove(open.socket);
         }
     }
 

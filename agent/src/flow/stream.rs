@@ -84,6 +84,11 @@ impl Stream {
         self.promised > self.expected
     }
 
+    /// The source copies no more of the present message.
+    pub(super) fn spend(&mut self) {
+        self.cut = true;
+    }
+
     /// Whether the source has used up what it copies of the present message.
     pub(super) fn is_silent(&self, budget: u64) -> bool {
         self.cut || self.captured >= budget
@@ -132,6 +137,20 @@ mod tests {
         let tail = stream.advance(22, 8, 30, false, BUDGET);
         assert_eq!((tail.missing, tail.loss), (12, false));
         assert_eq!(stream.take_promise(), 0);
+    }
+
+    #[test]
+    fn what_is_missing_behind_a_smaller_budget_is_not_lost_when_the_source_says_so() {
+        for (spent, loss) in [(false, true), (true, false)] {
+            let mut stream = stream();
+            stream.advance(0, 40, 40, true, BUDGET);
+            if spent {
+                stream.spend();
+            }
+            assert_eq!(stream.advance(60, 5, 65, false, BUDGET).loss, loss);
+            assert!(stream.advance(70, 5, 75, true, BUDGET).loss || spent);
+            assert!(stream.advance(80, 5, 85, false, BUDGET).loss);
+        }
     }
 
     #[test]

@@ -96,6 +96,7 @@ pub(crate) fn recording(conversations: &[Conversation]) -> Vec<u8> {
                 end,
                 turn: last != Some(direction),
                 eof: false,
+                spent: false,
                 pid: 4242,
             };
             last = Some(direction);

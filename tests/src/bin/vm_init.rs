@@ -7,7 +7,7 @@
 use std::{
     fs,
     io::{self, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -117,8 +117,10 @@ fn prepare() -> Result<()> {
             .with_context(|| format!("cannot mount {kind} on {target}"))?;
     }
     if Path::new("/modules").exists() {
-        for entry in fs::read_dir("/modules")? {
-            let path = entry?.path();
+        let entries = fs::read_dir("/modules")?.map(|entry| Ok(entry?.path()));
+        let mut paths: Vec<PathBuf> = entries.collect::<io::Result<_>>()?;
+        paths.sort();
+        for path in paths {
             rustix::system::init_module(&fs::read(&path)?, c"")
                 .with_context(|| format!("cannot load {}", path.display()))?;
         }

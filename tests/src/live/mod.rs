@@ -13,6 +13,7 @@ mod agent;
 pub mod binary;
 mod ending;
 mod foreign;
+mod governor;
 mod load;
 mod orders;
 mod place;
@@ -112,6 +113,7 @@ macro_rules! live {
 live! {
     ending: stops_on_sigterm, stops_on_sigint, keeps_what_it_knew_when_killed;
     load: wrk_against_nginx;
+    governor: copies_less_when_it_costs_too_much;
     foreign: redis_is_muted, postgresql_is_muted, random_bytes_are_muted;
     privileges: a_user_of_its_own, gives_up_what_it_does_not_need;
     refusals: without_root, without_type_information;

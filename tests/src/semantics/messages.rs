@@ -10,7 +10,8 @@ use super::{
     observer::Observer,
     pair::{Pair, Transport, receive, receive_all, receive_whole, send, send_all},
     story::{
-        Story, body, carry, exchanged, first_line, gap, get, ok, ok_head, sequence, whole, within_budget,
+        Story, body, carry, exchanged, first_line, gap, get, ok, ok_head, post, sequence, whole,
+        within_budget,
     },
     stream::Parts,
 };
@@ -63,6 +64,26 @@ fn with_tail(bytes: &[u8]) -> Parts {
     let budget = DEFAULT_BUDGET_BYTES as usize;
     let tail = bytes.len() - TAIL_BYTES;
     sequence(&[whole(&bytes[..budget]), gap(tail - budget), whole(&bytes[tail..])])
+}
+
+/// A smaller budget that ends with an operation: what follows of the message was left out, not lost.
+pub(super) fn budget_lowered(observer: &mut Observer) -> Result<()> {
+    const LOWERED: usize = 2_048;
+    observer.with_changed_budget(LOWERED as u32, |observer| {
+        let pair = Pair::connect(Transport::Tcp4)?;
+        let mut story = Story::default();
+        for number in 0..3 {
+            let request = post(number, 3 * LOWERED);
+            let (first, rest) = request.split_at(LOWERED);
+            for piece in [first, rest] {
+                carry(&pair, Direction::Egress, piece, send, receive)?;
+            }
+            story.tell_beyond_budget(Direction::Egress, sequence(&[whole(first), gap(rest.len())]));
+            carry(&pair, Direction::Ingress, &ok(10), send, receive)?;
+            story.tell(Direction::Ingress, &ok(10));
+        }
+        story.verify(observer, pair.close())
+    })
 }
 
 /// All requests in one write; the answers one by one, more than a budget in all.

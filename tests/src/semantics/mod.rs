@@ -15,6 +15,7 @@ mod calls;
 mod crowds;
 mod endings;
 mod kernel_memory;
+mod kernel_tls;
 mod messages;
 mod namespaces;
 mod netlink;
@@ -96,8 +97,9 @@ semantics! {
     transports: ipv4, ipv6, v4_mapped, unix_stream, unix_abstract, socketpair, seqpacket, one_port_two_families,
         other_protocols, tls, udp;
     sharing: dup_and_dup2, fork, scm_rights, reuseport;
-    messages: head_64k_largest_budget, head_64k_default_budget, pipelining_50, body_5_mb_content_length,
+    messages: head_64k_largest_budget, head_64k_default_budget, budget_lowered, pipelining_50, body_5_mb_content_length,
         body_5_mb_chunked, expect_continue;
+    kernel_tls: keys_in_the_kernel, keys_for_sending_only;
     namespaces: loopback_in_namespace, veth_between_namespaces;
     uring: io_uring_echo;
     crowds: connections_10_000, churn, no_growth, ring_overflow;

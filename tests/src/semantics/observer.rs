@@ -192,6 +192,24 @@ impl Observer {
         outcome
     }
 
+    /// Copies so much of each message while `work` goes on, without telling who makes exchanges of it.
+    pub(crate) fn with_changed_budget<T>(
+        &mut self,
+        budget_bytes: u32,
+        work: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        self.throttle.set(
+            LoadOptions {
+                budget_bytes,
+                ..OPTIONS
+            }
+            .control(),
+        )?;
+        let outcome = work(self);
+        self.throttle.set(OPTIONS.control())?;
+        outcome
+    }
+
     /// The tier of the plan.
     pub fn tier(&self) -> u8 {
         self.tier

@@ -43,6 +43,15 @@ impl Story {
         });
     }
 
+    /// Adds a message of which both ends should see these parts, the rest being beyond the budget.
+    pub(crate) fn tell_beyond_budget(&mut self, direction: Direction, seen: Parts) {
+        self.messages.push(Message {
+            direction,
+            seen: [seen.clone(), seen],
+            within_budget: true,
+        });
+    }
+
     /// Adds a message of which sender and receiver see different parts.
     pub(crate) fn tell_as(&mut self, direction: Direction, sender: Parts, receiver: Parts) {
         self.messages.push(Message {

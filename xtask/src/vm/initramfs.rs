@@ -17,7 +17,7 @@ const CHARACTER_DEVICE: u32 = 0o020_600;
 /// Where the test program mounts things and keeps files.
 const DIRECTORIES: [&str; 7] = ["dev", "etc", "modules", "proc", "run", "sys", "tmp"];
 
-/// The archive with `init` as `/init` and each module as `/modules/NAME.ko`.
+/// The archive with `init` as `/init` and each module as `/modules/NN-NAME.ko`, in their order.
 pub(super) fn pack(init: &Path, modules: &[Module]) -> Result<Vec<u8>> {
     let program = fs::read(init).with_context(|| format!("cannot read {}", init.display()))?;
     let mut archive = Archive::default();
@@ -27,9 +27,9 @@ pub(super) fn pack(init: &Path, modules: &[Module]) -> Result<Vec<u8>> {
     // Without it the kernel starts init with no standard output.
     archive.entry("dev/console", CHARACTER_DEVICE, (5, 1), b"")?;
     archive.entry("init", PROGRAM, (0, 0), &program)?;
-    for module in modules {
+    for (number, module) in modules.iter().enumerate() {
         archive.entry(
-            &format!("modules/{}.ko", module.name),
+            &format!("modules/{number:02}-{}.ko", module.name),
             FILE,
             (0, 0),
             &module.bytes,

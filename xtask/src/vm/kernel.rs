@@ -20,8 +20,17 @@ const SUITES: [&str; 4] = ["bullseye", "bookworm", "trixie", "sid"];
 /// The package that depends on the newest kernel of a suite.
 const NEWEST: &str = "linux-image-cloud-amd64";
 
-/// Modules the tests use: virtual links between namespaces, TLS in the kernel.
-const MODULES: [&str; 2] = ["veth", "tls"];
+/// Modules the tests use, in an order in which they can be loaded: virtual links between namespaces, TLS in the kernel and
+/// its cipher, for which a guest without programs cannot ask.
+const MODULES: [&str; 7] = [
+    "veth",
+    "tls",
+    "crypto_null",
+    "gf128mul",
+    "ghash-generic",
+    "ctr",
+    "gcm",
+];
 
 /// A kernel ready to boot.
 pub(super) struct Kernel {

@@ -122,6 +122,7 @@ fn any_events_are_survived() {
                         end,
                         turn: numbers.below(2) == 0,
                         eof: numbers.below(30) == 0,
+                        spent: false,
                         pid: 1,
                     };
                     flows.event(&SocketEvent::Data(data), &mut out);

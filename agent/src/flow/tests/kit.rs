@@ -111,6 +111,7 @@ impl Wire {
             end,
             turn,
             eof: false,
+            spent: false,
             pid: 1,
         })
     }
@@ -140,6 +141,7 @@ impl Wire {
             end: position,
             turn: false,
             eof: true,
+            spent: false,
             pid: 1,
         })
     }

@@ -72,6 +72,7 @@ pub(super) fn data(payload: &[u8]) -> Option<SocketData<'_>> {
         end,
         turn: flags & 2 != 0,
         eof: flags & 4 != 0,
+        spent: flags & 8 != 0,
         pid,
     })
 }

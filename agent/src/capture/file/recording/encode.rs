@@ -49,11 +49,18 @@ pub(super) fn data(out: &mut Vec<u8>, event: &SocketData<'_>) {
         end,
         turn,
         eof,
+        spent,
         pid,
     } = event;
     u64s(out, &[socket.0, at.0, *position, *end]);
     out.extend_from_slice(&pid.to_le_bytes());
-    out.push(u8::from(*direction == Direction::Ingress) | u8::from(*turn) << 1 | u8::from(*eof) << 2);
+    let flags = [*direction == Direction::Ingress, *turn, *eof, *spent];
+    out.push(
+        flags
+            .iter()
+            .rev()
+            .fold(0, |bits, flag| bits << 1 | u8::from(*flag)),
+    );
 }
 
 pub(super) fn close(out: &mut Vec<u8>, event: &SocketClose) {

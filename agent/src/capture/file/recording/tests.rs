@@ -40,6 +40,7 @@ fn data(bytes: &[u8], position: u64, direction: Direction) -> SocketEvent<'_> {
         end: position + bytes.len() as u64 + 3,
         turn: true,
         eof: direction == Direction::Egress,
+        spent: direction == Direction::Ingress,
         pid: 4243,
     })
 }

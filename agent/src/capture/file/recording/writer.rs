@@ -104,13 +104,14 @@ impl<W: Write> Writer<W> {
     }
 
     fn data(&mut self, mut event: SocketData<'_>) -> io::Result<()> {
-        let (end, eof) = (event.end, event.eof);
+        let (end, eof, spent) = (event.end, event.eof, event.spent);
         while let Some((bytes, rest)) = event.bytes.split_at_checked(MAX_DATA_BYTES)
             && !rest.is_empty()
         {
             event.bytes = bytes;
             event.end = event.position.saturating_add(bytes.len() as u64);
             event.eof = false;
+            event.spent = false;
             self.one_data(&event)?;
             event.position = event.end;
             event.bytes = rest;
@@ -118,6 +119,7 @@ impl<W: Write> Writer<W> {
         }
         event.end = end;
         event.eof = eof;
+        event.spent = spent;
         self.one_data(&event)
     }
 

@@ -177,6 +177,7 @@ impl Connection {
                 end,
                 turn,
                 eof: false,
+                spent: false,
                 pid: 0,
             }));
         });
@@ -206,6 +207,7 @@ impl Connection {
                     end: position,
                     turn: false,
                     eof: true,
+                    spent: false,
                     pid: 0,
                 }));
             }

@@ -136,6 +136,7 @@ impl Wire {
             end,
             turn: self.last.replace(direction) != Some(direction),
             eof: false,
+            spent: false,
             pid: 0,
         };
         self.flows.event(&SocketEvent::Data(data), &mut self.out);
