@@ -24,7 +24,7 @@ const STEP: Duration = Duration::from_secs(60);
 const REQUESTS: u64 = 1_000_000_000;
 
 /// Longer than the least that is copied of a message, shorter than what is copied of it at first.
-const BODY_BYTES: usize = 6_000;
+const BODY_BYTES: usize = 3_000;
 
 /// Bodies are cut shorter, which `status` shows; every exchange is still there, and nothing counts as lost.
 pub(super) fn copies_less_when_it_costs_too_much(place: &Place) -> Result<()> {
