@@ -5,6 +5,7 @@
 //! live agent would have.
 
 mod classes;
+mod declared;
 mod hash;
 mod judge;
 mod look;
@@ -14,12 +15,13 @@ pub mod settings;
 #[expect(dead_code, reason = "the agent's health will show what was looked at")]
 mod signature;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     clock::Timestamp,
     exchange::Exchange,
     inventory::EndpointId,
+    policy::Policies,
     verdict::{Alert, AlertKind, Finding, Signal, Verdict},
     workload::Workload,
 };
@@ -100,6 +102,7 @@ pub struct Analysis {
     /// Detectors that learn do not judge yet.
     learning_only: bool,
     judge: Judge,
+    policies: Policies,
     signatures: signature::Inspector,
 }
 
@@ -109,6 +112,16 @@ impl Analysis {
         self.judge.configure(settings);
     }
 
+    /// Puts rules of the operator before the detectors.
+    pub fn set_policies(&mut self, policies: Policies) {
+        self.policies = policies;
+    }
+
+    /// How often each rule of the operator held.
+    pub fn policy_hits(&self) -> &BTreeMap<String, u64> {
+        self.policies.hits()
+    }
+
     /// While this holds, detectors learn but do not judge what they learn from.
     pub fn set_learning_only(&mut self, learning_only: bool) {
         self.learning_only = learning_only;
@@ -116,6 +129,16 @@ impl Analysis {
 
     /// Looks at one exchange.
     pub fn exchange(&mut self, seen: &Seen<'_>) -> Conclusion {
+        let decision = self.policies.exchange(seen);
+        if decision.is_ignored {
+            return Conclusion::default();
+        }
+        let mut conclusion = self.detect(seen);
+        declared::raise(&mut self.judge, seen, decision, &mut conclusion);
+        conclusion
+    }
+
+    fn detect(&mut self, seen: &Seen<'_>) -> Conclusion {
         let mut signals = Vec::new();
         self.signatures.inspect(seen.exchange, &mut signals);
         protocol::inspect(seen.exchange, &mut signals);
@@ -153,7 +176,7 @@ impl Analysis {
 
     /// All findings that rest on behaviour, in order of id.
     pub fn findings(&self) -> Vec<Finding> {
-        Vec::new()
+        self.policies.findings()
     }
 
     /// What changed since the last call: for the store and the sinks.

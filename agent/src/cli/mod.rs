@@ -7,6 +7,7 @@
 mod alerts;
 mod completions;
 mod config;
+mod deny;
 mod describe;
 mod doctor;
 mod endpoint;
@@ -20,6 +21,7 @@ mod logging;
 mod man;
 mod observe;
 mod output;
+mod policy;
 mod query;
 mod record;
 mod replay;
@@ -97,6 +99,8 @@ enum Command {
     Status(status::Args),
     Spec(spec::Args),
     Observe(observe::Args),
+    Policy(policy::Args),
+    Deny(deny::Args),
     Doctor(doctor::Args),
     Config(config::Args),
     Record(record::Args),
@@ -183,6 +187,8 @@ fn execute(
         Command::Risks(args) => risks::run(&args, context),
         Command::Spec(args) => spec::run(&args, context),
         Command::Observe(args) => observe::run(&args, context),
+        Command::Policy(args) => policy::run(&args, context),
+        Command::Deny(args) => deny::run(&args, context),
         Command::Status(args) => status::run(&args, context),
         Command::Doctor(args) => doctor::run(&args, context),
         Command::Config(args) => config::run(args, context),

@@ -14,6 +14,7 @@ use crate::{
         Limits,
         template::{PinError, Pins},
     },
+    policy,
     risk::Risk,
     sink::target::Target,
     workload::{OWNER_LABELS, Owners},
@@ -29,6 +30,8 @@ pub struct Config {
     pub inventory: InventoryLimits,
     /// Who answers for workloads.
     pub workloads: Workloads,
+    /// Rules of your own.
+    pub policies: Policies,
     /// How risk is scored.
     pub risk: Risk,
     /// Where the inventory is kept between runs.
@@ -178,6 +181,31 @@ impl Default for Workloads {
             owners: Vec::new(),
             owner_labels: OWNER_LABELS.iter().map(|label| (*label).to_owned()).collect(),
         }
+    }
+}
+
+/// Rules of your own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policies {
+    /// File of policies, as TOML: `apiarist policy test` checks it.
+    #[schemars(example = "/etc/apiarist/policies.toml")]
+    pub file: Option<PathBuf>,
+}
+
+impl Policies {
+    /// The rules of the file, none without one.
+    ///
+    /// # Errors
+    /// One sentence: the file cannot be read, or what is wrong with it.
+    pub fn rules(&self) -> Result<Vec<policy::Rule>, String> {
+        let Some(path) = &self.file else {
+            return Ok(Vec::new());
+        };
+        let shown = path.display();
+        let text = super::read_text(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
+        let file = policy::read(&text).map_err(|error| format!("{shown}: {error}"))?;
+        Ok(file.rules)
     }
 }
 

@@ -31,6 +31,7 @@ use crate::{
     exchange::Exchange,
     inventory::{EndpointView, Inventory},
     openapi::routes,
+    policy::Policies,
     risk::{self, Assessment, Risk},
     sink::{Event, Sinks},
     status::Status,
@@ -80,6 +81,11 @@ impl Restart {
             directory,
             risk,
         })
+    }
+
+    /// Puts rules of the operator before the detectors.
+    pub(super) fn set_policies(&mut self, policies: Policies) {
+        self.analysis.set_policies(policies);
     }
 }
 

@@ -60,6 +60,7 @@ use crate::{
     event::Address,
     flow::{Flows, Limits},
     inventory::EndpointView,
+    policy::Policies,
     protocol::redact::Redactor,
     sink::{Sinks, target::Target},
     status::Status,
@@ -152,7 +153,7 @@ pub fn run_until(
         governor: Governor::new(full, f64::from(options.config.capture.max_cpu_percent) / 100.0),
         throttle: attached.take_throttle(),
     };
-    let restart = Restart::of(
+    let mut restart = Restart::of(
         opened.store,
         &options.config.inventory,
         options.config.risk.clone(),
@@ -162,6 +163,8 @@ pub fn run_until(
             .owners()
             .map_err(|problem| anyhow!(problem))?,
     )?;
+    let rules = options.config.policies.rules().map_err(|error| anyhow!(error))?;
+    restart.set_policies(Policies::new(rules));
     let sinks = Sinks::start(
         &targets,
         &options.store.join(SPOOL),

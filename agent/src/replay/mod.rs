@@ -7,7 +7,7 @@
 mod trace;
 mod workloads;
 
-use std::{io, time::Duration};
+use std::{collections::BTreeMap, io, time::Duration};
 
 pub use trace::{Row, Sensitive, Start, Trace};
 use workloads::Workloads;
@@ -20,6 +20,7 @@ use crate::{
     exchange::{Completeness, CredentialLocation, Exchange, Request},
     flow::{self, Flows},
     inventory::{self, Inventory, NO_SCHEME, Observation},
+    policy::Policies,
     protocol::{operation::Detail, recognise, redact::Redactor},
 };
 
@@ -128,6 +129,16 @@ impl Replay {
     /// Puts the routes of documents before all that is learned, behind pins.
     pub fn set_documents(&mut self, documents: inventory::template::Routes) {
         self.inventory.set_documents(documents);
+    }
+
+    /// Puts rules of the operator before the detectors.
+    pub fn set_policies(&mut self, policies: Policies) {
+        self.analysis.set_policies(policies);
+    }
+
+    /// How often each rule of the operator held so far.
+    pub fn policy_hits(&self) -> &BTreeMap<String, u64> {
+        self.analysis.policy_hits()
     }
 
     /// Whether anything was read so far: events or exchanges.

@@ -11,5 +11,6 @@ mod weights;
 
 pub use assess::{Assessment, assess, views};
 pub use posture::Posture;
+pub(crate) use posture::finding_id;
 pub use score::{Factor, RiskView};
 pub use weights::{Risk, Weights};

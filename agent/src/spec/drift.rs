@@ -227,6 +227,12 @@ impl<'a> Comparison<'a> {
     }
 
     fn members(&mut self, known: &[&'a Schema], observed: &'a Schema, path: &str, way: Way, depth: usize) {
+        // Where no object is documented, that one was seen is said already.
+        let may_be_object =
+            |schema: &&Schema| schema.types.is_empty() || schema.types.contains(&Type::Object);
+        if !known.iter().any(may_be_object) {
+            return;
+        }
         for (member, seen) in &observed.properties {
             let path = format!("{path}.{member}");
             let described: Vec<&Schema> = known

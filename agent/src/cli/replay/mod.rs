@@ -14,6 +14,7 @@ use crate::{
     capture::file::{self, Problems},
     clock::Timestamp,
     openapi::routes,
+    policy::Policies,
     replay::{LearnUntil, Options, Outcome, Replay},
     status::Status,
 };
@@ -79,6 +80,7 @@ pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<(), Failure> 
     replay.set_pins(config.inventory.pins().map_err(Failure::usage)?);
     let specs = config.inventory.specs.iter().map(PathBuf::as_path);
     replay.set_documents(routes::of_files(specs).map_err(|error| Failure::usage(format!("{error:#}")))?);
+    replay.set_policies(Policies::new(config.policies.rules().map_err(Failure::usage)?));
     let mut problem = None;
     for input in inputs {
         let found = input.replay(&mut replay)?;

@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub use facts::{Fact, Seen};
+pub(crate) use kit::id as finding_id;
 use message::Message;
 use objects::Objects;
 pub use rules::names;

@@ -20,6 +20,20 @@ const LOGIN: [&str; 13] = [
     "refresh",
 ];
 
+/// Parts of paths under which frameworks serve documents and consoles.
+const DOCUMENTATION: [&str; 10] = [
+    "/swagger",
+    "/api-docs",
+    "/openapi.",
+    "/redoc",
+    "/graphiql",
+    "/graphql-playground",
+    "/playground",
+    "/apidocs",
+    "/.well-known/openapi",
+    "/voyager",
+];
+
 /// Types of data whose loss harms by itself.
 const GRAVE: [&str; 16] = [
     "password",
@@ -89,6 +103,12 @@ impl<'a> Subject<'a> {
     /// Whether it hands out credentials to those who do not have one yet.
     pub(super) fn is_login(&self) -> bool {
         self.words().any(|word| LOGIN.contains(&word.as_str()))
+    }
+
+    /// Whether it serves the description of the API, with whatever examples that holds.
+    pub(super) fn is_documentation(&self) -> bool {
+        let path = self.view.template.to_ascii_lowercase();
+        DOCUMENTATION.iter().any(|part| path.contains(part)) || path == "/docs"
     }
 
     /// Whether a person's browser asks it without being asked to: preflight requests carry no credential

@@ -12,30 +12,14 @@ pub(super) const RULE: Rule = Rule {
     check,
 };
 
-/// Parts of paths under which frameworks serve documents and consoles.
-const PARTS: [&str; 10] = [
-    "/swagger",
-    "/api-docs",
-    "/openapi.",
-    "/redoc",
-    "/graphiql",
-    "/graphql-playground",
-    "/playground",
-    "/apidocs",
-    "/.well-known/openapi",
-    "/voyager",
-];
-
 fn check(subject: &Subject<'_>) -> Option<Evidence> {
     let succeeded = *subject.view.status.get("2xx")?;
-    let path = subject.view.template.to_ascii_lowercase();
-    let is_documentation = PARTS.iter().any(|part| path.contains(part)) || path == "/docs";
     let severity = match subject.exposure() {
         Exposure::Internet => Severity::Low,
         Exposure::Cluster => Severity::Info,
         Exposure::Host | Exposure::Unknown => return None,
     };
-    is_documentation.then(|| {
+    subject.is_documentation().then(|| {
         let text = format!("answered with 2xx {succeeded} times");
         Evidence::new(severity, subject.always(), text)
     })

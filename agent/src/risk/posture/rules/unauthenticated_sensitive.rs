@@ -38,7 +38,7 @@ pub(super) struct Given {
 
 /// Sensitive data in answers to requests without a credential.
 pub(super) fn sensitive(subject: &Subject<'_>) -> Option<Given> {
-    if subject.is_preflight() {
+    if subject.is_preflight() || subject.is_documentation() {
         return None;
     }
     let is_login = subject.is_login();
