@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::{
-    ebpf, packages,
+    browser, ebpf, packages,
     shell::{as_root, find_program, run, say},
 };
 
@@ -54,6 +54,9 @@ const TEST: &[Need] = &[
     ("wrk", "wrk"),
     ("ip", "iproute2"),
     ("rsyslogd", "rsyslog"),
+    ("npm", "npm"),
+    ("chromium", "chromium"),
+    ("tmux", "tmux"),
     ("lintian", "lintian"),
     ("systemd-analyze", "systemd"),
     ("go", "golang-go"),
@@ -90,7 +93,10 @@ pub(crate) fn main(options: &Options) -> Result<()> {
 pub(crate) fn prepare(purpose: Purpose) -> Result<()> {
     match purpose {
         Purpose::Run => install(RUN),
-        Purpose::Test => install(TEST),
+        Purpose::Test => {
+            install(TEST)?;
+            browser::prepare()
+        }
         Purpose::Vm => install(VM),
         Purpose::Bench => install(BENCH),
         Purpose::Ebpf => ebpf::prepare(),

@@ -12,6 +12,7 @@ mod describe;
 mod doctor;
 mod endpoint;
 mod endpoints;
+mod everything;
 mod exit;
 mod filter;
 mod findings;
@@ -25,6 +26,7 @@ mod policy;
 mod query;
 mod record;
 mod replay;
+mod report;
 mod risks;
 mod run;
 mod source;
@@ -97,6 +99,7 @@ enum Command {
     Findings(findings::Args),
     Risks(risks::Args),
     Status(status::Args),
+    Report(report::Args),
     Spec(spec::Args),
     Observe(observe::Args),
     Policy(policy::Args),
@@ -185,6 +188,7 @@ fn execute(
         Command::Anomalies(args) => alerts::anomalies(&args, context),
         Command::Findings(args) => findings::run(&args, context),
         Command::Risks(args) => risks::run(&args, context),
+        Command::Report(args) => report::run(&args, context),
         Command::Spec(args) => spec::run(&args, context),
         Command::Observe(args) => observe::run(&args, context),
         Command::Policy(args) => policy::run(&args, context),

@@ -9,9 +9,12 @@ use serde_json::Value;
 
 use super::{Context, Failure};
 use crate::{
+    analysis::Kept,
+    clock::Timestamp,
     control,
-    inventory::Limits,
-    risk::{self, Risk},
+    inventory::{Inventory, Limits},
+    risk::{self, Assessment, Risk},
+    status::Status,
     store::{Reader, Restored, Table},
 };
 
@@ -94,6 +97,15 @@ impl Args {
         }
     }
 
+    /// The store that was named, read whole; `None` when an agent is to be asked.
+    pub(super) fn opened(&self, context: &Context<'_>) -> Result<Option<Opened>, Failure> {
+        let Some(directory) = &self.store else {
+            return Ok(None);
+        };
+        let reader = Reader::open(directory).map_err(Failure::usage)?;
+        Opened::read(&reader, directory, &context.config()?.risk).map(Some)
+    }
+
     /// Passes on each line of an answer that does not end.
     pub(super) fn follow(
         &self,
@@ -119,9 +131,9 @@ fn from_agent(socket: &Path, topic: Topic) -> Result<Value, Failure> {
 
 /// The same rows that an agent with this store would answer, as of the newest exchange in it.
 fn from_store(directory: &Path, topic: Topic, risk: &Risk) -> Result<Value, Failure> {
-    let reader = Reader::open(directory).map_err(Failure::usage)?;
     let shown = directory.display();
     let unreadable = |error| Failure::usage(format!("the store {shown} cannot be shown: {error}"));
+    let reader = Reader::open(directory).map_err(Failure::usage)?;
     match topic {
         Topic::Status => {
             return match reader.status().map_err(Failure::usage)? {
@@ -135,23 +147,52 @@ fn from_store(directory: &Path, topic: Topic, risk: &Risk) -> Result<Value, Fail
         Topic::Anomalies => return incidents(&reader, Table::Anomalies, directory),
         Topic::Endpoints | Topic::Workloads | Topic::Findings | Topic::Risks | Topic::Specifications => {}
     }
-    let contents = reader.load().map_err(Failure::usage)?;
-    let Restored {
-        inventory,
-        newest,
-        skipped,
-    } = contents.restore(UNLIMITED);
-    let (kept, undecoded) = contents.kept();
-    warn_of_skipped(skipped + undecoded, directory);
-    let assess = || risk::assess(&inventory, kept.findings, &kept.alerts, risk, newest);
+    let opened = Opened::read(&reader, directory, risk)?;
     match topic {
-        Topic::Workloads => serde_json::to_value(inventory.workload_views()),
-        Topic::Specifications => serde_json::to_value(inventory.specifications(newest)),
-        Topic::Findings => serde_json::to_value(assess().findings),
-        Topic::Risks => serde_json::to_value(assess().risks),
-        _ => serde_json::to_value(assess().endpoints),
+        Topic::Workloads => serde_json::to_value(opened.inventory.workload_views()),
+        Topic::Specifications => serde_json::to_value(opened.inventory.specifications(opened.newest)),
+        Topic::Findings => serde_json::to_value(opened.assess().findings),
+        Topic::Risks => serde_json::to_value(opened.assess().risks),
+        _ => serde_json::to_value(opened.assess().endpoints),
     }
     .map_err(unreadable)
+}
+
+/// A store, read whole.
+pub(super) struct Opened {
+    pub(super) inventory: Inventory,
+    pub(super) kept: Kept,
+    pub(super) status: Option<Status>,
+    /// When its newest exchange was seen.
+    newest: Timestamp,
+    risk: Risk,
+}
+
+impl Opened {
+    fn read(reader: &Reader, directory: &Path, risk: &Risk) -> Result<Self, Failure> {
+        let mut contents = reader.load().map_err(Failure::usage)?;
+        let Restored {
+            inventory,
+            newest,
+            skipped,
+        } = contents.restore(UNLIMITED);
+        let status = contents.status.take();
+        let (kept, undecoded) = contents.kept();
+        warn_of_skipped(skipped + undecoded, directory);
+        Ok(Self {
+            inventory,
+            kept,
+            newest,
+            status: status.and_then(|status| serde_json::from_slice(&status).ok()),
+            risk: risk.clone(),
+        })
+    }
+
+    /// Endpoints, findings and risks, as of the newest exchange.
+    pub(super) fn assess(&self) -> Assessment {
+        let Kept { findings, alerts, .. } = &self.kept;
+        risk::assess(&self.inventory, findings.clone(), alerts, &self.risk, self.newest)
+    }
 }
 
 /// The records of a table as they are, the latest first.

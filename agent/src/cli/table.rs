@@ -3,11 +3,12 @@
 //! On a terminal the flexible column is shortened in the middle until the line fits; in a pipe nothing is
 //! shortened. Text comes from the network: control and direction characters are shown escaped, never sent.
 
-use std::{borrow::Cow, io::Write};
+use std::io::Write;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use super::{Failure, Terminal};
+pub(super) use crate::visible::visible;
 
 /// A column: its heading and how it behaves.
 #[derive(Debug, Clone, Copy)]
@@ -139,26 +140,6 @@ pub(super) fn shorten(text: &str, room: usize) -> String {
     let start: String = text.chars().take(head).collect();
     let end: String = text.chars().skip(length - tail).collect();
     format!("{start}…{end}")
-}
-
-/// The text with characters escaped that would move the cursor, colour the terminal or turn the direction of
-/// writing.
-pub(super) fn visible(text: &str) -> Cow<'_, str> {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    if !text.contains(hidden) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        match hidden(c) {
-            true => shown.extend(c.escape_unicode()),
-            false => shown.push(c),
-        }
-    }
-    Cow::Owned(shown)
 }
 
 #[cfg(test)]
