@@ -182,7 +182,11 @@ fn the_chart_comes_to_the_manifests() {
     assert_eq!(pod(&rendered), pod(&plain));
     // Nothing is asked of the API server, so nothing is to be allowed.
     for documents in [&rendered, &plain] {
-        let roles = |document: &&Value| document["kind"].as_str().is_some_and(|kind| kind.contains("Role"));
+        let roles = |document: &&Value| {
+            document["kind"]
+                .as_str()
+                .is_some_and(|kind| kind.contains("Role"))
+        };
         assert_eq!(documents.iter().filter(roles).count(), 0);
     }
     let configuration = |documents: &[Value]| of_kind(documents, "ConfigMap")["data"].clone();

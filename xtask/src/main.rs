@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod browser;
 mod ebpf;
 mod ebpf_check;
@@ -39,6 +40,8 @@ enum Task {
     /// Tests that load programs into the kernel need root. Without it they report themselves as skipped;
     /// with CI=true in the environment they fail instead.
     Test(test::Options),
+    /// Measure what the agent costs, beside the same work without it
+    Bench(bench::Options),
     /// Build the kernel object for each architecture and record what it was made from
     Ebpf(ebpf::Options),
     /// Build a Debian package of the agent
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Run(options) => run::main(&options).map(|()| 0),
         Task::Test(options) => test::main(&options),
+        Task::Bench(options) => bench::main(&options).map(|()| 0),
         Task::Ebpf(options) => ebpf::main(&options).map(|()| 0),
         Task::Package(options) => package::main(&options).map(|()| 0),
         Task::Setup(options) => setup::main(&options).map(|()| 0),

@@ -71,7 +71,15 @@ const VM: &[Need] = &[
     ("xz", "xz-utils"),
     ("zstd", "zstd"),
 ];
-const BENCH: &[Need] = &[("cc", "gcc"), ("nginx", "nginx-light"), ("wrk", "wrk")];
+const BENCH: &[Need] = &[
+    ("cc", "gcc"),
+    ("nginx", "nginx-light"),
+    ("wrk", "wrk"),
+    ("taskset", "util-linux"),
+    ("openssl", "openssl"),
+    ("python3", "python3"),
+    ("node", "nodejs"),
+];
 
 /// Packages whose daemon would start at boot, and the service that does it.
 const SERVICES: &[(&str, &str)] = &[
