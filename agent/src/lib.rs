@@ -16,6 +16,7 @@ pub mod deny;
 pub mod event;
 pub mod exchange;
 pub mod flow;
+pub mod harvest;
 pub mod inventory;
 pub mod observe;
 pub mod openapi;

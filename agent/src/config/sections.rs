@@ -119,6 +119,9 @@ pub struct InventoryLimits {
     /// OpenAPI documents (2.0 or 3, JSON or YAML) whose paths go before those that are learned, behind `templates`:
     /// ["/etc/shop/openapi.yaml"].
     pub specs: Vec<PathBuf>,
+    /// Look for routes in the code of observed applications (Python, JavaScript, Ruby, PHP), as far as it can be read;
+    /// they go before those that are learned, behind `specs`.
+    pub harvest: bool,
 }
 
 impl InventoryLimits {
@@ -149,6 +152,7 @@ impl Default for InventoryLimits {
             max_endpoints: 50_000,
             templates: Vec::new(),
             specs: Vec::new(),
+            harvest: true,
         }
     }
 }

@@ -183,9 +183,9 @@ impl Inventory {
         self.settle();
     }
 
-    /// Puts the routes that were found in the code of a workload before what is learned of it, and settles. Whether the
-    /// workload is known.
-    pub fn set_harvested(&mut self, workload: &str, routes: Routes) -> bool {
+    /// Puts the routes that were found in the code of a workload before what is learned of it, and settles. Whether
+    /// anything was seen of the workload yet.
+    pub fn set_harvested(&mut self, workload: &str, routes: &Routes) -> bool {
         let Some(place) = self.registry.workload_place(workload) else {
             return false;
         };

@@ -160,13 +160,13 @@ impl Registry {
     }
 
     /// As [`Self::set_pins`], with the routes that the application of one workload has.
-    pub(super) fn set_harvested(&mut self, place: usize, routes: Routes) {
+    pub(super) fn set_harvested(&mut self, place: usize, routes: &Routes) {
         if let Some(slot) = self
             .workloads
             .get_mut(place)
-            .filter(|slot| slot.harvested != routes)
+            .filter(|slot| slot.harvested != *routes)
         {
-            slot.harvested = routes;
+            slot.harvested = routes.clone();
             slot.news += 1;
         }
     }

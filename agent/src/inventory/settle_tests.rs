@@ -238,8 +238,9 @@ fn documents_go_before_the_code_and_both_before_what_is_learned() {
     };
     let mut inventory = settled(&users());
     inventory.set_documents(table(&["/users/{login}"]));
-    assert!(inventory.set_harvested(&shop().id, table(&["/users/{name}", "/users/{name}/orders"])));
-    assert!(!inventory.set_harvested("other", Routes::default()));
+    let of_code = table(&["/users/{name}", "/users/{name}/orders"]);
+    assert!(inventory.set_harvested(&shop().id, &of_code));
+    assert!(!inventory.set_harvested("other", &of_code));
     inventory.observe(&call("GET", "/users/zoe").answer(USER).exchange(), &shop(), None);
     let now = Timestamp::from_secs_f64(1_700_100_000.0);
     let source = |template: &str| {

@@ -19,6 +19,7 @@ use super::{
     Summary,
     batch::{Batch, ToCore},
     governor::Governor,
+    harvester::Harvester,
     health::Health,
     keeper::Keeper,
 };
@@ -50,6 +51,8 @@ pub(super) struct Restart {
     analysis: Analysis,
     directory: Directory,
     risk: Risk,
+    /// Reads the routes of applications, if that is wanted.
+    harvester: Option<Harvester>,
 }
 
 impl Restart {
@@ -74,12 +77,14 @@ impl Restart {
         analysis.restore(kept);
         let mut directory = Directory::new(Path::new("/proc"));
         directory.set_owners(owners);
+        let harvester = limits.harvest.then(Harvester::start).transpose()?;
         Ok(Self {
             store,
             inventory,
             analysis,
             directory,
             risk,
+            harvester,
         })
     }
 
@@ -93,6 +98,7 @@ impl Restart {
 pub(super) struct Core {
     inventory: Inventory,
     analysis: Analysis,
+    harvester: Option<Harvester>,
     directory: Directory,
     risk: Risk,
     keeper: Keeper,
@@ -128,11 +134,13 @@ impl Core {
             analysis,
             directory,
             risk,
+            harvester,
         } = restart;
         Self {
             inventory,
             analysis,
             directory,
+            harvester,
             risk,
             keeper: Keeper::new(store, settings, clock::now()),
             health,
@@ -162,6 +170,9 @@ impl Core {
                 self.next_second = now.after(SECOND);
                 self.analysis.tick(now);
                 self.pass_on();
+                if let Some(harvester) = &mut self.harvester {
+                    harvester.pass_on(&mut self.inventory);
+                }
                 self.govern();
             }
             match inbox.recv_timeout(self.keeper.next().min(self.next_second).since(now)) {
@@ -181,8 +192,12 @@ impl Core {
     }
 
     fn batch(&mut self, batch: Batch) {
+        let now = clock::now();
         for process in &batch.processes {
-            self.directory.resolve(process);
+            let workload = self.directory.resolve(process);
+            if let Some(harvester) = &mut self.harvester {
+                harvester.ask(&workload.id, process.pid, now);
+            }
         }
         for exchange in &batch.exchanges {
             self.exchange(exchange);

@@ -13,6 +13,7 @@ mod batch;
 mod core;
 mod coverage;
 mod governor;
+mod harvester;
 mod health;
 mod keeper;
 mod observed;

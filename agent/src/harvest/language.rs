@@ -1,0 +1,50 @@
+//! The languages that routes are found in.
+
+use super::{Findings, javascript, php, python, ruby};
+
+/// How a program is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Language {
+    /// Flask, FastAPI, Starlette, Django.
+    Python,
+    /// Express, Fastify, Koa.
+    JavaScript,
+    /// Rails, Sinatra.
+    Ruby,
+    /// Laravel, Slim.
+    Php,
+}
+
+impl Language {
+    /// By the name of an interpreter's executable.
+    pub(super) fn of_interpreter(name: &str) -> Option<Self> {
+        let plain = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+        Some(match plain {
+            "python" | "pypy" | "gunicorn" | "uvicorn" => Language::Python,
+            "node" | "nodejs" | "bun" | "deno" => Language::JavaScript,
+            "ruby" | "puma" => Language::Ruby,
+            "php" | "php-fpm" => Language::Php,
+            _ => return None,
+        })
+    }
+
+    /// Endings of its files.
+    pub(super) fn endings(self) -> &'static [&'static str] {
+        match self {
+            Language::Python => &["py"],
+            Language::JavaScript => &["js", "mjs", "cjs", "ts"],
+            Language::Ruby => &["rb", "ru"],
+            Language::Php => &["php"],
+        }
+    }
+
+    /// What the text of one file says.
+    pub(super) fn read(self, text: &str) -> Findings {
+        match self {
+            Language::Python => python::read(text),
+            Language::JavaScript => javascript::read(text),
+            Language::Ruby => ruby::read(text),
+            Language::Php => php::read(text),
+        }
+    }
+}
