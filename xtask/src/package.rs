@@ -15,7 +15,7 @@ use clap::Args;
 
 use crate::{
     packages,
-    shell::{cargo, output_of, run, say},
+    shell::{agent, output_of, run, say},
     workspace,
 };
 
@@ -39,14 +39,7 @@ pub(crate) fn main(options: &Options) -> Result<()> {
     packages::install(&["dpkg"])?;
     let root = workspace::root()?;
     let target = workspace::target_directory(&root);
-    let binary = match &options.binary {
-        Some(binary) => binary.clone(),
-        None => {
-            say("building the agent");
-            run(cargo(&root).args(["build", "--release", "--locked", "--package", "apiarist"]))?;
-            target.join("release/apiarist")
-        }
-    };
+    let binary = agent(&root, options.binary.as_deref())?;
     let out = options.out.clone().unwrap_or_else(|| target.join("package"));
     fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
     let package = Package::stage(&root, &binary, &out.join("staging"))?;

@@ -9,6 +9,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::workspace;
+
 /// Tells the person what happens next, on standard error.
 #[expect(
     clippy::print_stderr,
@@ -48,6 +50,16 @@ pub(crate) fn cargo(root: &Path) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root);
     command
+}
+
+/// The agent: the given binary, or one that is built now.
+pub(crate) fn agent(root: &Path, given: Option<&Path>) -> Result<PathBuf> {
+    if let Some(binary) = given {
+        return Ok(binary.to_owned());
+    }
+    say("building the agent");
+    run(cargo(root).args(["build", "--release", "--locked", "--package", "apiarist"]))?;
+    Ok(workspace::target_directory(root).join("release/apiarist"))
 }
 
 /// A command that runs as root: itself, or through `sudo`.

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::{
     setup::{self, Purpose},
-    shell::{cargo, is_root, run, say},
+    shell::{self, is_root, say},
     workspace,
 };
 use agent::Agent;
@@ -69,14 +69,7 @@ pub(crate) fn main(options: &Options) -> Result<()> {
     setup::prepare(Purpose::Bench)?;
     let root = workspace::root()?;
     let target = workspace::target_directory(&root);
-    let binary = match &options.binary {
-        Some(binary) => binary.clone(),
-        None => {
-            say("building the agent");
-            run(cargo(&root).args(["build", "--release", "--locked", "--package", "apiarist"]))?;
-            target.join("release/apiarist")
-        }
-    };
+    let binary = shell::agent(&root, options.binary.as_deref())?;
     let works = match options.works.as_slice() {
         [] => Work::value_variants(),
         named => named,
