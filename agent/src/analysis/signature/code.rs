@@ -5,81 +5,82 @@ use std::sync::LazyLock;
 use super::{
     Hit,
     class::Class,
+    hints::Hints,
     needles::{self, Needles},
     scan::Bits,
     text::{Shape, Source, Text, at, from, is_word},
 };
 
 /// What leads out of an interpreter.
-static REACHES: Needles = LazyLock::new(|| {
-    needles::build(&[
-        "child_process",
-        "require('",
-        "require(\"",
-        "require(`",
-        "require.main",
-        "process.mainmodule",
-        "process.binding(",
-        "global.process",
-        "process.env",
-        "process.exit",
-        "process.kill",
-        "constructor._load",
-        "module._load",
-        "import('fs",
-        "import(\"fs",
-        "global.require",
-        "constructor.constructor(",
-        "['constructor']",
-        "[\"constructor\"]",
-        "__import__(",
-        "os.system(",
-        "os.popen(",
-        "subprocess.",
-        "__subclasses__",
-        "__globals__",
-        "__builtins__",
-        "eval(compile",
-        "exec(compile",
-        "@{[",
-        "io.popen(",
-        "kernel.exec",
-        "kernel.system",
-        "kernel.spawn",
-        "kernel.fork",
-        "kernel.open",
-        "process.spawn",
-        "process.fork",
-        "process.clock",
-        "process.exec",
-        "process.wait",
-        "process.detach",
-        "%x(",
-        "%x{",
-        "io.readlines",
-        "io.foreach",
-        "io.binread",
-        "io.binwrite",
-        "io.write(",
-        "file.read(",
-        "file.open(",
-        "dir.glob",
-        "this.constructor",
-        "string.fromcharcode",
-        "readfilesync(",
-        "execsync(",
-        "spawnsync(",
-        ".writefile(",
-        "console.debug(",
-        "console.log(process",
-        "_$$nd_func$$_",
-    ])
-});
+pub(super) const WAYS_OUT: &[&str] = &[
+    "child_process",
+    "require('",
+    "require(\"",
+    "require(`",
+    "require.main",
+    "process.mainmodule",
+    "process.binding(",
+    "global.process",
+    "process.env",
+    "process.exit",
+    "process.kill",
+    "constructor._load",
+    "module._load",
+    "import('fs",
+    "import(\"fs",
+    "global.require",
+    "constructor.constructor(",
+    "['constructor']",
+    "[\"constructor\"]",
+    "__import__(",
+    "os.system(",
+    "os.popen(",
+    "subprocess.",
+    "__subclasses__",
+    "__globals__",
+    "__builtins__",
+    "eval(compile",
+    "exec(compile",
+    "@{[",
+    "io.popen(",
+    "kernel.exec",
+    "kernel.system",
+    "kernel.spawn",
+    "kernel.fork",
+    "kernel.open",
+    "process.spawn",
+    "process.fork",
+    "process.clock",
+    "process.exec",
+    "process.wait",
+    "process.detach",
+    "%x(",
+    "%x{",
+    "io.readlines",
+    "io.foreach",
+    "io.binread",
+    "io.binwrite",
+    "io.write(",
+    "file.read(",
+    "file.open(",
+    "dir.glob",
+    "this.constructor",
+    "string.fromcharcode",
+    "readfilesync(",
+    "execsync(",
+    "spawnsync(",
+    ".writefile(",
+    "console.debug(",
+    "console.log(process",
+    "_$$nd_func$$_",
+];
+
+static REACHES: Needles = LazyLock::new(|| needles::build(WAYS_OUT));
 
 /// Script in this value, or a name that reaches the prototype.
 pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
     let hit = |class, confidence, why| Some(Hit::new(class, confidence, why));
-    if text.is_content() {
+    if text.is_content() || !text.hints.any(Hints::CODE) {
         return None;
     }
     let lower = text.lower;
@@ -110,6 +111,7 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
             && is_word(at(lower, start));
         // A file of that name, or a sentence about it, is none.
         let used = is_word(at(lower, end))
+            || at(lower, end) == b' ' && !is_word(at(lower, end - 1))
             || matches!(
                 at(lower, end),
                 0 | b'('
@@ -124,7 +126,6 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
                     | b'|'
                     | b';'
                     | b','
-                    | b' '
                     | b'$'
                     | b'/'
             );

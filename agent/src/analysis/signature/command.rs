@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use super::{
     Hit,
     class::Class,
+    hints::Hints,
     needles::{self, Needles, Words},
     scan::Bits,
     text::{Shape, Text, at, from, prose_words},
@@ -51,58 +52,58 @@ static WORDS: Words = LazyLock::new(|| {
 });
 
 /// Words of PowerShell, and spellings by which shells take each other over.
-static SPELLINGS: Needles = LazyLock::new(|| {
-    needles::build(&[
-        "${ifs",
-        "$ifs",
-        "/dev/tcp/",
-        "/dev/udp/",
-        "invoke-expression",
-        "invoke-webrequest",
-        "invoke-command",
-        "downloadstring(",
-        "downloadfile(",
-        "new-object net.",
-        "new-object system.net",
-        "start-process",
-        "() {",
-        "(){:",
-        "() { ",
-        "-encodedcommand",
-        "bash -i",
-        "nc -e",
-        "nc -l",
-        "ncat -e",
-        "/bin/sh",
-        "/bin/bash",
-        "/bin/cat",
-        "/bin/ls",
-        "/bin/id",
-        "/usr/bin/id",
-        "/bin/nc",
-        "/bin/ping",
-        "/bin/wget",
-        "/bin/curl",
-        "/bin/python",
-        "/bin/perl",
-        "cmd /c",
-        "cmd.exe",
-        "powershell -",
-        "powershell.exe",
-        "%comspec%",
-        "%systemroot%",
-        "$shell",
-        "${path:",
-        "${shell",
-        "<<<",
-        "get-childitem",
-        "get-process",
-        "get-content ",
-        "set-executionpolicy",
-        "iex(",
-        "iex (",
-    ])
-});
+pub(super) const SPELLED: &[&str] = &[
+    "${ifs",
+    "$ifs",
+    "/dev/tcp/",
+    "/dev/udp/",
+    "invoke-expression",
+    "invoke-webrequest",
+    "invoke-command",
+    "downloadstring(",
+    "downloadfile(",
+    "new-object net.",
+    "new-object system.net",
+    "start-process",
+    "() {",
+    "(){:",
+    "() { ",
+    "-encodedcommand",
+    "bash -i",
+    "nc -e",
+    "nc -l",
+    "ncat -e",
+    "/bin/sh",
+    "/bin/bash",
+    "/bin/cat",
+    "/bin/ls",
+    "/bin/id",
+    "/usr/bin/id",
+    "/bin/nc",
+    "/bin/ping",
+    "/bin/wget",
+    "/bin/curl",
+    "/bin/python",
+    "/bin/perl",
+    "cmd /c",
+    "cmd.exe",
+    "powershell -",
+    "powershell.exe",
+    "%comspec%",
+    "%systemroot%",
+    "$shell",
+    "${path:",
+    "${shell",
+    "<<<",
+    "get-childitem",
+    "get-process",
+    "get-content ",
+    "set-executionpolicy",
+    "iex(",
+    "iex (",
+];
+
+static SPELLINGS: Needles = LazyLock::new(|| needles::build(SPELLED));
 
 /// Bytes of a value that are read. Overflow policy: what is behind is not.
 const MAX_BYTES: usize = 1_024;
@@ -136,13 +137,8 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
         return hit(0.85, "a command between braces");
     }
     let free = text.source == super::text::Source::FreeHeader;
-    let kinds = kinds
-        .or(Bits::SLASH)
-        .or(Bits::PAREN)
-        .or(Bits::PERCENT)
-        .or(Bits::SPACE);
     if !prose
-        && text.bits.any(kinds)
+        && text.hints.any(Hints::COMMAND)
         && let Some((_, start, _)) = needles::find(&SPELLINGS, lower)
         && (!free || start == 0 || lower.starts_with(b"()"))
         && prose_words(lower.get(..start).unwrap_or_default(), 3) < 3
@@ -251,14 +247,7 @@ fn runs(lower: &[u8], start: usize, kind: Kind, separator: usize) -> bool {
             | b'\\'
             | b'}'
     );
-    if !ends
-        && !next.is_ascii_whitespace()
-        && next != b'$'
-        && next != b'+'
-        && next != b'{'
-        && next != b'%'
-        && next != b','
-    {
+    if !ends && !next.is_ascii_whitespace() && next != b'$' && next != b'+' && next != b'{' && next != b'%' {
         return false;
     }
     let blanks = from(lower, end)

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use super::{
     Hit,
     class::Class,
+    hints::Hints,
     needles::{self, Needles},
     text::{Text, at, from, is_word},
 };
@@ -13,35 +14,35 @@ use super::{
 pub(super) const ENCODED: [&[u8]; 4] = [b"rO0AB", b"KztAAU", b"Cs7QAF", b"AAEAAAD/////"];
 
 /// Type names and tags that make readers build objects.
-static TAGS: Needles = LazyLock::new(|| {
-    needles::build(&[
-        "!!python/object",
-        "!!python/name",
-        "!!javax.script",
-        "!!java.",
-        "!ruby/object",
-        "!!ruby/object",
-        "_$$nd_func$$_",
-        "c__builtin__\n",
-        "cos\nsystem",
-        "csubprocess\n",
-        "cposix\nsystem",
-        "\"@type\":\"com.sun",
-        "@type\": \"com.sun",
-        "com.sun.rowset.jdbcrowsetimpl",
-        "objectdataprovider",
-        "system.diagnostics.process",
-        "windowsidentity",
-        "javax.management.",
-        "org.apache.xalan",
-        "templatesimpl",
-        "ysoserial",
-        "java.util.priorityqueue",
-        "sun.rmi.",
-        "system.windows.data",
-        "org.springframework.context.support",
-    ])
-});
+pub(super) const TYPES: &[&str] = &[
+    "!!python/object",
+    "!!python/name",
+    "!!javax.script",
+    "!!java.",
+    "!ruby/object",
+    "!!ruby/object",
+    "_$$nd_func$$_",
+    "c__builtin__\n",
+    "cos\nsystem",
+    "csubprocess\n",
+    "cposix\nsystem",
+    "\"@type\":\"com.sun",
+    "@type\": \"com.sun",
+    "com.sun.rowset.jdbcrowsetimpl",
+    "objectdataprovider",
+    "system.diagnostics.process",
+    "windowsidentity",
+    "javax.management.",
+    "org.apache.xalan",
+    "templatesimpl",
+    "ysoserial",
+    "java.util.priorityqueue",
+    "sun.rmi.",
+    "system.windows.data",
+    "org.springframework.context.support",
+];
+
+static TAGS: Needles = LazyLock::new(|| needles::build(TYPES));
 
 /// A serialised object in this value.
 pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
@@ -49,7 +50,7 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
     if text.raw.starts_with(b"\xac\xed\x00\x05") {
         return hit(0.95, "a serialised Java object");
     }
-    if text.is_content() {
+    if text.is_content() || !text.hints.any(Hints::OBJECT) {
         return None;
     }
     let begins = |magic: &[u8]| {

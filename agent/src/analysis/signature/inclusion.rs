@@ -5,33 +5,34 @@ use std::sync::LazyLock;
 use super::{
     Hit,
     class::Class,
+    hints::Hints,
     needles::{self, Needles},
     scan::Bits,
     text::{Source, Text, at, from, is_word, take_while},
 };
 
 /// Wrappers of PHP's streams and others that only includes use.
-static WRAPPERS: Needles = LazyLock::new(|| {
-    needles::build(&[
-        "php://",
-        "phar://",
-        "expect://",
-        "zip://",
-        "glob://",
-        "compress.zlib://",
-        "compress.bzip2://",
-        "zlib://",
-        "ogg://",
-        "rar://",
-        "ssh2.",
-        "file://",
-        "file:/",
-        "data://text",
-        "convert.base64-encode",
-        "convert.iconv.",
-        "string.rot13",
-    ])
-});
+pub(super) const STREAMS: &[&str] = &[
+    "php://",
+    "phar://",
+    "expect://",
+    "zip://",
+    "glob://",
+    "compress.zlib://",
+    "compress.bzip2://",
+    "zlib://",
+    "ogg://",
+    "rar://",
+    "ssh2.",
+    "file://",
+    "file:/",
+    "data://text",
+    "convert.base64-encode",
+    "convert.iconv.",
+    "string.rot13",
+];
+
+static WRAPPERS: Needles = LazyLock::new(|| needles::build(STREAMS));
 
 /// Such a file or stream.
 pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
@@ -40,7 +41,7 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
         return None;
     }
     let lower = text.lower;
-    if text.bits.any(Bits::COLON.or(Bits::DOT))
+    if text.hints.any(Hints::INCLUSION)
         && let Some((_, start, _)) = needles::find(&WRAPPERS, lower)
         && (start == 0 || !is_word(at(lower, start - 1)))
         && !lower.get(..start).unwrap_or_default().contains(&b' ')
@@ -50,7 +51,7 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
     if matches!(text.source, Source::Query | Source::Body | Source::Header) && is_remote_script(lower) {
         return hit(0.7, "a remote script");
     }
-    let upload = text.name.len() <= 16 && {
+    let upload = (8..=16).contains(&text.name.len()) && {
         let letters: Vec<u8> = text
             .name
             .iter()

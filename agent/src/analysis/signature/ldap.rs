@@ -5,6 +5,7 @@
 use super::{
     Hit,
     class::Class,
+    hints::Hints,
     scan::Bits,
     text::{Text, at, from, prose_words, skip_while},
 };
@@ -22,7 +23,7 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
             "a filter of a directory ends and another begins",
         ));
     }
-    leaves_xpath(lower).then(|| {
+    (text.hints.any(Hints::XPATH) && leaves_xpath(lower)).then(|| {
         Hit::new(
             Class::XpathInjection,
             0.8,

@@ -7,12 +7,17 @@
 //!
 //! Stateless: what a field usually holds is for others to weigh. Hostile input costs linear time within the bounds below.
 
+#[cfg(test)]
+mod benign_tests;
 mod class;
 mod code;
 mod command;
+#[cfg(test)]
+mod cost_tests;
 mod crlf;
 mod decode;
 mod deserialisation;
+mod hints;
 mod inclusion;
 mod java;
 mod jndi;
@@ -50,6 +55,9 @@ const MAX_VALUE_BYTES: usize = 4 * 1024;
 
 /// Decoded bytes that detectors read per exchange. Overflow policy: later values are counted as not inspected.
 const MAX_EXCHANGE_BYTES: usize = 128 * 1024;
+
+/// What a value costs beyond its bytes, in bytes: many short ones are no way around the bound.
+const VALUE_COST_BYTES: usize = 128;
 
 /// Layers of encoding that are taken off a value, beyond that of its place. Overflow policy: what is deeper stays.
 const MAX_LAYERS: usize = 3;
@@ -102,6 +110,9 @@ const DETECTORS: [Detector; 17] = [
     ssi::detect,
 ];
 
+/// Those that look at a URL of the web with nothing else in it.
+const FOR_URLS: [Detector; 3] = [path_traversal::detect, ssrf::detect, inclusion::detect];
+
 /// What was looked at, and what was not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Counts {
@@ -117,6 +128,16 @@ pub(crate) struct Counts {
 #[derive(Debug, Default)]
 pub(crate) struct Inspector {
     counts: Counts,
+    /// Taken by each value in turn.
+    buffers: Buffers,
+}
+
+/// Room for a value: as it is, decoded once more, and in lower case.
+#[derive(Debug, Default)]
+struct Buffers {
+    current: Vec<u8>,
+    next: Vec<u8>,
+    lower: Vec<u8>,
 }
 
 impl Inspector {
@@ -124,6 +145,7 @@ impl Inspector {
     pub(crate) fn inspect(&mut self, exchange: &Exchange, signals: &mut Vec<Signal>) {
         let mut look = Look {
             counts: &mut self.counts,
+            buffers: &mut self.buffers,
             signals,
             left: MAX_EXCHANGE_BYTES,
             nesting: 0,
@@ -140,6 +162,7 @@ impl Inspector {
 /// A look at one exchange.
 struct Look<'a> {
     counts: &'a mut Counts,
+    buffers: &'a mut Buffers,
     signals: &'a mut Vec<Signal>,
     left: usize,
     nesting: usize,
@@ -149,56 +172,68 @@ impl Look<'_> {
     fn at(&mut self, item: &Item<'_>) {
         self.counts.values += 1;
         let bits = scan(item.bytes);
-        if bits.any(Bits::HOT) || deserves_a_look(item, bits) {
+        let hot = if item.source == Source::FreeHeader {
+            Bits::HOT_IN_FREE_TEXT
+        } else {
+            Bits::HOT
+        };
+        if bits.any(hot) || deserves_a_look(item, bits) {
             self.counts.suspicious += 1;
             self.inspect(item);
         }
     }
 
-    /// Takes off layer after layer until something is found or nothing changes.
+    /// Looks at a value with the buffers that are at hand: one inside another makes its own.
     fn inspect(&mut self, item: &Item<'_>) {
+        let mut buffers = std::mem::take(self.buffers);
+        self.peel(item, &mut buffers);
+        *self.buffers = buffers;
+    }
+
+    /// Takes off layer after layer until something is found or nothing changes.
+    fn peel(&mut self, item: &Item<'_>, buffers: &mut Buffers) {
+        let Buffers { current, next, lower } = buffers;
         let bytes = item.bytes.get(..MAX_VALUE_BYTES).unwrap_or(item.bytes);
         self.counts.skipped_bytes += (item.bytes.len() - bytes.len()) as u64;
-        let mut current = Vec::with_capacity(bytes.len());
-        let mut met = decode(bytes, item.encoding, &mut current);
-        let mut disguised = met.disguised;
+        current.clear();
+        let mut disguised = decode(bytes, item.encoding, current).disguised;
         for depth in 0..=MAX_LAYERS {
-            if current.len() > self.left {
+            let cost = current.len() + VALUE_COST_BYTES;
+            if cost > self.left {
                 self.counts.skipped_bytes += current.len() as u64;
                 return;
             }
-            self.left -= current.len();
-            let lower = current.to_ascii_lowercase();
+            self.left -= cost;
+            lower.clear();
+            lower.extend(current.iter().map(u8::to_ascii_lowercase));
             let text = Text {
                 disguised,
                 depth,
                 name: item.place.name(),
-                ..Text::new(&current, &lower, item.source)
+                ..Text::new(current, lower, item.source)
             };
-            if self.judge(&text, item.place) || self.nested(&current, item) {
+            if self.judge(&text, item.place) || self.nested(current, item) {
                 return;
             }
-            if !text
-                .bits
-                .any(Bits::PERCENT.or(Bits::BACKSLASH).or(Bits::AMP).or(Bits::ODD))
-                || text.shape == Shape::Code
-            {
+            let encoded = Bits::PERCENT.or(Bits::BACKSLASH).or(Bits::AMP).or(Bits::ODD);
+            if !text.bits.any(encoded) || text.shape == Shape::Code {
                 return;
             }
-            let mut next = Vec::with_capacity(current.len());
-            met = decode(&current, Encoding::All, &mut next);
+            next.clear();
+            let met = decode(current, Encoding::All, next);
             if !met.changed {
                 return;
             }
             disguised |= met.disguised;
-            current = next;
+            std::mem::swap(current, next);
         }
     }
 
     /// Lets all detectors look. Whether one found something.
     fn judge(&mut self, text: &Text<'_>, place: Place<'_>) -> bool {
         let before = self.signals.len();
-        for detector in DETECTORS {
+        let detectors: &[Detector] = if text.is_plain_url { &FOR_URLS } else { &DETECTORS };
+        for detector in detectors {
             if let Some(hit) = detector(text) {
                 self.add(hit, place);
             }
@@ -254,8 +289,10 @@ const DETECTOR: &str = "signature";
 fn deserves_a_look(item: &Item<'_>, bits: Bits) -> bool {
     let bytes = item.bytes;
     if bits.any(Bits::SPACE) {
-        let first = bytes.trim_ascii_start().first().copied().unwrap_or_default();
-        if first.is_ascii_digit() || first == b'-' || begins_a_statement(bytes) {
+        // `1 union select …`
+        let behind_number =
+            text::skip_while(bytes, |byte| byte.is_ascii_digit() || matches!(byte, b'-' | b' '));
+        if begins_a_statement(behind_number) {
             return true;
         }
     }
@@ -268,7 +305,7 @@ fn deserves_a_look(item: &Item<'_>, bits: Bits) -> bool {
     let names_a_file =
         |name: &[u8]| name.len() >= 8 && name.windows(4).any(|four| four.eq_ignore_ascii_case(b"file"));
     item.source == Source::Header && names_a_file(item.place.name())
-        || bits.any(Bits::DOT.or(Bits::SLASH).or(Bits::COLON)) && names_a_place(bytes)
+        || bits.any(Bits::DOT.or(Bits::SLASH).or(Bits::COLON)) && names_a_place(item, bits)
 }
 
 /// Beginnings of serialised objects in base64 have no byte of note.
@@ -302,14 +339,54 @@ fn begins_a_statement(bytes: &[u8]) -> bool {
         b"xor",
         b"procedure",
     ];
-    let start = bytes.trim_ascii_start();
-    let length = start.iter().take(12).position(|byte| *byte == b' ').unwrap_or(0);
-    let word = start.get(..length).unwrap_or_default();
+    if !matches!(
+        bytes.first(),
+        Some(
+            b'o' | b'a'
+                | b'u'
+                | b'g'
+                | b's'
+                | b'h'
+                | b'w'
+                | b'e'
+                | b'x'
+                | b'p'
+                | b'O'
+                | b'A'
+                | b'U'
+                | b'G'
+                | b'S'
+                | b'H'
+                | b'W'
+                | b'E'
+                | b'X'
+                | b'P'
+        )
+    ) {
+        return false;
+    }
+    let length = bytes.iter().take(12).position(|byte| *byte == b' ').unwrap_or(0);
+    let word = bytes.get(..length).unwrap_or_default();
     WORDS.iter().any(|known| known.eq_ignore_ascii_case(word))
 }
 
-fn names_a_place(bytes: &[u8]) -> bool {
-    memchr::memmem::find(bytes, b"..").is_some()
-        || memchr::memchr(b'/', bytes).is_some()
-        || memchr::memchr(b':', bytes).is_some()
+/// A path or a URL. Headers are full of slashes (`text/html`, `curl/8.5.0`), bodies of times and dates.
+fn names_a_place(item: &Item<'_>, bits: Bits) -> bool {
+    let bytes = item.bytes;
+    let has = |part: &[u8]| memchr::memmem::find(bytes, part).is_some();
+    if bits.any(Bits::DOT) && has(b"..") {
+        return true;
+    }
+    match item.source {
+        Source::Path => bits.any(Bits::DOT) || has(b"etc/") || has(b"proc/") || has(b"-inf/"),
+        Source::FreeHeader => bytes.starts_with(b"/") || has(b" /"),
+        Source::Header => bytes.starts_with(b"/") || has(b" /") || has(b"://"),
+        _ => {
+            let first = bytes.first().copied().unwrap_or_default();
+            let path =
+                bits.any(Bits::SLASH) && (first.is_ascii_alphabetic() || matches!(first, b'/' | b'.' | b' '));
+            let scheme = |colon: usize| colon > 0 && text::at(bytes, colon - 1).is_ascii_alphabetic();
+            path || bits.any(Bits::COLON) && memchr::memchr(b':', bytes).is_some_and(scheme)
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use super::{
     Hit,
     class::Class,
+    hints::Hints,
     scan::Bits,
     text::{Source, Text, at, from},
 };
@@ -45,7 +46,7 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
     if !text.bits.any(Bits::PAREN.or(Bits::SHELL).or(Bits::EQUAL)) {
         return None;
     }
-    if script(lower) {
+    if text.hints.any(Hints::NOSQL) && script(lower) {
         return hit(0.8, "script for a document database");
     }
     None

@@ -5,37 +5,38 @@ use std::sync::LazyLock;
 use super::{
     Hit,
     class::Class,
+    hints::Hints,
     needles::{self, Needles, Words},
     scan::Bits,
     text::{Shape, Text, at, from, is_word, prose_words, take_while},
 };
 
 /// What only PHP has.
-static MARKS: Needles = LazyLock::new(|| {
-    needles::build(&[
-        "<?php",
-        "<?=",
-        "[php]",
-        "[/php]",
-        "$_get",
-        "$_post",
-        "$_request",
-        "$_server",
-        "$_cookie",
-        "$_files",
-        "$_session",
-        "$_env",
-        "$globals",
-        "$http_post_vars",
-        "$http_get_vars",
-        "$http_raw_post_data",
-        "allow_url_include",
-        "auto_prepend_file",
-        "disable_functions",
-        "open_basedir",
-        "suhosin.",
-    ])
-});
+pub(super) const MARKED: &[&str] = &[
+    "<?php",
+    "<?=",
+    "[php]",
+    "[/php]",
+    "$_get",
+    "$_post",
+    "$_request",
+    "$_server",
+    "$_cookie",
+    "$_files",
+    "$_session",
+    "$_env",
+    "$globals",
+    "$http_post_vars",
+    "$http_get_vars",
+    "$http_raw_post_data",
+    "allow_url_include",
+    "auto_prepend_file",
+    "disable_functions",
+    "open_basedir",
+    "suhosin.",
+];
+
+static MARKS: Needles = LazyLock::new(|| needles::build(MARKED));
 
 /// Functions that run, read or reveal.
 static FUNCTIONS: Words = LazyLock::new(|| {
@@ -70,7 +71,8 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
         return None;
     }
     let lower = text.lower.get(..MAX_BYTES).unwrap_or(text.lower);
-    if let Some((_, start, end)) = needles::find(&MARKS, lower)
+    if text.hints.any(Hints::PHP)
+        && let Some((_, start, end)) = needles::find(&MARKS, lower)
         && !is_word(at(lower, end))
         && (start == 0 || !is_word(at(lower, start - 1)))
     {
@@ -130,6 +132,11 @@ fn trim_comments(before: &[u8]) -> &[u8] {
 
 /// `$f(1)`, `${x}['y'](1)`, `"system"(ls)`, `(sy.(st).em)(id)`, `[system][0](id)`.
 fn computed(lower: &[u8]) -> bool {
+    let first = lower.trim_ascii_start().first();
+    let begins = matches!(first, Some(b'$' | b'@' | b'(' | b'{' | b'[' | b'"' | b'\''));
+    if !begins && memchr::memmem::find(lower, b"::").is_none() {
+        return false;
+    }
     // White space and comments mean nothing here.
     let mut plain = Vec::with_capacity(lower.len().min(MAX_NAME_BYTES));
     let mut rest = lower;

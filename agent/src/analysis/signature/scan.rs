@@ -47,6 +47,30 @@ impl Bits {
         .or(Self::SQUARE)
         .or(Self::ODD);
 
+    /// The same for headers that are free text, where browsers write parentheses and semicolons.
+    pub(super) const HOT_IN_FREE_TEXT: Self = Self::CONTROL
+        .or(Self::EQUAL)
+        .or(Self::QUOTE)
+        .or(Self::ANGLE)
+        .or(Self::BRACE)
+        .or(Self::PERCENT)
+        .or(Self::BACKSLASH)
+        .or(Self::ODD);
+
+    /// Kinds that a URL need not have.
+    pub(super) const HOT_IN_URL: Self = Self::CONTROL
+        .or(Self::SPACE)
+        .or(Self::QUOTE)
+        .or(Self::PAREN)
+        .or(Self::ANGLE)
+        .or(Self::SHELL)
+        .or(Self::BRACE)
+        .or(Self::PERCENT)
+        .or(Self::BACKSLASH)
+        .or(Self::HASH)
+        .or(Self::SQUARE)
+        .or(Self::ODD);
+
     /// Both sets.
     pub(super) const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)

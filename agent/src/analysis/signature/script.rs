@@ -3,9 +3,39 @@
 //! Code that stands in a sentence, a message or a file is talk about code: an expression counts when the value *is* one.
 
 use super::{
+    hints::Hints,
     scan::Bits,
     text::{Shape, Text, at, from, is_word, prose_words},
 };
+
+/// Words without which no rule here holds.
+pub(super) const NAMES: &[&str] = &[
+    "alert",
+    "confirm",
+    "prompt",
+    "eval",
+    "settimeout",
+    "setinterval",
+    "setimmediate",
+    "function",
+    "execscript",
+    "atob",
+    "fromcharcode",
+    "getscript",
+    "xmlhttprequest",
+    "document",
+    "importscripts",
+    "location",
+    "localstorage",
+    "constructor",
+    "window",
+    "self",
+    "top",
+    "parent",
+    "frames",
+    "globalthis",
+    "this",
+];
 
 /// Functions and objects that attacks prove themselves with, or reach for.
 const SINKS: [&[u8]; 22] = [
@@ -58,6 +88,9 @@ pub(super) fn expression(text: &Text<'_>) -> Option<&'static str> {
     let lower = text.lower.get(..MAX_BYTES).unwrap_or(text.lower);
     if is_bracket_code(lower) {
         return Some("script written in brackets alone");
+    }
+    if !text.hints.any(Hints::SCRIPT) && memchr::memmem::find(lower, b"/*").is_none() {
+        return None;
     }
     let plain: Vec<u8>;
     let lower = if memchr::memmem::find(lower, b"/*").is_some() {

@@ -13,6 +13,7 @@ mod words;
 use super::{
     Hit,
     class::Class,
+    hints::Hints,
     scan::Bits,
     text::{Shape, Text, prose_words},
 };
@@ -29,7 +30,7 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
         .or(Bits::HASH)
         .or(Bits::SHELL)
         .or(Bits::ANGLE);
-    if text.is_content() || !text.bits.any(kinds) {
+    if text.is_content() || !text.bits.any(kinds) || !text.hints.any(Hints::SQL) {
         return None;
     }
     let bytes = text.lower.get(..MAX_BYTES).unwrap_or(text.lower);

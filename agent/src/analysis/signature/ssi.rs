@@ -9,7 +9,7 @@ use super::{
 
 /// A directive in this value.
 pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
-    if text.is_content() || !text.bits.any(Bits::ANGLE) {
+    if text.is_content() || !text.bits.any(Bits::ANGLE) || !text.has("<!--#") && !text.has("<esi:") {
         return None;
     }
     let directive = memchr::memmem::find_iter(text.lower, b"<!--#").any(|place| {

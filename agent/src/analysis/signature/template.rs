@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use super::{
     Hit,
     class::Class,
+    hints::Hints,
     needles::{self, Needles},
     scan::Bits,
     text::{Shape, Text, at, from},
@@ -29,70 +30,70 @@ const PAIRS: [(&[u8], &[u8]); 11] = [
 ];
 
 /// Members and functions that lead from a template to the server.
-static REACHES: Needles = LazyLock::new(|| {
-    needles::build(&[
-        "__class__",
-        "__mro__",
-        "__globals__",
-        "__builtins__",
-        "__subclasses__",
-        "__init__",
-        "__import__",
-        "_self.env",
-        "getclass",
-        "getruntime",
-        ".exec(",
-        "exec(",
-        "popen(",
-        "system(",
-        "java.lang",
-        "java.io",
-        "t(java",
-        "freemarker",
-        "?new()",
-        "registerundefinedfiltercallback",
-        "getfilter(",
-        "range.constructor",
-        "constructor(",
-        ".constructor",
-        "config.items",
-        "request.application",
-        "request['",
-        "lipsum",
-        "cycler.",
-        "joiner.",
-        "namespace.__",
-        "file.open(",
-        "get_user_file",
-        "dump(",
-        "|attr(",
-        "| attr(",
-        "self.__",
-        "self._",
-        "includeonly",
-        "getenv(",
-        "readfile(",
-        "phpinfo",
-        "global.process",
-        "child_process",
-        "require(",
-        "script.execute",
-        "|map('system",
-        "|filter('",
-        "|sort('",
-        "'.getclass",
-        "processbuilder",
-        "scriptengine",
-        "springmacrorequestcontext",
-        "#application",
-        "file_excerpt",
-        ".tofixed(",
-        "settings.secret",
-        "config.secret",
-        "_context",
-        "app.request",
-    ])
-});
+pub(super) const MEMBERS: &[&str] = &[
+    "__class__",
+    "__mro__",
+    "__globals__",
+    "__builtins__",
+    "__subclasses__",
+    "__init__",
+    "__import__",
+    "_self.env",
+    "getclass",
+    "getruntime",
+    ".exec(",
+    "exec(",
+    "popen(",
+    "system(",
+    "java.lang",
+    "java.io",
+    "t(java",
+    "freemarker",
+    "?new()",
+    "registerundefinedfiltercallback",
+    "getfilter(",
+    "range.constructor",
+    "constructor(",
+    ".constructor",
+    "config.items",
+    "request.application",
+    "request['",
+    "lipsum",
+    "cycler.",
+    "joiner.",
+    "namespace.__",
+    "file.open(",
+    "get_user_file",
+    "dump(",
+    "|attr(",
+    "| attr(",
+    "self.__",
+    "self._",
+    "includeonly",
+    "getenv(",
+    "readfile(",
+    "phpinfo",
+    "global.process",
+    "child_process",
+    "require(",
+    "script.execute",
+    "|map('system",
+    "|filter('",
+    "|sort('",
+    "'.getclass",
+    "processbuilder",
+    "scriptengine",
+    "springmacrorequestcontext",
+    "#application",
+    "file_excerpt",
+    ".tofixed(",
+    "settings.secret",
+    "config.secret",
+    "_context",
+    "app.request",
+];
+
+static REACHES: Needles = LazyLock::new(|| needles::build(MEMBERS));
 
 /// Expressions of one value that are judged. Overflow policy: the first so many.
 const MAX_EXPRESSIONS: usize = 32;
@@ -103,11 +104,9 @@ const MAX_EXPRESSION_BYTES: usize = 512;
 /// An expression in this value.
 pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
     let hit = |confidence, why| Some(Hit::new(Class::TemplateInjection, confidence, why));
-    if text.shape == Shape::Code
-        || !text
-            .bits
-            .any(Bits::BRACE.or(Bits::PERCENT).or(Bits::PAREN).or(Bits::HASH))
-    {
+    let kinds = Bits::BRACE.or(Bits::PERCENT).or(Bits::HASH);
+    let razor = text.bits.any(Bits::PAREN) && memchr::memmem::find(text.lower, b"@(").is_some();
+    if text.shape == Shape::Code || !(razor || text.bits.any(kinds)) {
         return None;
     }
     let lower = text.lower;
@@ -134,7 +133,10 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
             if single {
                 continue;
             }
-            if needles::find(&REACHES, inside).is_some() && !text.is_content() {
+            if text.hints.any(Hints::TEMPLATE)
+                && needles::find(&REACHES, inside).is_some()
+                && !text.is_content()
+            {
                 return hit(0.92, "a template expression that reaches into the server");
             }
             // A value that is an expression and nothing else, and calls something.

@@ -3,7 +3,10 @@
 //! Shape is what keeps text that people write *about* attacks apart from attacks: a document or source code is content,
 //! not something that breaks out of the place it was put into.
 
-use super::scan::{Bits, scan};
+use super::{
+    hints::{Hints, hints},
+    scan::{Bits, scan},
+};
 
 /// Where a value came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +46,11 @@ pub(super) struct Text<'a> {
     /// In lower case (ASCII).
     pub(super) lower: &'a [u8],
     pub(super) bits: Bits,
+    /// Words of detectors that are in it.
+    pub(super) hints: Hints,
     pub(super) shape: Shape,
+    /// A URL of the web without anything that a URL need not have.
+    pub(super) is_plain_url: bool,
     pub(super) source: Source,
     /// Name of its parameter, field or header.
     pub(super) name: &'a [u8],
@@ -56,11 +63,20 @@ pub(super) struct Text<'a> {
 impl<'a> Text<'a> {
     /// `lower` is `raw` in lower case.
     pub(super) fn new(raw: &'a [u8], lower: &'a [u8], source: Source) -> Self {
+        let bits = scan(raw);
+        let web = lower.starts_with(b"https://") || lower.starts_with(b"http://");
+        let is_plain_url = web && !bits.any(Bits::HOT_IN_URL);
         Self {
             raw,
             lower,
-            bits: scan(raw),
-            shape: shape(raw),
+            bits,
+            hints: if is_plain_url {
+                Hints::default()
+            } else {
+                hints(lower)
+            },
+            shape: if is_plain_url { Shape::Short } else { shape(raw) },
+            is_plain_url,
             source,
             name: &[],
             disguised: false,

@@ -4,13 +4,20 @@
 //! that runs or loads script, an attribute that handles an event, a URL that is script, and an attribute that a value
 //! adds after it has left the one it was put into. Scripts without any markup are those of [`super::script`].
 
+mod attributes;
+mod urls;
+
 use super::{
     Hit,
     class::Class,
+    hints::Hints,
     scan::Bits,
     script,
-    text::{Shape, Source, Text, at, from, is_word},
+    text::{Shape, Source, Text, at, from},
 };
+
+use attributes::{is_event, judge_attribute, next_attribute};
+use urls::{active_url, style_runs};
 
 /// Tags of one value that are read. Overflow policy: the first so many.
 const MAX_TAGS: usize = 64;
@@ -29,7 +36,7 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
     {
         return hit(confidence, why);
     }
-    if text.is_content() {
+    if text.is_content() || is_page(text.lower) {
         return None;
     }
     if text.bits.any(Bits::EQUAL)
@@ -40,16 +47,20 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
     if let Some(why) = active_url(text.lower, text.source) {
         return hit(0.85, why);
     }
-    if text.has("+adw-") && text.has("+ad4-")
-        || text.has(" adw-") && text.has(" ad4-")
-        || memchr::memmem::find(text.raw, b"\xbcscript").is_some()
+    if text.hints.any(Hints::STYLE) && in_another_charset(text)
+        || memchr::memchr(0xbc, text.raw).is_some() && memchr::memmem::find(text.raw, b"\xbcscript").is_some()
     {
         return hit(0.85, "an element in another character set");
     }
-    if style_runs(text.lower) {
+    if text.hints.any(Hints::STYLE) && style_runs(text.lower) {
         return hit(0.8, "a style that runs script");
     }
     script::expression(text).and_then(|why| hit(0.75, why))
+}
+
+/// `+ADw-script+AD4-`: UTF-7 (RFC 2152), where `+` may have become a space.
+fn in_another_charset(text: &Text<'_>) -> bool {
+    text.has("adw-") && text.has("ad4-") && ["+adw-", " adw-"].iter().any(|start| text.has(start))
 }
 
 /// Elements that run or load script.
@@ -212,128 +223,6 @@ fn spaced_out(rest: &[u8]) -> bool {
     )
 }
 
-/// An attribute of a tag.
-#[derive(Debug, Default)]
-struct Attribute<'a> {
-    name: &'a [u8],
-    value: &'a [u8],
-    has_value: bool,
-    ends_tag: bool,
-}
-
-/// The next attribute and what follows it; `None` at the end of the text.
-fn next_attribute(bytes: &[u8]) -> Option<(Attribute<'_>, &[u8])> {
-    let separators = bytes
-        .iter()
-        .take_while(|byte| matches!(**byte, 0..=b' ' | b'/' | b'"' | b'\'' | b'\\' | b'+' | b'?' | b',' | b';' | 0x7f..))
-        .count();
-    let rest = from(bytes, separators);
-    match rest.first()? {
-        b'>' => {
-            let ends = Attribute {
-                ends_tag: true,
-                ..Attribute::default()
-            };
-            return Some((ends, from(rest, 1)));
-        }
-        b'<' | b'=' => return Some((Attribute::default(), from(rest, 1))),
-        _ => {}
-    }
-    let length = rest
-        .iter()
-        .take_while(|byte| !matches!(**byte, 0..=b' ' | b'/' | b'>' | b'=' | b'"' | b'\'' | b'\\'))
-        .count()
-        .max(1);
-    let (name, rest) = rest.split_at_checked(length)?;
-    let blanks = rest
-        .iter()
-        .take_while(|byte| matches!(**byte, 0..=b' ' | b'\\' | b'+'))
-        .count();
-    let Some(value) = from(rest, blanks).strip_prefix(b"=") else {
-        let attribute = Attribute {
-            name,
-            ..Attribute::default()
-        };
-        return Some((attribute, rest));
-    };
-    let blanks = value.iter().take_while(|byte| **byte <= b' ').count();
-    let value = from(value, blanks);
-    let (value, rest) = match value.first() {
-        Some(quote @ (b'"' | b'\'' | b'`')) => {
-            let inside = from(value, 1);
-            let end = memchr::memchr(*quote, inside).unwrap_or(inside.len());
-            (inside.get(..end).unwrap_or_default(), from(inside, end + 1))
-        }
-        _ => {
-            let end = value
-                .iter()
-                .position(|byte| matches!(*byte, 0..=b' ' | b'>'))
-                .unwrap_or(value.len());
-            value.split_at_checked(end)?
-        }
-    };
-    let attribute = Attribute {
-        name,
-        value,
-        has_value: true,
-        ends_tag: false,
-    };
-    Some((attribute, rest))
-}
-
-fn judge_attribute(
-    element: &[u8],
-    attribute: &Attribute<'_>,
-    page: bool,
-    is_refresh: &mut bool,
-    text: &Text<'_>,
-) -> Option<&'static str> {
-    if !attribute.has_value {
-        return None;
-    }
-    let name = attribute
-        .name
-        .rsplit(|byte| *byte == b':')
-        .next()
-        .unwrap_or(attribute.name);
-    // `onClick={…}` belongs to a component of a program, not to HTML.
-    let handles = is_event(name) && !(attribute.value.starts_with(b"{") && text.is_content());
-    if handles && !page {
-        return Some("an attribute that handles an event");
-    }
-    match name {
-        b"srcdoc" => return Some("a document inside an attribute"),
-        b"http-equiv" => {
-            *is_refresh = true;
-            if !text.is_content() {
-                return Some("a header inside a document");
-            }
-        }
-        b"style" if style_runs(attribute.value) => return Some("a style that runs script"),
-        b"allowscriptaccess" => return Some("an element that loads what runs"),
-        b"href" | b"rel" if element == b"link" && !text.is_content() => {
-            return Some("a stylesheet or import");
-        }
-        _ => {}
-    }
-    active_url(attribute.value, Source::Body).or_else(|| {
-        (*is_refresh && memchr::memmem::find(attribute.value, b"url=").is_some())
-            .then_some("a redirect inside a document")
-    })
-}
-
-/// Whether this is the name of an attribute that handles an event.
-fn is_event(name: &[u8]) -> bool {
-    name.len() >= 5
-        && name.len() <= 30
-        && name.starts_with(b"on")
-        && name.iter().all(|byte| byte.is_ascii_lowercase())
-        && !matches!(
-            name,
-            b"only" | b"once" | b"online" | b"onboarding" | b"ongoing" | b"onward"
-        )
-}
-
 /// Ends of names of events: what stands behind `on` when no `<` is there to say that it is HTML.
 const EVENTS: [&[u8]; 46] = [
     b"load",
@@ -430,93 +319,6 @@ fn added_attribute(text: &Text<'_>) -> Option<&'static str> {
         }
     }
     None
-}
-
-/// A URL whose scheme runs script, at the front of a value or behind `=`, a quote or `url(`.
-fn active_url(lower: &[u8], source: Source) -> Option<&'static str> {
-    const SCHEMES: [&[u8]; 4] = [b"javascript", b"vbscript", b"livescript", b"jscript"];
-    let mut place = 0;
-    // The colon is the rarest of its characters.
-    while let Some(found) = memchr::memchr(b':', from(lower, place)) {
-        let colon = place + found;
-        place = colon + 1;
-        let before = lower
-            .get(colon.saturating_sub(MAX_SCHEME_BYTES)..colon)
-            .unwrap_or_default();
-        let mut hidden = false;
-        let mut letters = [0_u8; 16];
-        let mut count = 0;
-        // Browsers skip white space and controls inside a scheme; filters are fooled by them.
-        for byte in before.iter().rev() {
-            if byte.is_ascii_alphabetic() {
-                let Some(slot) = letters.iter_mut().rev().nth(count) else {
-                    break;
-                };
-                *slot = *byte;
-                count += 1;
-            } else if matches!(byte, 0..=b' ' | 0x7f..=0xa0) {
-                hidden |= matches!(byte, b'\t' | b'\n' | b'\r' | 0) && count > 0;
-            } else {
-                break;
-            }
-        }
-        let word = from(&letters, letters.len() - count);
-        let rest = from(lower, colon + 1);
-        if SCHEMES.iter().any(|scheme| word.ends_with(scheme)) && (hidden || is_code(rest)) {
-            return Some("a URL that is script");
-        }
-        let is_data = word.ends_with(b"data")
-            && [
-                &b"text/html"[..],
-                b"image/svg",
-                b"text/xml",
-                b"application/xhtml",
-                b"application/javascript",
-                b"text/javascript",
-                b"text/j",
-                b"application/x-javascript",
-            ]
-            .iter()
-            .any(|kind| rest.trim_ascii_start().starts_with(kind));
-        if is_data && source != Source::Path && (!rest.starts_with(b"image/svg") || rest.contains(&b'<')) {
-            return Some("a document inside a URL");
-        }
-    }
-    None
-}
-
-/// Longest scheme, with what may be hidden in it.
-const MAX_SCHEME_BYTES: usize = 48;
-
-/// Whether what follows `javascript:` is code, not the rest of a heading.
-fn is_code(rest: &[u8]) -> bool {
-    let head = rest.get(..160).unwrap_or(rest);
-    !head.starts_with(b" ")
-        && head
-            .iter()
-            .any(|byte| matches!(byte, b'(' | b'`' | b'=' | b'/' | b'[' | b'%' | b'\\'))
-        || head.iter().take(24).any(|byte| *byte == b'(')
-}
-
-/// Whether a style runs script: in old browsers, but attacks carry it still.
-fn style_runs(lower: &[u8]) -> bool {
-    if memchr::memchr2(b':', b'(', lower).is_none() {
-        return false;
-    }
-    let call = |name: &[u8]| {
-        memchr::memmem::find_iter(lower, name).any(|place| {
-            at(lower, place + name.len()) == b'('
-                && !(place > 0 && is_word(at(lower, place - 1)))
-                && lower
-                    .get(..place)
-                    .is_some_and(|before| before.iter().rev().take(8).any(|byte| *byte == b':'))
-        })
-    };
-    memchr::memmem::find(lower, b"-moz-binding").is_some()
-        || call(b"expression")
-        || memchr::memmem::find(lower, b":url(javascript").is_some()
-        || memchr::memmem::find(lower, b"behavior:url").is_some()
-        || memchr::memmem::find(lower, b"behavior: url").is_some()
 }
 
 #[cfg(test)]

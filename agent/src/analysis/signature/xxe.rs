@@ -4,7 +4,7 @@ use super::{Hit, class::Class, scan::Bits, text::Text};
 
 /// Such a declaration in a document, or in a value that is one.
 pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
-    if !text.bits.any(Bits::ANGLE) {
+    if !text.bits.any(Bits::ANGLE) || !text.has("<!") && !text.has(":include") {
         return None;
     }
     let hit = |confidence, why| Some(Hit::new(Class::Xxe, confidence, why));

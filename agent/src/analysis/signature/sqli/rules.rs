@@ -288,7 +288,11 @@ impl<'a> Reading<'_, 'a> {
                 matches!(argument, Token::Number(_))
                     && matches!(self.at(place + 3), Token::Compare | Token::Operator(_))
             }
-            b"sleep" | b"pg_sleep" => !matches!(argument, Token::Close | Token::End),
+            b"sleep" | b"pg_sleep" => {
+                // `sleep(8 hours)` is for people.
+                let words = matches!(self.at(place + 3), Token::Word(Word::Name, _));
+                !matches!(argument, Token::Close | Token::End) && !words
+            }
             b"analyse" | b"sysdate" => self.breaks_out || self.before(place) == Token::Compare,
             _ => true,
         };
@@ -323,7 +327,11 @@ impl<'a> Reading<'_, 'a> {
         );
         match (left, right) {
             (Operand::Number(left), Operand::Number(right)) if left == right => Some((0.95, reason)),
-            (Operand::Number(_), Operand::Number(_)) => (ends && !self.is_prose).then_some((0.8, reason)),
+            (Operand::Number(_), Operand::Number(_)) => {
+                // `3 > 2 and 1 < 2` is balanced in itself.
+                let balanced = !self.breaks_out && place >= 2 && matches!(self.at(place - 2), Token::Compare);
+                (ends && !self.is_prose && !balanced).then_some((0.8, reason))
+            }
             (Operand::Text(left, _), Operand::Text(right, closed)) => {
                 let equal = left == right || right.starts_with(left) && !closed;
                 (equal || !closed && self.breaks_out).then_some((0.9, reason))
