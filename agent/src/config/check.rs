@@ -301,7 +301,7 @@ mod tests {
             lines("[capture]\nring_bytes = 100000\nshards = 3\n[control]\nsocket = \"x\"\n"),
             [
                 "2:1: `capture.ring_bytes` must be a power of two: use 65536 or 131072",
-                "3:1: `capture.shards` must be 1, 2 or 4",
+                "3:1: `capture.shards` must be 0, 1, 2 or 4",
                 "5:1: `control.socket` must be an absolute path",
             ]
         );

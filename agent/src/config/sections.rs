@@ -58,8 +58,8 @@ pub struct Capture {
     /// lost.
     #[schemars(range(min = 65536, max = 1073741824))]
     pub ring_bytes: u32,
-    /// Threads that parse what was captured, each with a ring of its own: 1, 2 or 4.
-    #[schemars(range(min = 1, max = 4))]
+    /// Threads that parse what was captured, each with a ring of its own: 1, 2 or 4; 0 for one per eight processors.
+    #[schemars(range(min = 0, max = 4))]
     pub shards: u32,
     /// CPU time the agent may use before it copies less, in percent of one processor: smaller body budgets first,
     /// then bodies of fewer messages, never fewer heads. Lost events have the same effect.
@@ -70,12 +70,29 @@ pub struct Capture {
     pub scope: Scope,
 }
 
+/// Processors whose traffic one shard is to parse.
+const PROCESSORS_PER_SHARD: usize = 8;
+
+impl Capture {
+    /// Shards on a machine with so many processors.
+    pub fn shards_on(&self, processors: usize) -> u32 {
+        if self.shards > 0 {
+            return self.shards;
+        }
+        match processors / PROCESSORS_PER_SHARD {
+            0 | 1 => 1,
+            2 | 3 => 2,
+            _ => MAX_RINGS as u32,
+        }
+    }
+}
+
 impl Default for Capture {
     fn default() -> Self {
         Self {
             budget_bytes: DEFAULT_BUDGET_BYTES,
             ring_bytes: 8 * 1024 * 1024,
-            shards: 1,
+            shards: 0,
             max_cpu_percent: 100,
             scope: Scope::default(),
         }
@@ -372,8 +389,8 @@ impl Config {
                 ),
             ));
         }
-        if !self.capture.shards.is_power_of_two() || self.capture.shards as usize > MAX_RINGS {
-            found.push((&["capture", "shards"], "must be 1, 2 or 4".to_owned()));
+        if !matches!(self.capture.shards, 0 | 1 | 2 | 4) {
+            found.push((&["capture", "shards"], "must be 0, 1, 2 or 4".to_owned()));
         }
         if let Err(error) = self.workloads.owners() {
             found.push((&["workloads", "owners"], format!("cannot be used: {error}")));
@@ -413,6 +430,22 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shards_follow_the_processors_unless_given() {
+        let shards = |shards, processors| {
+            Capture {
+                shards,
+                ..Capture::default()
+            }
+            .shards_on(processors)
+        };
+        let automatic: Vec<_> = [1, 15, 16, 31, 32, 512]
+            .map(|processors| shards(0, processors))
+            .into();
+        assert_eq!(automatic, [1, 1, 2, 2, 4, 4]);
+        assert_eq!(shards(2, 512), 2);
+    }
 
     #[test]
     fn the_defaults_are_those_of_the_inventory() {

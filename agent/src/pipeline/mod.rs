@@ -22,6 +22,7 @@ mod scope;
 mod shard;
 
 use std::{
+    num::NonZeroUsize,
     path::Path,
     sync::{
         Arc,
@@ -258,9 +259,11 @@ impl Started {
         drop(types);
         let plan = plan(&features, &offsets).map_err(|reason| anyhow!(reason))?;
         let tier = plan.tier;
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let shards = capture.shards_on(processors);
         let load = LoadOptions {
             budget_bytes: capture.budget_bytes,
-            rings: capture.shards,
+            rings: shards,
             ring_bytes: capture.ring_bytes,
             observe_self: false,
         };
@@ -269,7 +272,7 @@ impl Started {
         for refused in &attached.refused {
             tracing::debug!(refused, "optional program");
         }
-        let rings = attached.take_rings(capture.shards)?;
+        let rings = attached.take_rings(shards)?;
         let readers = rings.into_iter().map(RingReader::new).collect::<Result<_>>()?;
         Ok(Self {
             tier,

@@ -102,7 +102,7 @@ semantics! {
     kernel_tls: keys_in_the_kernel, keys_for_sending_only;
     namespaces: loopback_in_namespace, veth_between_namespaces;
     uring: io_uring_echo;
-    crowds: connections_10_000, churn, no_growth, ring_overflow;
+    crowds: connections_10_000, churn, reconciliation, no_growth, ring_overflow;
     attaching: four_rings_then_detach;
     endings: half_close, reset, joined_late, compat_task;
 }
