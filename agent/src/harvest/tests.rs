@@ -1,6 +1,11 @@
 //! Small applications of each framework, on disk, and the routes they come to.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use tempfile::TempDir;
 
@@ -273,6 +278,42 @@ fn files_are_read_once_per_version_and_links_are_not_followed() {
     fs::write(directory.path().join("app.py"), "@app.get('/inside/other')\n").expect("write");
     program.files(&mut cache);
     assert_eq!(cache.read, 2);
+}
+
+/// A program that says when it runs, and waits for the end of its input.
+const RUNNING: &str = "import sys
+class App:
+    def get(self, path):
+        return lambda handler: handler
+app = App()
+@app.get('/users/<user_id>')
+def user(user_id):
+    pass
+print('ready', flush=True)
+sys.stdin.read()
+";
+
+#[test]
+fn a_running_program_is_read_through_proc() {
+    let directory = application(&[("app.py", RUNNING)]);
+    let started = Command::new("python3")
+        .arg("app.py")
+        .current_dir(directory.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = started else {
+        println!("skipped: there is no Python");
+        return;
+    };
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("output"))
+        .read_line(&mut line)
+        .expect("a line");
+    let routes = routes(Path::new("/proc"), child.id(), &mut Cache::default());
+    drop(child.stdin.take());
+    child.wait().expect("the end");
+    assert_routes(&routes, &[("GET", "/users/ann", Some("/users/{user_id}"))]);
 }
 
 #[test]

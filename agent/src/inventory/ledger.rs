@@ -237,6 +237,23 @@ impl Inventory {
         }
     }
 
+    /// Adds what another inventory has stored, of other times or other hosts, and settles. Counts add up: the same
+    /// records twice count twice.
+    pub fn merge(
+        &mut self,
+        workloads: impl IntoIterator<Item = WorkloadRecord>,
+        endpoints: impl IntoIterator<Item = EndpointRecord>,
+    ) {
+        for record in workloads {
+            self.stats.records_skipped += u64::from(!self.registry.merge_workload(record));
+        }
+        for record in endpoints {
+            self.stats.records_skipped += u64::from(!self.registry.merge_endpoint(record));
+        }
+        self.recent.clear();
+        self.settle();
+    }
+
     fn file(&mut self, served: &Served<'_>) -> Observation {
         let (method, sent) = (&served.request.method, without_query(&served.request.target));
         let by_path = served.recognised.operation.is_none();

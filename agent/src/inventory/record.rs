@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{counts::Counts, endpoint::Endpoint, template::trie::Trie};
+use super::{counts::Counts, endpoint::Endpoint, limits::Limits, template::trie::Trie};
 use crate::{clock::Timestamp, workload::Workload};
 
 /// Version of both records. A record of another version is skipped and counted, never guessed at.
@@ -57,6 +57,17 @@ impl WorkloadRecord {
             egress: Counts::default(),
             paths: Trie::default(),
         }
+    }
+
+    /// Adds everything another record of the same workload has.
+    pub(super) fn merge(&mut self, other: Self, limits: &Limits) {
+        self.see(&other.workload, other.last_seen);
+        self.first_seen = self.first_seen.min(other.first_seen);
+        self.hits += other.hits;
+        self.unrouted += other.unrouted;
+        self.callers.merge(&other.callers, limits.callers);
+        self.egress.merge(&other.egress, limits.egress);
+        self.paths.merge(other.paths);
     }
 
     /// Widens first and last seen. What changes at a restart (container, control group) is the newest seen.

@@ -451,6 +451,50 @@ impl Registry {
                 .is_some()
     }
 
+    /// Adds what another inventory knows of a workload. Whether it did: not if the record is of another version, or
+    /// beyond the bound.
+    pub(super) fn merge_workload(&mut self, record: WorkloadRecord) -> bool {
+        let limits = self.limits;
+        let Some(place) = self.workload_place(&record.workload.id) else {
+            let place = self.workloads.len();
+            // New here: to be written.
+            return self.restore_workload(record) && self.workload_mut(place).is_some();
+        };
+        if record.version != RECORD_VERSION {
+            return false;
+        }
+        if let Some(known) = self.workload_mut(place) {
+            known.merge(record, &limits);
+        }
+        if let Some(slot) = self.workloads.get_mut(place) {
+            slot.news += 1;
+        }
+        true
+    }
+
+    /// Adds what another inventory knows of an endpoint. Whether it did, as [`Self::restore_endpoint`].
+    pub(super) fn merge_endpoint(&mut self, record: EndpointRecord) -> bool {
+        let limits = self.limits;
+        let id = record.endpoint.id;
+        let known = self.place(id).filter(|_| record.version == RECORD_VERSION);
+        let Some(place) = known else {
+            let restored = self.restore_endpoint(record);
+            let place = self.place(id);
+            return restored && place.is_some_and(|place| self.endpoint_mut(place).is_some());
+        };
+        let more = record.endpoint;
+        for former in &more.merged_from {
+            self.endpoint_places.entry(*former).or_insert(place);
+        }
+        if let Some(endpoint) = self.endpoint_mut(place) {
+            endpoint.kind = endpoint.kind.max(more.kind);
+            endpoint.traffic.merge(&more.traffic, &limits);
+            endpoint.schemas.merge(&more.schemas);
+            endpoint.descend_from(more.merged_from);
+        }
+        true
+    }
+
     fn insert_workload(&mut self, record: WorkloadRecord) -> usize {
         let place = self.workloads.len();
         self.workload_places.insert(record.workload.id.clone(), place);

@@ -162,6 +162,45 @@ fn learning_survives_a_restart() {
 }
 
 #[test]
+fn two_stores_become_one() {
+    let calls = users();
+    let whole = listing(&settled(&calls));
+    for middle in 1..calls.len() {
+        let (first, second) = calls.split_at(middle);
+        let stored = |calls: &[Call]| {
+            let mut inventory = Inventory::new(Limits::default());
+            let observe = |call: &Call| {
+                inventory
+                    .observe(&call.clone().exchange(), &shop(), None)
+                    .endpoint
+            };
+            let ids: Vec<_> = calls.iter().filter_map(observe).collect();
+            let endpoints = serde_json::to_string(&inventory.take_dirty()).expect("json");
+            let workloads = serde_json::to_string(&inventory.take_dirty_workloads()).expect("json");
+            (ids, workloads, endpoints)
+        };
+        let workloads = |text: &str| -> Vec<WorkloadRecord> { serde_json::from_str(text).expect("records") };
+        let endpoints = |text: &str| -> Vec<EndpointRecord> { serde_json::from_str(text).expect("records") };
+        let (mut ids, one, its) = stored(first);
+        let (more, other, others) = stored(second);
+        let mut both = Inventory::new(Limits::default());
+        both.restore(workloads(&one), endpoints(&its));
+        both.merge(workloads(&other), endpoints(&others));
+        // What answered with 404 before the endpoint was known is counted by its workload only.
+        let without_hits = |lines: &[String]| -> Vec<String> {
+            let cut = |line: &String| line.rsplit_once(' ').map(|(name, _)| name.to_owned());
+            lines.iter().filter_map(cut).collect()
+        };
+        assert_eq!(without_hits(&listing(&both)), without_hits(&whole), "{middle}");
+        ids.extend(more);
+        assert!(ids.iter().all(|id| both.endpoint(*id).is_some()), "{middle}");
+        assert_eq!(both.stats().records_skipped, 0);
+        // Written anew with everything in it.
+        assert!(!both.take_dirty_workloads().is_empty());
+    }
+}
+
+#[test]
 fn a_hundred_thousand_names_stay_within_the_bounds() {
     let mut inventory = Inventory::new(Limits::default());
     for number in 0..100_000 {

@@ -59,12 +59,16 @@ pub(super) fn of_form(form: &Schema) -> Value {
 
 /// The schema of a field, without what is inside.
 pub(super) fn of_field(field: &Field) -> Value {
+    if field.file > 0 {
+        // Raw bytes have no type in 3.1 (OpenAPI 3.1.0 §4.8.14.4).
+        return json!({ "contentMediaType": "application/octet-stream" });
+    }
     let mut schema = Map::new();
     let mut types = Vec::new();
     for (name, count) in [
         ("object", field.object),
         ("array", field.array),
-        ("string", field.text + field.file),
+        ("string", field.text),
         ("boolean", field.boolean),
         ("number", field.number),
         ("integer", if field.number == 0 { field.integer } else { 0 }),
@@ -79,9 +83,7 @@ pub(super) fn of_field(field: &Field) -> Value {
         [one] => drop(schema.insert("type".into(), (*one).into())),
         _ => drop(schema.insert("type".into(), types.into())),
     }
-    if field.file > 0 {
-        schema.insert("format".into(), "binary".into());
-    } else if let Some(format) = format_of(field) {
+    if let Some(format) = format_of(field) {
         schema.insert("format".into(), format.into());
     }
     let words = field.enumeration();

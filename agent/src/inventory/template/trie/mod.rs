@@ -148,6 +148,12 @@ impl Trie {
         result
     }
 
+    /// Takes in what another tree has observed.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.root.absorb(other.root);
+        self.nodes = self.root.size();
+    }
+
     /// What follows from everything observed. Folds the tree if it is half full.
     pub(crate) fn learn(&mut self) -> Node {
         let learned = learn(self.root.clone());
