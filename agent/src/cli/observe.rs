@@ -129,15 +129,9 @@ fn lines(outcome: &Outcome, status: Option<ExitStatus>) -> Vec<String> {
     )];
     lines.extend(outcome.diff.iter().flat_map(summary));
     lines.extend(not_exercised(outcome));
-    if outcome.lost() > 0 {
-        let lost: Vec<String> = outcome
-            .status
-            .lost
-            .iter()
-            .filter(|(_, count)| **count > 0)
-            .map(|(reason, count)| format!("{reason} {count}"))
-            .collect();
-        lines.push(format!("not everything was seen: {}", lost.join(", ")));
+    let gaps = outcome.gaps();
+    if !gaps.is_empty() {
+        lines.push(format!("not everything was seen: {}", gaps.join(", ")));
     }
     match status {
         Some(status) if status.success() => {}

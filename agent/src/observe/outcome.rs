@@ -15,6 +15,14 @@ use crate::{
     verdict::{Alert, Finding},
 };
 
+/// Losses that hit whoever comes first: all processes of the host share what was full.
+const SHARED: [&str; 4] = [
+    "ring_full_events",
+    "quota_events",
+    "storage_full",
+    "undecodable_records",
+];
+
 /// What was observed of a command.
 #[derive(Debug)]
 pub struct Outcome {
@@ -80,9 +88,20 @@ impl Outcome {
         })
     }
 
-    /// Bytes, events and exchanges that were lost. Above 0, what is missing may have been there.
-    pub fn lost(&self) -> u64 {
-        self.status.lost.values().sum()
+    /// What was not seen of the command, one phrase each: then what is missing in the results may have been there. Counts
+    /// of the kernel programs are those of the whole host; only what the command shares with it counts here.
+    pub fn gaps(&self) -> Vec<String> {
+        let shared = SHARED.iter().filter_map(|reason| {
+            let count = self.status.lost.get(*reason).filter(|count| **count > 0)?;
+            Some(format!("{reason} {count}"))
+        });
+        let own = self
+            .status
+            .coverage
+            .iter()
+            .filter(|row| row.read_pct < 100.0)
+            .map(|row| format!("{:.1} % of the bytes of {} were read", row.read_pct, row.workload));
+        shared.chain(own).collect()
     }
 
     /// Everything about coverage, as JSON; null without documents.

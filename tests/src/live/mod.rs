@@ -15,6 +15,7 @@ mod ending;
 mod foreign;
 mod governor;
 mod load;
+mod observe;
 mod orders;
 mod place;
 mod privileges;
@@ -118,6 +119,7 @@ live! {
     privileges: a_user_of_its_own, gives_up_what_it_does_not_need;
     refusals: without_root, without_type_information;
     tools: curl_and_wget, php_serves, two_hops_through_haproxy;
+    observe: a_suite_gives_the_same_ten_times, exit_codes_are_for_pipelines;
     steady: joins_an_older_connection;
     orders: python_serves, node_serves, nginx_serves, a_ring_too_small_mixes_nothing_up;
 }
