@@ -128,6 +128,7 @@ const SQL: &[&str] = &[
     "(1",
     "))",
     "collate",
+    "or '",
 ];
 
 const STYLE: &[&str] = &["-moz-binding", "expression", "url(javascript", "behavior", "adw-"];

@@ -37,10 +37,16 @@ static WRAPPERS: Needles = LazyLock::new(|| needles::build(STREAMS));
 /// Such a file or stream.
 pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
     let hit = |confidence, why| Some(Hit::new(Class::FileInclusion, confidence, why));
-    if text.is_content() || !text.bits.any(Bits::COLON.or(Bits::DOT)) {
+    if text.is_content() {
         return None;
     }
     let lower = text.lower;
+    if is_upload(text.name) && is_program(lower) {
+        return hit(0.7, "an uploaded program");
+    }
+    if !text.bits.any(Bits::COLON.or(Bits::DOT)) {
+        return None;
+    }
     if text.hints.any(Hints::INCLUSION)
         && let Some((_, start, _)) = needles::find(&WRAPPERS, lower)
         && (start == 0 || !is_word(at(lower, start - 1)))
@@ -51,19 +57,20 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
     if matches!(text.source, Source::Query | Source::Body | Source::Header) && is_remote_script(lower) {
         return hit(0.7, "a remote script");
     }
-    let upload = (8..=16).contains(&text.name.len()) && {
-        let letters: Vec<u8> = text
-            .name
-            .iter()
-            .filter(|byte| byte.is_ascii_alphabetic())
-            .map(u8::to_ascii_lowercase)
-            .collect();
-        matches!(letters.as_slice(), b"filename" | b"xfilename" | b"uploadfilename")
-    };
-    if upload && is_program(lower) {
-        return hit(0.7, "an uploaded program");
-    }
     None
+}
+
+/// Whether a field or header of this name holds that of a file somebody sends.
+fn is_upload(name: &[u8]) -> bool {
+    if !(8..=16).contains(&name.len()) {
+        return false;
+    }
+    let letters: Vec<u8> = name
+        .iter()
+        .filter(|byte| byte.is_ascii_alphabetic())
+        .map(u8::to_ascii_lowercase)
+        .collect();
+    matches!(letters.as_slice(), b"filename" | b"xfilename" | b"uploadfilename")
 }
 
 /// `http://x.test/shell.txt?`: a URL that hides what is appended to it, or a script on a bare address.

@@ -118,6 +118,12 @@ fn calls(lower: &[u8]) -> bool {
 /// Without white space and comments at the end: they may stand between a function and its arguments.
 fn trim_comments(before: &[u8]) -> &[u8] {
     let mut before = before.trim_ascii_end();
+    let line = memchr::memrchr(b'\n', before).map_or(0, |place| place + 1);
+    let comment =
+        memchr::memmem::find(from(before, line), b"//").or_else(|| memchr::memchr(b'#', from(before, line)));
+    if let Some(comment) = comment {
+        before = before.get(..line + comment).unwrap_or_default().trim_ascii_end();
+    }
     for _ in 0..4 {
         if !before.ends_with(b"*/") {
             break;

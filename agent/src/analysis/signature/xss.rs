@@ -188,8 +188,10 @@ fn spaced_out(rest: &[u8]) -> bool {
     let mut letters = [0_u8; 8];
     let mut count = 0;
     for pair in rest.chunks(2).take(letters.len()) {
-        let [letter, blank] = pair else {
-            break;
+        let (letter, blank) = match pair {
+            [letter, blank] => (letter, blank),
+            [letter] => (letter, &0),
+            _ => break,
         };
         if !letter.is_ascii_lowercase() {
             break;
