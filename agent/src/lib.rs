@@ -30,6 +30,7 @@ pub mod sink;
 pub mod spec;
 pub mod status;
 pub mod store;
+mod tui;
 pub mod verdict;
 mod visible;
 pub mod workload;

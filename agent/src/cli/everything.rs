@@ -4,8 +4,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    Context, Failure,
-    source::{self, Topic},
+    Failure,
+    source::{Settled, Topic},
 };
 use crate::{
     inventory::{EndpointView, WorkloadView},
@@ -29,9 +29,9 @@ pub(super) struct Everything {
 
 impl Everything {
     /// Asks the agent, or reads the store once.
-    pub(super) fn of(source: &source::Args, context: &Context<'_>) -> Result<Self, Failure> {
-        let Some(store) = source.opened(context)? else {
-            let ask = |topic| source.object(topic, context);
+    pub(super) fn of(source: &Settled) -> Result<Self, Failure> {
+        let Some(store) = source.opened()? else {
+            let ask = |topic| source.object(topic);
             return Ok(Self {
                 endpoints: typed(ask(Topic::Endpoints)?)?,
                 workloads: typed(ask(Topic::Workloads)?)?,

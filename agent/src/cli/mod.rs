@@ -35,6 +35,7 @@ mod status;
 mod table;
 mod terminal;
 mod time;
+mod top;
 mod workload;
 mod workloads;
 
@@ -99,6 +100,7 @@ enum Command {
     Findings(findings::Args),
     Risks(risks::Args),
     Status(status::Args),
+    Top(top::Args),
     Report(report::Args),
     Spec(spec::Args),
     Observe(observe::Args),
@@ -188,6 +190,7 @@ fn execute(
         Command::Anomalies(args) => alerts::anomalies(&args, context),
         Command::Findings(args) => findings::run(&args, context),
         Command::Risks(args) => risks::run(&args, context),
+        Command::Top(args) => top::run(&args, context),
         Command::Report(args) => report::run(&args, context),
         Command::Spec(args) => spec::run(&args, context),
         Command::Observe(args) => observe::run(&args, context),

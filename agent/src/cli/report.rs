@@ -62,7 +62,7 @@ fn gather(args: &Args, context: &Context<'_>) -> Result<Data, Failure> {
         findings,
         risks,
         status,
-    } = Everything::of(&args.source, context)?;
+    } = Everything::of(&args.source.settled(context)?)?;
     let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
     Ok(Data {
         title: args.title.clone().unwrap_or_else(host),

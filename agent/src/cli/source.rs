@@ -91,19 +91,18 @@ impl Args {
 
     /// The answer as it is.
     pub(super) fn object(&self, topic: Topic, context: &Context<'_>) -> Result<Value, Failure> {
-        match &self.store {
-            Some(directory) => from_store(directory, topic, &context.config()?.risk),
-            None => from_agent(&self.agent(context)?, topic),
-        }
+        self.settled(context)?.object(topic)
     }
 
-    /// The store that was named, read whole; `None` when an agent is to be asked.
-    pub(super) fn opened(&self, context: &Context<'_>) -> Result<Option<Opened>, Failure> {
-        let Some(directory) = &self.store else {
-            return Ok(None);
-        };
-        let reader = Reader::open(directory).map_err(Failure::usage)?;
-        Opened::read(&reader, directory, &context.config()?.risk).map(Some)
+    /// Which agent or store it is, with what the configuration says about it.
+    pub(super) fn settled(&self, context: &Context<'_>) -> Result<Settled, Failure> {
+        Ok(match &self.store {
+            Some(directory) => Settled::Store {
+                directory: directory.clone(),
+                risk: Box::new(context.config()?.risk),
+            },
+            None => Settled::Agent(self.agent(context)?),
+        })
     }
 
     /// Passes on each line of an answer that does not end.
@@ -122,6 +121,33 @@ impl Args {
             Some(socket) => Ok(socket.clone()),
             None => Ok(context.config()?.control.socket),
         }
+    }
+}
+
+/// One agent, or one store.
+pub(super) enum Settled {
+    /// The agent that listens on this socket.
+    Agent(PathBuf),
+    /// A store, and how risk is scored.
+    Store { directory: PathBuf, risk: Box<Risk> },
+}
+
+impl Settled {
+    /// The answer as it is.
+    pub(super) fn object(&self, topic: Topic) -> Result<Value, Failure> {
+        match self {
+            Self::Agent(socket) => from_agent(socket, topic),
+            Self::Store { directory, risk } => from_store(directory, topic, risk),
+        }
+    }
+
+    /// The store, read whole; `None` when it is an agent.
+    pub(super) fn opened(&self) -> Result<Option<Opened>, Failure> {
+        let Self::Store { directory, risk } = self else {
+            return Ok(None);
+        };
+        let reader = Reader::open(directory).map_err(Failure::usage)?;
+        Opened::read(&reader, directory, risk).map(Some)
     }
 }
 
