@@ -13,6 +13,7 @@ use apiarist::{
     capture::load::LoadOptions,
     clock::monotonic_ns,
     event::{Address, Direction, SocketId},
+    exchange::Completeness,
 };
 use apiarist_common::counter::Counter;
 use rustix::{
@@ -26,6 +27,7 @@ use super::{
     pair::{Ids, Pair, Transport, cookie, receive, receive_all, send, send_all},
     skip,
     story::{Story, carry, get, ok, post, reconcile},
+    stream::Stream,
     sys,
 };
 
@@ -478,7 +480,7 @@ fn sockets_leave_nothing(observer: &mut Observer) -> Result<()> {
     }
 }
 
-/// Nobody empties a ring of one page: what does not fit is a gap, and counted.
+/// Nobody empties a ring of one page: what does not fit is a gap, and counted, and no exchange that lacks it is complete.
 pub(super) fn ring_overflow(_: &mut Observer) -> Result<()> {
     const PAGE: u32 = 4_096;
     let mut observer = Observer::attach_with(LoadOptions {
@@ -487,7 +489,9 @@ pub(super) fn ring_overflow(_: &mut Observer) -> Result<()> {
     })?;
     let pair = Pair::connect(Transport::Tcp4)?;
     let mut told: [Vec<u8>; 2] = Default::default();
+    let mut starts = Vec::new();
     for number in 0..100 {
+        starts.push([0, 1].map(|direction| told[direction].len() as u64));
         for (direction, bytes) in [
             (Direction::Egress, post(number, 300)),
             (Direction::Ingress, ok(500)),
@@ -509,10 +513,12 @@ pub(super) fn ring_overflow(_: &mut Observer) -> Result<()> {
     observer.drain()?;
     let ids = pair.ids;
     let mut missing = 0;
+    let mut ends = Vec::new();
     for (id, directions) in [
         (ids.client, [Direction::Egress, Direction::Ingress]),
         (ids.server, [Direction::Ingress, Direction::Egress]),
     ] {
+        let mut streams = Vec::new();
         for (direction, told) in directions.into_iter().zip(&told) {
             let stream = observer.socket(id)?.stream(direction)?;
             ensure!(stream.parts.captured() > 0, "nothing was captured");
@@ -523,7 +529,9 @@ pub(super) fn ring_overflow(_: &mut Observer) -> Result<()> {
                 .agree_with(rest)
                 .with_context(|| format!("{direction:?}"))?;
             missing += stream.start + stream.parts.missing();
+            streams.push(stream);
         }
+        ends.push(streams);
     }
     pair.close();
     let counted = observer.counter(Counter::RingFullBytes) + observer.counter(Counter::QuotaBytes);
@@ -531,5 +539,28 @@ pub(super) fn ring_overflow(_: &mut Observer) -> Result<()> {
         missing > 0 && counted >= missing,
         "{missing} bytes are gaps, {counted} were counted as lost"
     );
+    let mut incomplete = 0;
+    for exchange in observer.exchanges([ids.client, ids.server]) {
+        if exchange.completeness != Completeness::Complete {
+            incomplete += 1;
+            continue;
+        }
+        let target = exchange.request.as_ref().map(|request| &*request.target);
+        let number = target.and_then(|target| target.strip_prefix("/items/")?.parse::<usize>().ok());
+        let number = number.with_context(|| format!("a complete exchange has the target {target:?}"))?;
+        let Some(start) = starts.get(number) else { continue };
+        let lens = [post(number, 300).len(), ok(500).len()].map(|len| len as u64);
+        let whole = |streams: &Vec<Stream>| {
+            let messages = streams.iter().zip(start).zip(lens);
+            messages
+                .into_iter()
+                .all(|((stream, start), len)| stream.has(*start..start + len))
+        };
+        ensure!(
+            ends.iter().any(whole),
+            "exchange {number} is told to be complete, but bytes of it are missing"
+        );
+    }
+    ensure!(incomplete > 0, "no exchange is incomplete");
     Ok(())
 }

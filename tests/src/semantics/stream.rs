@@ -3,7 +3,7 @@
 //! In: a socket's events in the order they came. Out: runs of bytes and gaps between them, or why the events
 //! contradict each other: a byte told twice, a position that goes back.
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
 use anyhow::{Result, bail, ensure};
 use apiarist::event::Direction;
@@ -183,6 +183,20 @@ impl Stream {
         }
         stream.parts.gap(log.end(direction) - cursor);
         Ok(stream)
+    }
+
+    /// Whether all bytes of a range of positions were captured.
+    pub(crate) fn has(&self, range: Range<u64>) -> bool {
+        let mut at = self.start;
+        let gaps = self.parts.0.iter().filter_map(|part| {
+            let here = at..at + part.len();
+            at = here.end;
+            matches!(part, Part::Gap(_)).then_some(here)
+        });
+        let touched = gaps
+            .into_iter()
+            .any(|gap| gap.start < range.end && range.start < gap.end);
+        !touched && self.start <= range.start && range.end <= self.end()
     }
 
     /// Position right after the last byte.
