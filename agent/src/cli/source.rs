@@ -11,9 +11,11 @@ use super::{Context, Failure};
 use crate::{
     analysis::Kept,
     clock::Timestamp,
+    config::Config,
     control,
     inventory::{Inventory, Limits},
     risk::{self, Assessment, Risk},
+    spec::Matcher,
     status::Status,
     store::{Reader, Restored, Table},
 };
@@ -99,7 +101,7 @@ impl Args {
         Ok(match &self.store {
             Some(directory) => Settled::Store {
                 directory: directory.clone(),
-                risk: Box::new(context.config()?.risk),
+                config: Box::new(context.config()?),
             },
             None => Settled::Agent(self.agent(context)?),
         })
@@ -128,8 +130,8 @@ impl Args {
 pub(super) enum Settled {
     /// The agent that listens on this socket.
     Agent(PathBuf),
-    /// A store, and how risk is scored.
-    Store { directory: PathBuf, risk: Box<Risk> },
+    /// A store, and what the configuration says about it.
+    Store { directory: PathBuf, config: Box<Config> },
 }
 
 impl Settled {
@@ -137,17 +139,17 @@ impl Settled {
     pub(super) fn object(&self, topic: Topic) -> Result<Value, Failure> {
         match self {
             Self::Agent(socket) => from_agent(socket, topic),
-            Self::Store { directory, risk } => from_store(directory, topic, risk),
+            Self::Store { directory, config } => from_store(directory, topic, config),
         }
     }
 
     /// The store, read whole; `None` when it is an agent.
     pub(super) fn opened(&self) -> Result<Option<Opened>, Failure> {
-        let Self::Store { directory, risk } = self else {
+        let Self::Store { directory, config } = self else {
             return Ok(None);
         };
         let reader = Reader::open(directory).map_err(Failure::usage)?;
-        Opened::read(&reader, directory, risk).map(Some)
+        Opened::read(&reader, directory, config).map(Some)
     }
 }
 
@@ -156,7 +158,7 @@ fn from_agent(socket: &Path, topic: Topic) -> Result<Value, Failure> {
 }
 
 /// The same rows that an agent with this store would answer, as of the newest exchange in it.
-fn from_store(directory: &Path, topic: Topic, risk: &Risk) -> Result<Value, Failure> {
+fn from_store(directory: &Path, topic: Topic, config: &Config) -> Result<Value, Failure> {
     let shown = directory.display();
     let unreadable = |error| Failure::usage(format!("the store {shown} cannot be shown: {error}"));
     let reader = Reader::open(directory).map_err(Failure::usage)?;
@@ -173,7 +175,7 @@ fn from_store(directory: &Path, topic: Topic, risk: &Risk) -> Result<Value, Fail
         Topic::Anomalies => return incidents(&reader, Table::Anomalies, directory),
         Topic::Endpoints | Topic::Workloads | Topic::Findings | Topic::Risks | Topic::Specifications => {}
     }
-    let opened = Opened::read(&reader, directory, risk)?;
+    let opened = Opened::read(&reader, directory, config)?;
     match topic {
         Topic::Workloads => serde_json::to_value(opened.inventory.workload_views()),
         Topic::Specifications => serde_json::to_value(opened.inventory.specifications(opened.newest)),
@@ -192,10 +194,12 @@ pub(super) struct Opened {
     /// When its newest exchange was seen.
     newest: Timestamp,
     risk: Risk,
+    documents: Option<Matcher>,
 }
 
 impl Opened {
-    fn read(reader: &Reader, directory: &Path, risk: &Risk) -> Result<Self, Failure> {
+    fn read(reader: &Reader, directory: &Path, config: &Config) -> Result<Self, Failure> {
+        let documents = config.inventory.documents().map_err(Failure::usage)?;
         let mut contents = reader.load().map_err(Failure::usage)?;
         let Restored {
             inventory,
@@ -210,14 +214,16 @@ impl Opened {
             kept,
             newest,
             status: status.and_then(|status| serde_json::from_slice(&status).ok()),
-            risk: risk.clone(),
+            risk: config.risk.clone(),
+            documents,
         })
     }
 
     /// Endpoints, findings and risks, as of the newest exchange.
     pub(super) fn assess(&self) -> Assessment {
         let Kept { findings, alerts, .. } = &self.kept;
-        risk::assess(&self.inventory, findings.clone(), alerts, &self.risk, self.newest)
+        let judged_by = (&self.risk, self.documents.as_ref());
+        risk::assess(&self.inventory, findings.clone(), alerts, judged_by, self.newest)
     }
 }
 

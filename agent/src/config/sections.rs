@@ -17,6 +17,7 @@ use crate::{
     policy,
     risk::Risk,
     sink::target::Target,
+    spec::{Given, Matcher},
     workload::{OWNER_LABELS, Owners},
 };
 
@@ -148,6 +149,21 @@ impl InventoryLimits {
     /// The first that cannot be used, and why.
     pub fn pins(&self) -> Result<Pins, PinError> {
         Pins::parse(self.templates.iter().map(String::as_str))
+    }
+
+    /// What the documents describe, `None` without any.
+    ///
+    /// # Errors
+    /// One sentence: a file cannot be read, or is no OpenAPI document.
+    pub fn documents(&self) -> Result<Option<Matcher>, String> {
+        let mut documents = Vec::new();
+        for path in &self.specs {
+            let shown = path.display().to_string();
+            let bytes = std::fs::read(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
+            let given = Given::read(shown.as_str(), &bytes).map_err(|error| format!("{shown}: {error}"))?;
+            documents.push(given);
+        }
+        Ok((!documents.is_empty()).then(|| Matcher::new(&documents)))
     }
 
     /// All limits of the inventory: these, and the fixed ones.

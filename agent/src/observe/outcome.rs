@@ -61,7 +61,7 @@ impl Outcome {
         let (kept, _) = contents.kept();
         let (inventory, now) = (&restored.inventory, restored.newest);
         let risk = &options.config.risk;
-        let assessment = risk::assess(inventory, kept.findings, &kept.alerts, risk, now);
+        let assessment = risk::assess(inventory, kept.findings, &kept.alerts, (risk, None), now);
         let specifications = inventory.specifications(now);
         let mut endpoints = assessment.endpoints;
         let diff = (!documents.is_empty()).then(|| diff(documents, &endpoints, &specifications));

@@ -35,6 +35,7 @@ use crate::{
     policy::Policies,
     risk::{self, Assessment, Risk},
     sink::{Event, Sinks},
+    spec::Matcher,
     status::Status,
     store::Store,
     verdict::Alert,
@@ -51,6 +52,7 @@ pub(super) struct Restart {
     analysis: Analysis,
     directory: Directory,
     risk: Risk,
+    documents: Option<Matcher>,
     /// Reads the routes of applications, if that is wanted.
     harvester: Option<Harvester>,
 }
@@ -84,6 +86,7 @@ impl Restart {
             analysis,
             directory,
             risk,
+            documents: limits.documents().map_err(anyhow::Error::msg)?,
             harvester,
         })
     }
@@ -101,6 +104,7 @@ pub(super) struct Core {
     harvester: Option<Harvester>,
     directory: Directory,
     risk: Risk,
+    documents: Option<Matcher>,
     keeper: Keeper,
     health: Health,
     throttled: Throttled,
@@ -134,6 +138,7 @@ impl Core {
             analysis,
             directory,
             risk,
+            documents,
             harvester,
         } = restart;
         Self {
@@ -142,6 +147,7 @@ impl Core {
             directory,
             harvester,
             risk,
+            documents,
             keeper: Keeper::new(store, settings, clock::now()),
             health,
             throttled,
@@ -279,7 +285,8 @@ impl Core {
 
     fn assess(&self, now: Timestamp) -> Assessment {
         let (findings, alerts) = (self.analysis.findings(), self.analysis.alerts());
-        risk::assess(&self.inventory, findings, &alerts, &self.risk, now)
+        let judged_by = (&self.risk, self.documents.as_ref());
+        risk::assess(&self.inventory, findings, &alerts, judged_by, now)
     }
 
     fn status(&self) -> Status {

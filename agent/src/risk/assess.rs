@@ -9,6 +9,7 @@ use super::{posture, score, score::RiskView, weights::Risk};
 use crate::{
     clock::Timestamp,
     inventory::{EndpointId, EndpointView, Inventory, WorkloadView},
+    spec::Matcher,
     verdict::{Alert, Finding},
 };
 
@@ -26,15 +27,20 @@ pub struct Assessment {
     pub risks: Vec<RiskView>,
 }
 
-/// Assesses an inventory, with what detectors found in behaviour.
+/// Assesses an inventory, with what detectors found in behaviour, and what documents say of its endpoints.
 pub fn assess(
     inventory: &Inventory,
     behaviour: Vec<Finding>,
     incidents: &[Alert],
-    risk: &Risk,
+    (risk, documents): (&Risk, Option<&Matcher>),
     now: Timestamp,
 ) -> Assessment {
     let mut endpoints = inventory.endpoint_views(now);
+    if let Some(documents) = documents {
+        for view in &mut endpoints {
+            documents.find(view).0.as_str().clone_into(&mut view.spec);
+        }
+    }
     let rows = endpoints
         .iter()
         .filter_map(|view| Some((inventory.endpoint(view.id)?, view)));

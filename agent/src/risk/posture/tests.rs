@@ -53,7 +53,13 @@ fn assessed(lines: &[Value]) -> Assessment {
     let mut replay = Replay::new(&Options::default());
     file::read(text.as_bytes(), &Replay::redactor(), &mut replay).expect("a file");
     let outcome = replay.finish().expect("an end");
-    assess(&outcome.inventory, Vec::new(), &[], &Risk::default(), outcome.now)
+    assess(
+        &outcome.inventory,
+        Vec::new(),
+        &[],
+        (&Risk::default(), None),
+        outcome.now,
+    )
 }
 
 /// The rules that speak, and how severe it is.
@@ -390,4 +396,35 @@ fn parts_make_the_whole() {
     let reversed: Vec<Value> = lines.iter().rev().cloned().collect();
     assert_eq!(assessed(&lines).findings, assessed(&reversed).findings);
     assert_eq!(assessed(&lines).findings[0].count, 20);
+}
+
+#[test]
+fn documents_tell_shadow_and_zombie_endpoints() {
+    let text = r#"{"openapi":"3.0.0","paths":{"/a":{"get":{}},"/old":{"get":{"deprecated":true}}}}"#;
+    let given = crate::spec::Given::read("a.json", text.as_bytes()).expect("a document");
+    let matcher = crate::spec::Matcher::new(&[given]);
+    let lines: String = [get("/a"), get("/old"), get("/new")]
+        .iter()
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let mut replay = Replay::new(&Options::default());
+    file::read(lines.as_bytes(), &Replay::redactor(), &mut replay).expect("a file");
+    let outcome = replay.finish().expect("an end");
+    let judged_by = (&Risk::default(), Some(&matcher));
+    let assessment = assess(&outcome.inventory, Vec::new(), &[], judged_by, outcome.now);
+    let specs: Vec<_> = assessment
+        .endpoints
+        .iter()
+        .map(|row| (row.template.as_str(), row.spec.as_str()))
+        .collect();
+    assert_eq!(
+        specs,
+        [("/a", "documented"), ("/new", "shadow"), ("/old", "zombie")]
+    );
+    let rules: Vec<_> = assessment
+        .findings
+        .iter()
+        .map(|finding| finding.rule.as_ref())
+        .collect();
+    assert_eq!(rules, ["shadow_endpoint", "zombie_endpoint"]);
 }
