@@ -50,11 +50,19 @@ pub enum Counter {
     QuotaBytes,
     /// Loss: bytes that a TCP socket moved in operations that passed no program: each is a gap of known length.
     UnseenBytes,
+    /// Plaintext operations of TLS libraries the programs looked at.
+    TlsOperations,
+    /// Loss: plaintext operations of sessions whose socket is not known.
+    TlsUnboundOperations,
+    /// Loss: plaintext bytes of such operations.
+    TlsUnboundBytes,
+    /// Loss: plaintext operations that found all scratch memory of their processor in use.
+    TlsBusyOperations,
 }
 
 impl Counter {
     /// Number of counters: the length of the `COUNTERS` map.
-    pub const COUNT: u32 = 22;
+    pub const COUNT: u32 = 26;
 
     /// All counters in index order, each with its stable name in `status` and metrics, and whether it is a
     /// loss reason.
@@ -89,6 +97,14 @@ impl Counter {
         (Counter::QuotaEvents, "quota_events", Kind::Loss),
         (Counter::QuotaBytes, "quota_bytes", Kind::Loss),
         (Counter::UnseenBytes, "unseen_bytes", Kind::Loss),
+        (Counter::TlsOperations, "tls_operations", Kind::Activity),
+        (
+            Counter::TlsUnboundOperations,
+            "tls_unbound_operations",
+            Kind::Loss,
+        ),
+        (Counter::TlsUnboundBytes, "tls_unbound_bytes", Kind::Loss),
+        (Counter::TlsBusyOperations, "tls_busy_operations", Kind::Loss),
     ];
 }
 

@@ -31,8 +31,11 @@ pub const FLAG_UNREADABLE: u8 = 1 << 4;
 pub const FLAG_TAIL: u8 = 1 << 5;
 /// The message's budget, as it was then, ends with the last byte of this event.
 pub const FLAG_SPENT: u8 = 1 << 6;
-/// Of an announcement: what passes is plaintext of a TLS connection.
+/// What passes is plaintext of a TLS connection. Of an announcement: because the kernel does its TLS. Of data: it was read
+/// inside a TLS library, and positions count the session's plaintext.
 pub const FLAG_TLS: u8 = 1 << 7;
+/// Of data with [`FLAG_TLS`]: the first bytes that were read of this session.
+pub const FLAG_TLS_START: u8 = FLAG_JOINED_LATE;
 
 /// Starts every event. 48 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

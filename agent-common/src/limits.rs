@@ -40,3 +40,6 @@ pub const UNIX_PATH_BYTES: usize = 108;
 
 /// Rings that the object declares. The agent uses as many as it has shards and shrinks the rest to a page.
 pub const MAX_RINGS: usize = 4;
+
+/// Bytes of ciphertext copied at the start of a TLS connection: the ClientHello, in whatever pieces it comes.
+pub const TLS_HELLO_BYTES: u64 = 4096;

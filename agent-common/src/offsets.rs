@@ -175,8 +175,12 @@ pub struct Settings {
     pub has_spares: u32,
     /// Bytes of kernel stack per task, for kernels without `bpf_task_pt_regs`.
     pub thread_size: u32,
+    /// Non-zero when plaintext of TLS libraries is read.
+    pub tls: u32,
+    /// Non-zero where programs have atomic exchange (5.12), and need it: those at user-space functions can be preempted.
+    pub has_atomics: u32,
     /// Zero.
     pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<Settings>() == 48);
+const _: () = assert!(size_of::<Settings>() == 56);

@@ -318,6 +318,16 @@ fn tls(start: Start) -> Verdict {
     }
 }
 
+/// Whether the first `len` bytes start a TLS record of any type, as those in the middle of a connection do (RFC 8446
+/// §5.1: types 20 to 24). Three bytes are too few to tell TLS from everything else: only for sockets that a TLS library
+/// is known to use.
+#[inline(always)]
+pub fn starts_tls_record(prefix: &[u8; PREFIX_BYTES], len: usize) -> bool {
+    let [first, ..] = words(prefix);
+    let [kind, major, minor] = [first & 0xff, (first >> 8) & 0xff, (first >> 16) & 0xff];
+    len >= 3 && matches!((kind, major, minor), (20..=24, 3, 0..=4))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -327,6 +337,17 @@ mod tests {
         let len = text.len().min(PREFIX_BYTES);
         prefix[..len].copy_from_slice(&text[..len]);
         sniff(&prefix, len)
+    }
+
+    #[test]
+    fn records_in_the_middle_of_tls_are_known() {
+        let at = |bytes: [u8; 3], len| {
+            let mut prefix = [0xee; PREFIX_BYTES];
+            prefix[..3].copy_from_slice(&bytes);
+            starts_tls_record(&prefix, len)
+        };
+        assert!(at([23, 3, 3], 5) && at([21, 3, 1], 3));
+        assert!(!at([23, 3, 3], 2) && !at([25, 3, 3], 5) && !at([23, 2, 3], 5) && !at([23, 3, 5], 5));
     }
 
     #[test]

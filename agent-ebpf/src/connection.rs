@@ -3,7 +3,7 @@
 use apiarist_common::{
     counter::Counter,
     limits::{MAX_UNKNOWN_MESSAGES, MAX_UNKNOWN_OPERATIONS, PREFIX_BYTES},
-    sniff::{Class, Verdict, sniff},
+    sniff::{Class, Verdict, sniff, starts_tls_record},
 };
 use aya_ebpf::{
     bindings::BPF_SK_STORAGE_GET_F_CREATE,
@@ -75,6 +75,10 @@ pub(crate) const STATE_JOINED_LATE: u8 = 1 << 3;
 pub(crate) const STATE_SEQUENCED: u8 = 1 << 4;
 /// The kernel does the TLS of this connection, and what passes the socket is plaintext.
 pub(crate) const STATE_KERNEL_TLS: u8 = 1 << 5;
+/// Of this session of a TLS library, nothing was told yet.
+pub(crate) const STATE_UNTOLD: u8 = 1 << 7;
+/// The session's socket was named by an operation inside a call of the library, not inferred.
+pub(crate) const STATE_DIRECT: u8 = 1 << 6;
 
 /// The state of a socket that was seen before.
 #[inline(always)]
@@ -151,7 +155,7 @@ pub(crate) fn cookie(sock: Sock) -> u64 {
 }
 
 impl Connection {
-    const EMPTY: Self = Self {
+    pub(crate) const EMPTY: Self = Self {
         cookie: 0,
         position: [0; 2],
         budget: [0; 2],
@@ -208,6 +212,15 @@ impl Connection {
         match self.prefix[direction].first_chunk::<PREFIX_BYTES>() {
             Some(prefix) => sniff(prefix, kept as usize),
             None => Verdict::Other,
+        }
+    }
+
+    /// Whether an operation of `len` bytes that was just classified starts a TLS record.
+    #[inline(never)]
+    pub(crate) fn has_record(&self, direction: u8, len: u32) -> bool {
+        match self.prefix[usize::from(direction & 1)].first_chunk::<PREFIX_BYTES>() {
+            Some(prefix) => starts_tls_record(prefix, len as usize),
+            None => false,
         }
     }
 

@@ -18,6 +18,7 @@
 //! | `sequence` | positions of TCP streams, from the socket itself |
 //! | `spare` | spare copies of programs, where tracepoints can be preempted |
 //! | `kernel_tls` | sockets whose TLS the kernel does |
+//! | `tls` | sessions of TLS libraries, bound to their sockets |
 //! | `maps` | maps and constants |
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
@@ -46,6 +47,8 @@ mod sequence;
 mod spare;
 #[cfg(target_arch = "bpf")]
 mod syscall;
+#[cfg(target_arch = "bpf")]
+mod tls;
 
 #[cfg(not(target_arch = "bpf"))]
 fn main() {}

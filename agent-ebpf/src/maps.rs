@@ -27,6 +27,10 @@ pub(crate) static RING_2: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
 #[map]
 pub(crate) static RING_3: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
 
+/// Processes that start programs.
+#[map]
+pub(crate) static EXECS: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
+
 /// State kept with each socket. Created on first use, freed by the kernel with the socket.
 #[btf_map]
 pub(crate) static CONNECTIONS: SkStorage<Connection> = SkStorage::new();
@@ -86,10 +90,16 @@ pub(crate) enum Slot {
     ReceiveUnix,
     ReceiveSeqpacket,
     SendSeqpacket,
+    /// The first of [`TLS_SLOTS`] that programs at user-space functions share: the kernel runs them preemptibly, so a slot
+    /// is theirs only once they have claimed it.
+    Tls,
+    TlsSecond,
+    TlsThird,
+    TlsFourth,
 }
 
 impl Slot {
-    const COUNT: u32 = 19;
+    const COUNT: u32 = 23;
 
     /// Whether this is a program of [`crate::spare`].
     #[inline(always)]
@@ -105,6 +115,8 @@ impl Slot {
 /// knows bounds of an offset and of a length, not of their sum.
 #[repr(C)]
 pub(crate) struct Scratch {
+    /// Non-zero while a program at a user-space function has it.
+    pub(crate) claimed: u64,
     /// Last forced wake-up by this program on this CPU, nanoseconds.
     pub(crate) woken_ns: u64,
     /// The operation at hand.
@@ -167,6 +179,8 @@ pub(crate) static SETTINGS: Settings = Settings {
     has_socket_cookie: 1,
     has_spares: 1,
     thread_size: 16384,
+    tls: 1,
+    has_atomics: 1,
     reserved: 0,
 };
 

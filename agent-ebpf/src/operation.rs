@@ -9,10 +9,10 @@ use core::ffi::c_void;
 use apiarist_common::{
     counter::Counter,
     event::{
-        EGRESS, FLAG_CUT, FLAG_EOF, FLAG_SPENT, FLAG_TAIL, FLAG_TURN, FLAG_UNREADABLE, Header, INGRESS,
-        KIND_DATA,
+        EGRESS, FLAG_CUT, FLAG_EOF, FLAG_SPENT, FLAG_TAIL, FLAG_TLS, FLAG_TLS_START, FLAG_TURN,
+        FLAG_UNREADABLE, Header, INGRESS, KIND_DATA,
     },
-    limits::{CHUNK_BYTES, MAX_CHUNKS, PREFIX_BYTES, TAIL_BYTES},
+    limits::{CHUNK_BYTES, MAX_CHUNKS, PREFIX_BYTES, TAIL_BYTES, TLS_HELLO_BYTES},
     offsets::ABSENT,
     sniff::{Class, Verdict, sniff},
 };
@@ -21,7 +21,7 @@ use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_ktime_get_ns, b
 use crate::{
     connection::{
         Connection, NO_DIRECTION, STATE_ANNOUNCED, STATE_INITIALISED, STATE_JOINED_LATE, STATE_KERNEL_TLS,
-        STATE_MUTED, cookie, create, existing,
+        STATE_MUTED, STATE_UNTOLD, cookie, create, existing,
     },
     emit::emit,
     gather::gather,
@@ -32,6 +32,7 @@ use crate::{
     sequence::{NOTHING_NEW, follow, own_counts, unseen_before},
     spare::sign,
     syscall::{Source, by_io_uring, of_iter, operation_failed, source},
+    tls,
 };
 
 /// `recv` flags (include/linux/socket.h) that return bytes which are not, or not yet, taken from the stream.
@@ -64,12 +65,15 @@ pub(crate) struct Operation {
     /// Bytes copied.
     done: u32,
     direction: u8,
-    /// `FLAG_TURN` or zero.
+    /// Flags of the first event.
     turn: u8,
     class: u8,
     ring: u8,
     /// `FLAG_SPENT` or zero.
     spent: u8,
+    /// `FLAG_TLS` or zero.
+    layer: u8,
+    reserved: [u8; 2],
 }
 
 impl Operation {
@@ -89,6 +93,8 @@ impl Operation {
             class: connection.class,
             ring: connection.ring,
             spent: 0,
+            layer: 0,
+            reserved: [0; 2],
         }
     }
 }
@@ -132,6 +138,9 @@ fn operation<const LOOP: bool>(slot: Slot, sock: Sock, result: i32, direction: u
     };
     if connection.is(STATE_MUTED) {
         if connection.class() != Class::Tls || !has_keys(sock, direction) {
+            if connection.class() == Class::Tls {
+                tls::moved(connection, direction);
+            }
             return counters.add(Counter::MutedOperations, 1);
         }
         take_over(connection);
@@ -148,11 +157,80 @@ fn operation<const LOOP: bool>(slot: Slot, sock: Sock, result: i32, direction: u
         }
     }
     let Some(scratch) = scratch(slot) else { return };
-    let index = usize::from(direction & 1);
     let unseen = unseen_before(sock, connection, slot, direction, len, counters);
     if unseen == NOTHING_NEW {
         return;
     }
+    begin(slot, connection, direction, unseen, len, scratch);
+    let dropped = flags & MSG_TRUNC != 0 && direction == INGRESS;
+    scratch.source = if flags & NO_BUFFER != 0 || dropped {
+        Source::unreadable(Counter::BufferlessOperations)
+    } else {
+        source(connection, len)
+    };
+    let wanted = is_wanted::<LOOP>(connection, scratch, counters);
+    if connection.class() == Class::Tls {
+        tls::moved(connection, direction);
+    } else if connection.class() == Class::Unknown
+        && connection.has_record(direction, len)
+        && tls::is_inside()
+    {
+        // In the middle of a TLS connection.
+        connection.class = Class::Tls as u8;
+        connection.state |= STATE_MUTED;
+        counters.add(Counter::TlsSockets, 1);
+        announce_once(sock, connection, scratch, counters);
+        return tls::moved(connection, direction);
+    }
+    if wanted {
+        scratch.operation.class = connection.class;
+        announce_once(sock, connection, scratch, counters);
+        capture::<LOOP>(connection, scratch, counters);
+    }
+}
+
+/// Deals with `len` bytes of plaintext at `address`, of the session that `connection` stands for.
+#[inline(never)]
+pub(crate) fn plaintext<const LOOP: bool>(
+    connection: &mut Connection,
+    scratch: &mut Scratch,
+    counters: &mut Counters,
+    slot: Slot,
+    text: Plaintext,
+) {
+    begin(slot, connection, text.direction, 0, text.len, scratch);
+    scratch.operation.layer = FLAG_TLS;
+    scratch.source = Source::flat(text.address);
+    if !is_wanted::<LOOP>(connection, scratch, counters) {
+        return;
+    }
+    if connection.is(STATE_UNTOLD) {
+        connection.state &= !STATE_UNTOLD;
+        scratch.operation.turn |= FLAG_TLS_START;
+    }
+    scratch.operation.class = connection.class;
+    capture::<LOOP>(connection, scratch, counters);
+}
+
+/// What a TLS library took or gave.
+#[derive(Clone, Copy)]
+pub(crate) struct Plaintext {
+    pub(crate) address: u64,
+    pub(crate) len: u32,
+    pub(crate) direction: u8,
+}
+
+/// Advances the position of a direction past what was not seen and an operation, which becomes the one at hand.
+#[inline(always)]
+fn begin(
+    slot: Slot,
+    connection: &mut Connection,
+    direction: u8,
+    unseen: u64,
+    len: u32,
+    scratch: &mut Scratch,
+) {
+    let index = usize::from(direction & 1);
     let turn = connection.last_direction != direction;
     if turn {
         connection.last_direction = direction;
@@ -162,27 +240,55 @@ fn operation<const LOOP: bool>(slot: Slot, sock: Sock, result: i32, direction: u
     connection.position[index] = position.wrapping_add(u64::from(len));
     scratch.operation = Operation::new(slot, connection, direction, position, len);
     scratch.operation.turn = if turn { FLAG_TURN } else { 0 };
-    let dropped = flags & MSG_TRUNC != 0 && direction == INGRESS;
-    scratch.source = if flags & NO_BUFFER != 0 || dropped {
-        Source::unreadable(Counter::BufferlessOperations)
-    } else {
-        source(connection, len)
-    };
-    let wanted = match connection.class() {
+}
+
+/// Whether the agent should have bytes of the operation at hand.
+#[inline(always)]
+fn is_wanted<const LOOP: bool>(
+    connection: &mut Connection,
+    scratch: &mut Scratch,
+    counters: &mut Counters,
+) -> bool {
+    match connection.class() {
         Class::Unknown => undecided::<LOOP>(connection, scratch, counters),
         Class::Http1 => {
             renew_budget::<LOOP>(connection, scratch);
             true
         }
         Class::Http2 => {
+            let index = usize::from(scratch.operation.direction & 1);
             connection.budget[index] = next_budget(connection);
             true
         }
-        Class::Tls => false,
+        // The client's first message may come in pieces; what follows the turn, or its usual length, is ciphertext.
+        Class::Tls if scratch.operation.turn == 0 && scratch.operation.position < TLS_HELLO_BYTES => true,
+        Class::Tls => {
+            connection.state |= STATE_MUTED;
+            false
+        }
+    }
+}
+
+/// Tells the agent about a socket before its first bytes.
+#[inline(always)]
+fn announce_once(sock: Sock, connection: &mut Connection, scratch: &mut Scratch, counters: &mut Counters) {
+    if connection.is(STATE_ANNOUNCED) {
+        return;
+    }
+    let Operation {
+        direction, position, ..
+    } = scratch.operation;
+    let [egress, ingress] = connection.position;
+    // The announcement gives the positions before this operation.
+    connection.position = if direction == EGRESS {
+        [position, ingress]
+    } else {
+        [egress, position]
     };
-    if wanted {
-        scratch.operation.class = connection.class;
-        capture::<LOOP>(sock, connection, scratch, counters);
+    let told = announce(sock, connection, scratch, counters);
+    connection.position = [egress, ingress];
+    if told {
+        connection.state |= STATE_ANNOUNCED;
     }
 }
 
@@ -318,9 +424,7 @@ fn undecided<const LOOP: bool>(
         Verdict::Http1Request | Verdict::Http1Response => connection.class = Class::Http1 as u8,
         Verdict::Http2 => connection.class = Class::Http2 as u8,
         Verdict::Tls => {
-            // The first record holds the ClientHello or ServerHello; what follows is ciphertext.
             connection.class = Class::Tls as u8;
-            connection.state |= STATE_MUTED;
             counters.add(Counter::TlsSockets, 1);
         }
         Verdict::More => {}
@@ -376,33 +480,10 @@ fn starts_message(prefix: &[u8; PREFIX_BYTES], len: u32) -> bool {
 
 /// Copies what the budget allows and sends it.
 #[inline(never)]
-fn capture<const LOOP: bool>(
-    sock: Sock,
-    connection: &mut Connection,
-    scratch: &mut Scratch,
-    counters: &mut Counters,
-) {
+fn capture<const LOOP: bool>(connection: &mut Connection, scratch: &mut Scratch, counters: &mut Counters) {
     let Operation {
-        direction,
-        len,
-        position,
-        slot,
-        ..
+        direction, len, slot, ..
     } = scratch.operation;
-    if !connection.is(STATE_ANNOUNCED) {
-        let [egress, ingress] = connection.position;
-        // The announcement gives the positions before this operation.
-        connection.position = if direction == EGRESS {
-            [position, ingress]
-        } else {
-            [egress, position]
-        };
-        let told = announce(sock, connection, scratch, counters);
-        connection.position = [egress, ingress];
-        if told {
-            connection.state |= STATE_ANNOUNCED;
-        }
-    }
     if scratch.source.is_unreadable() {
         missed(scratch, counters);
         send(scratch, counters, 0, 0, FLAG_UNREADABLE);
@@ -523,7 +604,7 @@ fn send(scratch: &mut Scratch, counters: &mut Counters, skip: u32, got: u32, fla
     scratch.header = Header {
         kind: KIND_DATA,
         direction: operation.direction,
-        flags: flags | turn | cut,
+        flags: flags | turn | cut | operation.layer,
         class: operation.class,
         captured: got,
         at_ns: operation.at_ns,

@@ -42,7 +42,7 @@ pub(crate) enum SourceKind {
 
 impl Source {
     #[inline(always)]
-    fn flat(address: u64) -> Self {
+    pub(crate) fn flat(address: u64) -> Self {
         Self {
             kind: SourceKind::Flat,
             reason: Counter::Operations,

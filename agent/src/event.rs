@@ -96,6 +96,19 @@ pub struct SocketOpen {
     pub positions: [u64; 2],
 }
 
+/// Where bytes were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Layer {
+    /// At the socket.
+    #[default]
+    Socket,
+    /// Inside the TLS library that uses the socket, as plaintext: positions count plaintext.
+    Tls {
+        /// The first bytes that were read of this TLS session: positions start anew.
+        start: bool,
+    },
+}
+
 /// Bytes moved on a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SocketData<'a> {
@@ -117,6 +130,8 @@ pub struct SocketData<'a> {
     pub eof: bool,
     /// The source copies no more of this message: what follows up to the next turn was left out, not lost.
     pub spent: bool,
+    /// Where the bytes were read.
+    pub layer: Layer,
     /// Process that did the operation; 0 when unknown.
     pub pid: u32,
 }

@@ -49,6 +49,7 @@ const TEST: &[Need] = &[
     ("php", "php-cli"),
     ("python3", "python3"),
     ("node", "nodejs"),
+    ("openssl", "openssl"),
     ("redis-server", "redis-server"),
     ("postgres", "postgresql"),
     ("wrk", "wrk"),

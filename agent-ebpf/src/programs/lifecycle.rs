@@ -5,7 +5,10 @@
 //! the kernel allows fentry, tells the same of a unix socket. Elsewhere the agent lets unix sockets go when they have
 //! been idle.
 
-use apiarist_common::event::{Close, EGRESS, Header, KIND_CLOSE};
+use apiarist_common::{
+    event::{Close, EGRESS, Header, KIND_CLOSE},
+    sniff::Class,
+};
 use aya_ebpf::{
     helpers::generated::bpf_ktime_get_ns,
     macros::{btf_tracepoint, fentry},
@@ -90,7 +93,9 @@ fn closed(sock: Sock, slot: Slot) {
         };
         let mut counts = [u64::MAX; 2];
         // Positions of a muted socket stand still; those of one with an upper layer are not the socket's.
-        let comparable = connection.is(STATE_SEQUENCED) && !connection.is(STATE_MUTED);
+        // A TLS socket's tell how much was not read.
+        let comparable =
+            connection.is(STATE_SEQUENCED) && !connection.is(STATE_MUTED) || connection.class() == Class::Tls;
         if comparable && !own_counts(sock, &mut counts) {
             counts = [u64::MAX; 2];
         }

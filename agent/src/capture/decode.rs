@@ -6,13 +6,15 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use apiarist_common::event::{
-    self, Close, FLAG_EOF, FLAG_JOINED_LATE, FLAG_SPENT, FLAG_TLS, FLAG_TURN, Header, KIND_CLOSE, KIND_DATA,
-    KIND_OPEN, Open,
+    self, Close, FLAG_EOF, FLAG_JOINED_LATE, FLAG_SPENT, FLAG_TLS, FLAG_TLS_START, FLAG_TURN, Header,
+    KIND_CLOSE, KIND_DATA, KIND_OPEN, Open,
 };
 
 use crate::{
     clock::Clock,
-    event::{Address, Direction, ProcessRef, SocketClose, SocketData, SocketEvent, SocketId, SocketOpen},
+    event::{
+        Address, Direction, Layer, ProcessRef, SocketClose, SocketData, SocketEvent, SocketId, SocketOpen,
+    },
 };
 
 /// Why a record was not an event.
@@ -81,6 +83,12 @@ fn data<'a>(header: &Header, record: &'a [u8], clock: &Clock) -> Result<SocketEv
         turn: header.flags & FLAG_TURN != 0,
         eof: header.flags & FLAG_EOF != 0,
         spent: header.flags & FLAG_SPENT != 0,
+        layer: match header.flags & FLAG_TLS {
+            0 => Layer::Socket,
+            _ => Layer::Tls {
+                start: header.flags & FLAG_TLS_START != 0,
+            },
+        },
         pid: header.tgid,
     }))
 }

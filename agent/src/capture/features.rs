@@ -37,11 +37,12 @@ impl Release {
 }
 
 /// Attach points that the plan may want. Tracepoints are looked up as `btf_trace_NAME`.
-const TRACEPOINTS: [&str; 4] = [
+const TRACEPOINTS: [&str; 5] = [
     "sock_send_length",
     "sock_recv_length",
     "inet_sock_set_state",
     "tcp_destroy_sock",
+    "sched_process_exec",
 ];
 /// As above, functions.
 const FUNCTIONS: [&str; 13] = [
@@ -84,6 +85,8 @@ pub struct Features {
     pub socket_cookie: bool,
     /// Tracepoints can be preempted (7.0): the kernel leaves a program out that is active on the processor.
     pub preemptible_tracepoints: bool,
+    /// Atomic exchange in programs (5.12).
+    pub atomics: bool,
     /// Bytes of kernel stack per task.
     pub thread_size: u32,
 }
@@ -111,6 +114,7 @@ impl Features {
             task_btf: release.at_least(5, 11),
             socket_cookie: release.at_least(5, 12),
             preemptible_tracepoints: release.at_least(7, 0),
+            atomics: release.at_least(5, 12),
             thread_size: 16 * 1024,
         }
     }

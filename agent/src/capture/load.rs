@@ -5,6 +5,7 @@
 //! a sentence in `refused`.
 
 use std::{
+    collections::BTreeMap,
     io::BufReader,
     os::fd::{AsFd as _, OwnedFd},
     path::PathBuf,
@@ -20,13 +21,14 @@ use apiarist_common::{
 use aya::{
     Btf, Ebpf, EbpfLoader, Pod,
     maps::{Array, Map, MapData, PerCpuArray, RingBuf},
-    programs::{BtfTracePoint, FEntry, FExit, Iter, Program},
+    programs::{BtfTracePoint, FEntry, FExit, Iter, Program, UProbe},
 };
 
 use super::{
     counters::{CounterMap, KernelCounters},
     features::Features,
     plan::{AttachKind, AttachPlan, Attachment},
+    tls::library,
 };
 
 /// The kernel object for this machine, committed with the sources and checked by the build script.
@@ -49,6 +51,8 @@ pub struct LoadOptions {
     pub ring_bytes: u32,
     /// Look at this process's own sockets too, for tests.
     pub observe_self: bool,
+    /// Read plaintext of TLS libraries.
+    pub tls: bool,
 }
 
 /// Slots of the programs that tier 1 attaches: the first of `Slot` in the kernel programs.
@@ -59,6 +63,21 @@ const TIER1_SPARE_SLOTS: u32 = TIER1_SLOTS + 4;
 /// Sockets kept in a table on kernels without socket storage for tracing. Overflow policy: the least used give way,
 /// and show up again as joined late.
 const MAX_TABLE_SOCKETS: u32 = 64 * 1024;
+
+/// Needed for TLS only.
+const EXEC_PROGRAM: &str = "on_exec";
+
+/// Bytes of the ring of processes that start programs: some 4,000 of them. Overflow policy: further ones are not told, and
+/// noticed by their first connection.
+const EXEC_RING_BYTES: u32 = 64 * 1024;
+
+/// Sizes of the tables of TLS: threads inside a library call, threads that received ciphertext, sessions. Overflow
+/// policy: the least used give way; a session that comes back is told as one that was joined late.
+const TLS_TABLES: [(&str, u32); 3] = [
+    ("TLS_CALLS", 8 * 1024),
+    ("TLS_ARRIVALS", 8 * 1024),
+    ("TLS_SESSIONS", 32 * 1024),
+];
 
 /// Least bytes copied of a message: enough for nearly every head.
 const FLOOR_BYTES: u32 = 2048;
@@ -123,6 +142,7 @@ pub struct Attached {
     pub blind_spots: Vec<String>,
     /// Optional programs that the kernel refused, and why.
     pub refused: Vec<String>,
+    tls_programs: BTreeMap<String, OwnedFd>,
 }
 
 impl Attached {
@@ -142,6 +162,21 @@ impl Attached {
                 RingBuf::try_from(map).with_context(|| format!("cannot map {name}"))
             })
             .collect()
+    }
+
+    /// The ring of processes that start programs: the id of each, a native `u32`. To be called once.
+    ///
+    /// # Errors
+    /// When it is missing from the object or was taken before.
+    pub fn take_execs(&mut self) -> Result<RingBuf<MapData>> {
+        let map = self.ebpf.take_map("EXECS");
+        let map = map.ok_or_else(|| anyhow!("the kernel object has no map EXECS"))?;
+        RingBuf::try_from(map).context("cannot map EXECS")
+    }
+
+    /// The programs for functions of TLS libraries, by name; empty when there are none. To be called once.
+    pub fn take_tls_programs(&mut self) -> BTreeMap<String, OwnedFd> {
+        std::mem::take(&mut self.tls_programs)
     }
 
     /// The programs' counters.
@@ -194,7 +229,8 @@ pub fn attach(
     for ring in RINGS.iter().take(options.rings as usize) {
         loader.map_max_entries(ring, options.ring_bytes);
     }
-    if plan.tier == 1 {
+    // The slots of programs for library functions are the last.
+    if plan.tier == 1 && !options.tls {
         let slots = if features.preemptible_tracepoints {
             TIER1_SPARE_SLOTS
         } else {
@@ -206,6 +242,12 @@ pub fn attach(
     if !features.tracing_sk_storage {
         loader.map_max_entries("SOCKETS", MAX_TABLE_SOCKETS);
     }
+    if options.tls {
+        loader.map_max_entries("EXECS", EXEC_RING_BYTES);
+        for (map, entries) in TLS_TABLES {
+            loader.map_max_entries(map, entries);
+        }
+    }
     let mut ebpf = match std::env::var_os(OBJECT_VARIABLE).map(PathBuf::from) {
         Some(path) => loader
             .load_file(&path)
@@ -213,7 +255,11 @@ pub fn attach(
         None => loader.load(OBJECT).context("cannot load the kernel object")?,
     };
     let mut refused = Vec::new();
-    for attachment in std::mem::take(&mut plan.attachments) {
+    let attachments = std::mem::take(&mut plan.attachments);
+    for attachment in attachments
+        .into_iter()
+        .filter(|attachment| options.tls || attachment.program != EXEC_PROGRAM)
+    {
         match (attach_one(&mut ebpf, &attachment, &btf), &attachment.without) {
             (Ok(()), _) => {}
             (Err(error), None) => return Err(error),
@@ -223,6 +269,10 @@ pub fn attach(
             }
         }
     }
+    let tls_programs = match options.tls {
+        true => load_uprobes(&mut ebpf, features, &mut plan, &mut refused),
+        false => BTreeMap::new(),
+    };
     let mut control = Throttle::new(ebpf.take_map("CONTROL"))?;
     control.set(options.control())?;
     let counters = ebpf
@@ -241,6 +291,36 @@ pub fn attach(
         throttle: Some(control),
         blind_spots: plan.blind_spots,
         refused,
+        tls_programs,
+    })
+}
+
+/// Loads the programs for functions of TLS libraries; without all of them none is of use.
+fn load_uprobes(
+    ebpf: &mut Ebpf,
+    features: &Features,
+    plan: &mut AttachPlan,
+    refused: &mut Vec<String>,
+) -> BTreeMap<String, OwnedFd> {
+    let mut load = |name: &str| -> Result<OwnedFd> {
+        let program: &mut UProbe = ebpf
+            .program_mut(name)
+            .ok_or_else(|| anyhow!("the kernel object has no program {name}"))?
+            .try_into()?;
+        program
+            .load()
+            .with_context(|| format!("the kernel refused program {name}"))?;
+        Ok(program.fd()?.as_fd().try_clone_to_owned()?)
+    };
+    let names = library::all_programs(features.bpf_loop);
+    let loaded: Result<_> = names
+        .into_iter()
+        .map(|name| Ok((name.to_owned(), load(name)?)))
+        .collect();
+    loaded.unwrap_or_else(|error| {
+        plan.blind("TLS: the kernel refuses programs at library functions: plaintext is not read");
+        refused.push(format!("{error:#}"));
+        BTreeMap::new()
     })
 }
 
@@ -260,6 +340,8 @@ fn settings(features: &Features, options: LoadOptions) -> Settings {
         has_socket_cookie: features.socket_cookie.into(),
         has_spares: features.preemptible_tracepoints.into(),
         thread_size: features.thread_size,
+        tls: options.tls.into(),
+        has_atomics: features.atomics.into(),
         reserved: 0,
     }
 }

@@ -15,3 +15,4 @@ pub mod load;
 pub mod memory;
 pub mod plan;
 pub mod reader;
+pub mod tls;

@@ -86,6 +86,12 @@ pub fn plan(features: &Features, offsets: &Offsets) -> Result<AttachPlan, String
             "closed sockets are not compared with their own byte counts",
         ),
         (
+            AttachKind::TracepointBtf,
+            "on_exec",
+            "sched_process_exec",
+            "TLS of programs that bring a library of their own is read from their second connection on",
+        ),
+        (
             AttachKind::Fentry,
             "on_unix_release",
             "unix_release_sock",
@@ -285,7 +291,7 @@ impl AttachPlan {
             ),
             (
                 true,
-                "TLS: ciphertext is recognised and muted, its plaintext is not read",
+                "TLS: plaintext is read inside OpenSSL, its relatives and GnuTLS; that of other libraries is counted only",
             ),
         ];
         for (applies, sentence) in rules {

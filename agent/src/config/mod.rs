@@ -15,7 +15,7 @@ use std::{fmt, io, path::Path};
 pub use check::{Problem, check};
 pub use options::{AlertTarget, Observed, RunOptions, default_store};
 pub use print::template;
-pub use sections::{Capture, Config, Control, InventoryLimits, Log, LogFormat, Scope, Store};
+pub use sections::{Capture, Config, Control, InventoryLimits, Log, LogFormat, Scope, Store, Tls};
 
 /// Where the configuration is looked for when no path is given. It need not exist.
 pub const DEFAULT_PATH: &str = "/etc/apiarist/apiarist.toml";

@@ -66,6 +66,8 @@ pub struct Capture {
     /// then bodies of fewer messages, never fewer heads. Lost events have the same effect.
     #[schemars(range(min = 1, max = 10000))]
     pub max_cpu_percent: u32,
+    /// Plaintext of connections over TLS.
+    pub tls: Tls,
     /// Which sockets are observed. An empty list does not restrict; several values of one list are
     /// alternatives; all lists that are given must match.
     pub scope: Scope,
@@ -95,7 +97,33 @@ impl Default for Capture {
             ring_bytes: 8 * 1024 * 1024,
             shards: 0,
             max_cpu_percent: 100,
+            tls: Tls::default(),
             scope: Scope::default(),
+        }
+    }
+}
+
+/// Plaintext of connections over TLS, read inside the libraries that processes use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// Read it. Otherwise connections over TLS are counted only.
+    pub enabled: bool,
+    /// Task names (at most 15 bytes, as in /proc/PID/comm) on whose account no library is watched.
+    pub exclude_comms: Vec<String>,
+    /// Libraries and executables that are never watched: a path as the process sees it, or its beginning.
+    pub exclude_paths: Vec<String>,
+    /// Control groups on whose account no library is watched: a path below the cgroup root, or its beginning.
+    pub exclude_cgroups: Vec<String>,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            exclude_comms: Vec::new(),
+            exclude_paths: Vec::new(),
+            exclude_cgroups: Vec::new(),
         }
     }
 }

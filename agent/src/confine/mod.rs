@@ -22,6 +22,9 @@ pub struct Needs {
     pub programs: bool,
     /// It names processes of other users, and reads their executables.
     pub processes: bool,
+    /// It probes functions of other programs. Perf events take SYS_ADMIN for that, on kernels that let PERFMON do the
+    /// rest: for one thread, which does nothing else.
+    pub probes: bool,
 }
 
 /// What could not be given up, a sentence each; empty when all was.
@@ -52,8 +55,13 @@ fn wanted(needs: &Needs) -> CapabilitySet {
     if needs.programs {
         wanted |= CapabilitySet::BPF | CapabilitySet::PERFMON;
     }
+    if needs.probes {
+        wanted |= CapabilitySet::SYS_ADMIN;
+    }
     if needs.processes {
-        wanted |= CapabilitySet::SYS_PTRACE | CapabilitySet::DAC_READ_SEARCH;
+        // The last is for `/proc/<pid>/map_files`: libraries that were deleted or replaced while in use.
+        wanted |=
+            CapabilitySet::SYS_PTRACE | CapabilitySet::DAC_READ_SEARCH | CapabilitySet::CHECKPOINT_RESTORE;
     }
     wanted
 }
@@ -81,15 +89,21 @@ mod tests {
             writable: Vec::new(),
             programs,
             processes,
+            probes: false,
         };
         assert_eq!(wanted(&needs(false, false)), CapabilitySet::empty());
+        let probing = Needs {
+            probes: true,
+            ..needs(false, false)
+        };
+        assert_eq!(wanted(&probing), CapabilitySet::SYS_ADMIN);
         assert_eq!(
             wanted(&needs(true, false)),
             CapabilitySet::BPF | CapabilitySet::PERFMON
         );
         assert_eq!(
             wanted(&needs(false, true)),
-            CapabilitySet::SYS_PTRACE | CapabilitySet::DAC_READ_SEARCH
+            CapabilitySet::SYS_PTRACE | CapabilitySet::DAC_READ_SEARCH | CapabilitySet::CHECKPOINT_RESTORE
         );
     }
 }

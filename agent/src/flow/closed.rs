@@ -19,4 +19,25 @@ pub struct Closed {
     pub joined_late: bool,
     /// Whether the captured positions equal the socket's own byte counts; `None` where it has none.
     pub reconciled: Option<bool>,
+    /// What is known of TLS on it; `None` for a connection in clear text.
+    pub tls: Option<Tls>,
+}
+
+/// TLS on one connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// The server's name that the client asked for (RFC 6066 §3).
+    pub server_name: Option<String>,
+    /// Protocols that the client offered (RFC 7301), in its order.
+    pub protocols: Vec<String>,
+    /// Its plaintext was read.
+    pub is_read: bool,
+}
+
+impl Tls {
+    /// With or without its plaintext.
+    #[must_use]
+    pub(super) fn read(self, is_read: bool) -> Self {
+        Self { is_read, ..self }
+    }
 }

@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 use super::{
     Limits, Stats,
-    closed::Closed,
+    closed::{Closed, Tls},
+    hello::Hello,
     opening::{Decision, Opening},
     stream::Stream,
     twins,
 };
 use crate::{
     clock::Timestamp,
-    event::{Address, Direction, ProcessRef, SocketClose, SocketData, SocketId, SocketOpen},
+    event::{Address, Direction, Layer, ProcessRef, SocketClose, SocketData, SocketId, SocketOpen},
     exchange::{Connection, Exchange, Side},
     protocol::{
         http1::Http1,
@@ -58,6 +59,10 @@ pub(super) struct Conn {
     streams: [Stream; 2],
     /// Bytes lost so far.
     lost_bytes: u64,
+    /// The socket carries TLS: what the client said in the open, once it has.
+    hello: Option<Box<Hello>>,
+    /// Plaintext of the socket's TLS library comes: positions are the plaintext's.
+    is_plaintext: bool,
     pub(super) twin: Option<Box<Twin>>,
     pub(super) peer: Option<SocketId>,
     pub(super) last: Timestamp,
@@ -88,6 +93,8 @@ impl Conn {
         Self {
             streams,
             lost_bytes: 0,
+            hello: None,
+            is_plaintext: false,
             twin: None,
             peer: open.peer,
             last: open.at,
@@ -178,6 +185,12 @@ impl Conn {
 
     pub(super) fn data(&mut self, data: &SocketData<'_>, env: &mut Environment<'_>) {
         self.last = data.at;
+        match data.layer {
+            // Ciphertext that was under way when the plaintext came.
+            Layer::Socket if self.is_plaintext => return,
+            Layer::Tls { start } if start || !self.is_plaintext => self.start_plaintext(env),
+            Layer::Socket | Layer::Tls { .. } => {}
+        }
         let length = data.bytes.len() as u64;
         self.keep_promise(data.direction.flip(), data.at, env);
         self.stream(data.direction).start(data.position);
@@ -216,6 +229,25 @@ impl Conn {
             self.keep_promise(data.direction, data.at, env);
             self.eof(data.direction, data.at, env);
         }
+    }
+
+    /// From here on the plaintext of the socket's TLS library is told, from its own beginning.
+    fn start_plaintext(&mut self, env: &mut Environment<'_>) {
+        let mut open = match &self.stage {
+            Stage::Opening(_, open) => SocketOpen::clone(open),
+            Stage::Decided(_, connection) => announcement(connection, self.last, self.peer),
+        };
+        if self.is_plaintext {
+            // The beginning of this session was told before and has been forgotten since.
+            self.end(env);
+            open.joined_late = true;
+        } else {
+            env.stats.tls_read_connections += 1;
+        }
+        open.tls = true;
+        self.is_plaintext = true;
+        self.streams = <[Stream; 2]>::default();
+        self.stage = Stage::Opening(Box::default(), Box::new(open));
     }
 
     fn stream(&mut self, direction: Direction) -> &mut Stream {
@@ -267,6 +299,11 @@ impl Conn {
     }
 
     fn bytes(&mut self, direction: Direction, chunk: &Chunk<'_>, env: &mut Environment<'_>) {
+        if !self.is_plaintext
+            && let Some(hello) = &mut self.hello
+        {
+            hello.bytes(chunk.bytes);
+        }
         match &mut self.stage {
             Stage::Decided(session, connection) => {
                 let way = way(connection.side, direction);
@@ -328,6 +365,7 @@ impl Conn {
             }
             Decision::Tls => {
                 env.stats.tls_connections += 1;
+                self.hello = Some(Box::default());
                 Session::Opaque
             }
             Decision::Other | Decision::Wait => {
@@ -371,11 +409,11 @@ impl Conn {
     pub(super) fn closed(&mut self, close: &SocketClose, env: &mut Environment<'_>) -> Closed {
         self.last = close.at;
         self.keep_promises(env);
+        let tls = self.hello.is_some() || self.is_plaintext;
         let budget = env.limits.budget_bytes;
-        for (direction, position) in [Direction::Egress, Direction::Ingress]
-            .into_iter()
-            .zip(last_positions(close))
-        {
+        // The socket counts ciphertext.
+        let told = last_positions(close).into_iter().filter(|_| !tls);
+        for (direction, position) in [Direction::Egress, Direction::Ingress].into_iter().zip(told) {
             self.stream(direction).start(position);
             let advance = self
                 .stream(direction)
@@ -389,7 +427,10 @@ impl Conn {
                 self.gap(direction, gap, env);
             }
         }
-        let reconciled = close.kernel_bytes.map(|kernel| agree(close.positions, kernel));
+        let reconciled = close
+            .kernel_bytes
+            .filter(|_| !tls)
+            .map(|kernel| agree(close.positions, kernel));
         match reconciled {
             Some(true) => env.stats.reconciled_connections += 1,
             Some(false) => env.stats.unreconciled_connections += 1,
@@ -398,8 +439,15 @@ impl Conn {
         self.eof(Direction::Ingress, close.at, env);
         self.eof(Direction::Egress, close.at, env);
         self.end(env);
-        let [egress, ingress] = close.positions;
+        let [egress, ingress] = close.kernel_bytes.filter(|_| tls).unwrap_or(close.positions);
+        let read = self.is_plaintext;
         Closed {
+            tls: tls.then(|| {
+                self.hello
+                    .take()
+                    .map_or_else(Tls::default, |hello| hello.finish())
+                    .read(read)
+            }),
             process: self.process().clone(),
             bytes: egress.saturating_add(ingress),
             lost_bytes: self.lost_bytes,
@@ -503,6 +551,26 @@ fn silent(streams: &[Stream; 2], side: Side, budget: u64) -> [bool; 2] {
     match side {
         Side::Server => [ingress, egress],
         Side::Client => [egress, ingress],
+    }
+}
+
+/// The announcement that a connection was made of.
+fn announcement(connection: &Connection, at: Timestamp, peer: Option<SocketId>) -> SocketOpen {
+    let (local, remote) = match connection.side {
+        Side::Server => (&connection.server, &connection.client),
+        Side::Client => (&connection.client, &connection.server),
+    };
+    SocketOpen {
+        socket: connection.socket,
+        at,
+        local: local.clone(),
+        remote: remote.clone(),
+        netns: connection.netns,
+        process: connection.process.clone(),
+        peer,
+        joined_late: connection.joined_late,
+        tls: connection.tls,
+        positions: [0; 2],
     }
 }
 

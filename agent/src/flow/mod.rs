@@ -8,6 +8,7 @@
 mod closed;
 mod connection;
 mod held;
+mod hello;
 mod limits;
 mod opening;
 mod stats;
@@ -18,7 +19,7 @@ use std::collections::{HashMap, VecDeque};
 
 use foldhash::fast::FixedState;
 
-pub use closed::Closed;
+pub use closed::{Closed, Tls};
 pub use limits::Limits;
 pub use stats::Stats;
 

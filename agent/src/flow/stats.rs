@@ -34,6 +34,8 @@ counters! {
     http2_connections,
     /// Connections found to carry TLS records.
     tls_connections,
+    /// Connections over TLS whose plaintext was read.
+    tls_read_connections,
     /// Connections given up because they speak no known protocol.
     other_connections,
     /// Connections that ended before their protocol was known.

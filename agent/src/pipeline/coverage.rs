@@ -4,7 +4,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::{flow::Closed, status::Coverage, status::Unreadable, workload::Workload};
+use crate::{
+    capture::tls::discovery::Libraries, flow::Closed, status::Coverage, status::Unreadable,
+    workload::Workload,
+};
 
 /// Workloads with a row. Overflow policy: further ones share the row `(others)`.
 const MAX_ROWS: usize = 4096;
@@ -16,6 +19,9 @@ const OTHERS: &str = "(others)";
 struct Sums {
     bytes: u64,
     lost_bytes: u64,
+    /// Ciphertext whose plaintext was not read.
+    tls_bytes: u64,
+    library: Option<&'static str>,
     joined_late: u64,
     compared: u64,
     reconciled: u64,
@@ -24,10 +30,16 @@ struct Sums {
 /// Sums by workload name.
 #[derive(Debug, Default)]
 pub(super) struct Coverages {
+    libraries: Libraries,
     rows: BTreeMap<String, Sums>,
 }
 
 impl Coverages {
+    /// From now on, names the libraries of processes as these are found.
+    pub(super) fn know(&mut self, libraries: Libraries) {
+        self.libraries = libraries;
+    }
+
     /// Adds a closed connection.
     pub(super) fn add(&mut self, workload: &Arc<Workload>, closed: &Closed) {
         let known = self.rows.contains_key(&workload.name) || self.rows.len() < MAX_ROWS;
@@ -37,6 +49,12 @@ impl Coverages {
             None => self.rows.entry(name.to_owned()).or_default(),
         };
         sums.bytes += closed.bytes;
+        if let Some(tls) = &closed.tls {
+            sums.library = self.libraries.of(closed.process.pid).or(sums.library);
+            if !tls.is_read {
+                sums.tls_bytes += closed.bytes;
+            }
+        }
         sums.lost_bytes += closed.lost_bytes.min(closed.bytes);
         sums.joined_late += u64::from(closed.joined_late);
         sums.compared += u64::from(closed.reconciled.is_some());
@@ -53,16 +71,19 @@ impl Coverages {
 
 impl Sums {
     fn row(&self, name: &str) -> Coverage {
-        let lost = (self.lost_bytes > 0).then(|| Unreadable {
-            reason: "lost".to_owned(),
-            bytes: self.lost_bytes,
+        let unreadable = [("lost", self.lost_bytes), ("tls", self.tls_bytes)].map(|(reason, bytes)| {
+            (bytes > 0).then(|| Unreadable {
+                reason: reason.to_owned(),
+                bytes,
+            })
         });
+        let missed = self.lost_bytes.saturating_add(self.tls_bytes).min(self.bytes);
         Coverage {
             workload: name.to_owned(),
             bytes: self.bytes,
-            read_pct: percent(self.bytes - self.lost_bytes, self.bytes).unwrap_or(100.0),
-            tls_library: None,
-            unreadable: lost.into_iter().collect(),
+            read_pct: percent(self.bytes - missed, self.bytes).unwrap_or(100.0),
+            tls_library: self.library.map(str::to_owned),
+            unreadable: unreadable.into_iter().flatten().collect(),
             joined_late: self.joined_late,
             reconciled_pct: percent(self.reconciled, self.compared),
         }
@@ -76,7 +97,7 @@ fn percent(part: u64, whole: u64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{event::ProcessRef, workload::WorkloadKind};
+    use crate::{event::ProcessRef, flow::Tls, workload::WorkloadKind};
 
     fn closed(bytes: u64, lost_bytes: u64, reconciled: Option<bool>) -> Closed {
         Closed {
@@ -90,7 +111,33 @@ mod tests {
             lost_bytes,
             joined_late: false,
             reconciled,
+            tls: None,
         }
+    }
+
+    #[test]
+    fn ciphertext_that_was_not_read_is_a_reason() {
+        let shop = Arc::new(Workload::named(WorkloadKind::Process, "shop"));
+        let mut coverages = Coverages::default();
+        for is_read in [true, false] {
+            let tls = Some(Tls {
+                is_read,
+                ..Tls::default()
+            });
+            coverages.add(
+                &shop,
+                &Closed {
+                    tls,
+                    ..closed(500, 0, None)
+                },
+            );
+        }
+        let rows = coverages.rows();
+        assert_eq!(rows[0].read_pct, 50.0);
+        assert_eq!(
+            (rows[0].unreadable[0].reason.as_str(), rows[0].unreadable[0].bytes),
+            ("tls", 500)
+        );
     }
 
     #[test]

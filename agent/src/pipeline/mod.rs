@@ -3,6 +3,7 @@
 //! | thread | does |
 //! |---|---|
 //! | one per ring (`shard`) | reads its ring in place, follows connections, parses; owns what it needs, no locks |
+//! | tls | finds TLS libraries and probes them |
 //! | core | workloads, inventory, store; answers questions |
 //! | main | control socket, signals, console |
 //!
@@ -20,6 +21,7 @@ mod observed;
 mod record;
 mod scope;
 mod shard;
+mod tls;
 
 use std::{
     num::NonZeroUsize,
@@ -54,6 +56,7 @@ use crate::{
         memory,
         plan::plan,
         reader::RingReader,
+        tls::discovery::Libraries,
     },
     clock::{self, Clock},
     config::{self, AlertTarget, RunOptions},
@@ -140,8 +143,28 @@ pub fn run_until(
         mut attached,
         readers,
         full,
+        has_loop,
     } = started;
     let targets = targets(options)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let (hint, hints) = sync_channel::<u32>(tls::MAX_HINTS);
+    let discovery = tls::discovery(&mut attached, has_loop, &options.config.capture.tls)?;
+    let mut libraries = Libraries::default();
+    let discoverer = match discovery {
+        Some((mut discovery, execs)) => {
+            libraries = discovery.libraries();
+            discovery.start();
+            let stop = Arc::clone(&stop);
+            let needs = options.config.security.confine.then(|| confine::Needs {
+                probes: true,
+                ..needs(options, &targets)
+            });
+            Some(spawn("apiarist-tls", move || {
+                tls::run(discovery, execs, needs.as_ref(), &hints, &stop);
+            })?)
+        }
+        None => None,
+    };
     if options.config.security.confine {
         for kept in confine::confine(&needs(options, &targets)) {
             tracing::warn!("not confined as far as it should be: {kept}");
@@ -150,7 +173,8 @@ pub fn run_until(
 
     let (to_core, from_shards) = sync_channel::<ToCore>(MAX_WAITING_BATCHES);
     let (announce, announced) = mpsc::channel(MAX_ANNOUNCEMENTS);
-    let health = Health::new(release, tier, attached.counter_map(), full, clock::monotonic_ns());
+    let mut health = Health::new(release, tier, attached.counter_map(), full, clock::monotonic_ns());
+    health.coverages.know(libraries);
     let throttled = Throttled {
         governor: Governor::new(full, f64::from(options.config.capture.max_cpu_percent) / 100.0),
         throttle: attached.take_throttle(),
@@ -179,7 +203,6 @@ pub fn run_until(
     };
     let core = spawn("apiarist-core", move || core.run(&from_shards))?;
 
-    let stop = Arc::new(AtomicBool::new(false));
     let mut shards = Vec::new();
     let limits = Limits {
         budget_bytes: u64::from(options.config.capture.budget_bytes),
@@ -197,6 +220,7 @@ pub fn run_until(
             ),
             Clock::start(),
             to_core.clone(),
+            discoverer.as_ref().map(|_| hint.clone()),
         );
         let stop = Arc::clone(&stop);
         shards.push(spawn("apiarist-shard", move || shard.run(&stop))?);
@@ -204,8 +228,11 @@ pub fn run_until(
     memory::release();
 
     let served = runtime.block_on(until_stopped(ended, &socket, to_core, announced, &mut notice));
-    drop(attached);
     stop.store(true, Ordering::Release);
+    if let Some(discoverer) = discoverer {
+        join(discoverer, "the TLS thread")?;
+    }
+    drop(attached);
     for shard in shards {
         join(shard, "a shard")?;
     }
@@ -238,6 +265,7 @@ fn needs(options: &RunOptions, targets: &[Target]) -> confine::Needs {
         writable,
         programs: true,
         processes: true,
+        probes: false,
     }
 }
 
@@ -249,6 +277,8 @@ struct Started {
     readers: Vec<RingReader>,
     /// What the programs copy while all is well.
     full: Control,
+    /// The kernel has `bpf_loop`.
+    has_loop: bool,
 }
 
 impl Started {
@@ -266,6 +296,7 @@ impl Started {
             rings: shards,
             ring_bytes: capture.ring_bytes,
             observe_self: false,
+            tls: capture.tls.enabled,
         };
         let full = load.control();
         let mut attached = attach(plan, &features, offsets, load)?;
@@ -280,6 +311,7 @@ impl Started {
             attached,
             readers,
             full,
+            has_loop: features.bpf_loop,
         })
     }
 }

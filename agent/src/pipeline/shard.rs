@@ -60,6 +60,8 @@ struct Work {
     weight: usize,
     /// Events that the last batch told of.
     told_events: u64,
+    /// Takes ids of processes that may use a TLS library.
+    hint: Option<SyncSender<u32>>,
 }
 
 impl Shard {
@@ -70,6 +72,7 @@ impl Shard {
         scope: Scope,
         clock: Clock,
         to_core: SyncSender<ToCore>,
+        hint: Option<SyncSender<u32>>,
     ) -> Self {
         let work = Work {
             flows,
@@ -84,6 +87,7 @@ impl Shard {
             fresh: Vec::new(),
             weight: 0,
             told_events: 0,
+            hint,
         };
         Self {
             reader,
@@ -181,6 +185,10 @@ impl Work {
                     }
                     self.excluded.insert(open.socket);
                     return;
+                }
+                if let Some(hint) = &self.hint {
+                    // A full queue has news enough.
+                    hint.try_send(open.process.pid).unwrap_or(());
                 }
                 self.batch.processes.push(open.process.clone());
             }

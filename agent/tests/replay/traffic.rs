@@ -97,6 +97,7 @@ pub(crate) fn recording(conversations: &[Conversation]) -> Vec<u8> {
                 turn: last != Some(direction),
                 eof: false,
                 spent: false,
+                layer: apiarist::event::Layer::Socket,
                 pid: 4242,
             };
             last = Some(direction);

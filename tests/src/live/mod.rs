@@ -24,6 +24,7 @@ mod refusals;
 mod rows;
 mod servers;
 mod steady;
+mod tls;
 mod tools;
 mod wait;
 
@@ -121,5 +122,6 @@ live! {
     tools: curl_and_wget, php_serves, two_hops_through_haproxy;
     observe: a_suite_gives_the_same_ten_times, exit_codes_are_for_pipelines;
     steady: joins_an_older_connection;
+    tls: python_serves_tls, asyncio_serves_tls, node_serves_tls, nginx_serves_tls, haproxy_speaks_tls_on_both_sides;
     orders: python_serves, node_serves, nginx_serves, a_ring_too_small_mixes_nothing_up;
 }

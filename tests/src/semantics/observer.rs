@@ -47,6 +47,7 @@ pub(crate) const OPTIONS: LoadOptions = LoadOptions {
     rings: 1,
     ring_bytes: 64 << 20,
     observe_self: true,
+    tls: false,
 };
 
 /// One data event, owned.

@@ -245,8 +245,8 @@ fn compat(facts: &HostFacts) -> Check {
 fn tls() -> Check {
     Check::warn(
         "TLS",
-        "bytes on the socket are ciphertext: workloads that use TLS are counted, not read",
-        "look at `apiarist status --coverage`; observe behind the proxy that ends TLS",
+        "plaintext is read inside OpenSSL, its relatives and GnuTLS; workloads that use other libraries are counted, not read",
+        "look at `apiarist status --coverage`; observe such workloads behind the proxy that ends TLS",
     )
 }
 

@@ -123,6 +123,7 @@ fn any_events_are_survived() {
                         turn: numbers.below(2) == 0,
                         eof: numbers.below(30) == 0,
                         spent: false,
+                        layer: crate::event::Layer::Socket,
                         pid: 1,
                     };
                     flows.event(&SocketEvent::Data(data), &mut out);

@@ -112,6 +112,7 @@ impl Wire {
             turn,
             eof: false,
             spent: false,
+            layer: crate::event::Layer::Socket,
             pid: 1,
         })
     }
@@ -142,6 +143,7 @@ impl Wire {
             turn: false,
             eof: true,
             spent: false,
+            layer: crate::event::Layer::Socket,
             pid: 1,
         })
     }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use super::MAX_TEXT_BYTES;
 use crate::{
     clock::Timestamp,
-    event::{Address, Direction, ProcessRef, SocketClose, SocketData, SocketId, SocketOpen},
+    event::{Address, Direction, Layer, ProcessRef, SocketClose, SocketData, SocketId, SocketOpen},
 };
 
 pub(super) fn open(payload: &[u8]) -> Option<SocketOpen> {
@@ -73,6 +73,12 @@ pub(super) fn data(payload: &[u8]) -> Option<SocketData<'_>> {
         turn: flags & 2 != 0,
         eof: flags & 4 != 0,
         spent: flags & 8 != 0,
+        layer: match flags & 16 {
+            0 => Layer::Socket,
+            _ => Layer::Tls {
+                start: flags & 32 != 0,
+            },
+        },
         pid,
     })
 }

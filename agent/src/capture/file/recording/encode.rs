@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::MAX_TEXT_BYTES;
-use crate::event::{Address, Direction, ProcessRef, SocketClose, SocketData, SocketOpen};
+use crate::event::{Address, Direction, Layer, ProcessRef, SocketClose, SocketData, SocketOpen};
 
 pub(super) fn open(out: &mut Vec<u8>, event: &SocketOpen) {
     let SocketOpen {
@@ -50,11 +50,23 @@ pub(super) fn data(out: &mut Vec<u8>, event: &SocketData<'_>) {
         turn,
         eof,
         spent,
+        layer,
         pid,
     } = event;
+    let (tls, tls_start) = match layer {
+        Layer::Socket => (false, false),
+        Layer::Tls { start } => (true, *start),
+    };
     u64s(out, &[socket.0, at.0, *position, *end]);
     out.extend_from_slice(&pid.to_le_bytes());
-    let flags = [*direction == Direction::Ingress, *turn, *eof, *spent];
+    let flags = [
+        *direction == Direction::Ingress,
+        *turn,
+        *eof,
+        *spent,
+        tls,
+        tls_start,
+    ];
     out.push(
         flags
             .iter()

@@ -41,6 +41,7 @@ fn data(bytes: &[u8], position: u64, direction: Direction) -> SocketEvent<'_> {
         turn: true,
         eof: direction == Direction::Egress,
         spent: direction == Direction::Ingress,
+        layer: crate::event::Layer::Socket,
         pid: 4243,
     })
 }

@@ -178,6 +178,7 @@ impl Connection {
                 turn,
                 eof: false,
                 spent: false,
+                layer: crate::event::Layer::Socket,
                 pid: 0,
             }));
         });
@@ -208,6 +209,7 @@ impl Connection {
                     turn: false,
                     eof: true,
                     spent: false,
+                    layer: crate::event::Layer::Socket,
                     pid: 0,
                 }));
             }

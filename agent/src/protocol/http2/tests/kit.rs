@@ -137,6 +137,7 @@ impl Wire {
             turn: self.last.replace(direction) != Some(direction),
             eof: false,
             spent: false,
+            layer: crate::event::Layer::Socket,
             pid: 0,
         };
         self.flows.event(&SocketEvent::Data(data), &mut self.out);

@@ -1,0 +1,311 @@
+//! TLS sessions: plaintext seen inside a library, bound to the socket that carries its ciphertext.
+//!
+//! A library call is noted for its thread when it starts. A socket operation on the same thread meanwhile names the
+//! socket (*direct*). Users of memory buffers do their input and output outside: the ciphertext that a thread received
+//! last, and that no call has followed yet, belongs to the session it calls the library for next (*inferred*). A
+//! session keeps its socket once plaintext has moved, unless an operation inside a call names another one.
+
+use apiarist_common::{
+    counter::Counter,
+    event::{EGRESS, INGRESS},
+};
+use aya_ebpf::{
+    helpers::generated::{bpf_get_current_pid_tgid, bpf_probe_read_user},
+    macros::map,
+    maps::LruHashMap,
+};
+
+use crate::{
+    connection::{Connection, STATE_ANNOUNCED, STATE_DIRECT, STATE_INITIALISED, STATE_MUTED, STATE_UNTOLD},
+    kernel::succeeded,
+    maps::{Counters, Scratch, Slot, constant, counters, scratch},
+    operation::{Plaintext, plaintext},
+};
+
+/// A call of a library that has not returned yet.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Call {
+    /// The library's object for the session.
+    pub(crate) session: u64,
+    pub(crate) buffer: u64,
+    /// Where the call stores how many bytes it moved; zero when it returns that.
+    pub(crate) length_at: u64,
+    /// [`CallKind`] as a number.
+    pub(crate) kind: u32,
+    /// The socket that was used meanwhile: its ring and cookie, zero if none was.
+    ring: u32,
+    cookie: u64,
+}
+
+/// What a call does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum CallKind {
+    Write = 0,
+    Read,
+    Handshake,
+}
+
+/// Ciphertext that a thread received outside a call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Arrival {
+    cookie: u64,
+    ring: u32,
+    /// Non-zero until a call has followed.
+    fresh: u32,
+}
+
+/// A session of one process.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct SessionKey {
+    session: u64,
+    tgid: u64,
+}
+
+/// Calls by thread. Overflow policy, here and below: the least used give way; the agent sets the sizes.
+#[map]
+static TLS_CALLS: LruHashMap<u64, Call> = LruHashMap::with_max_entries(1, 0);
+
+/// Last arrivals by thread.
+#[map]
+static TLS_ARRIVALS: LruHashMap<u64, Arrival> = LruHashMap::with_max_entries(1, 0);
+
+/// Sessions whose socket is known, with the positions of their plaintext.
+#[map]
+static TLS_SESSIONS: LruHashMap<SessionKey, Connection> = LruHashMap::with_max_entries(1, 0);
+
+#[inline(always)]
+fn thread() -> u64 {
+    // SAFETY: no arguments.
+    unsafe { bpf_get_current_pid_tgid() }
+}
+
+fn key(session: u64) -> SessionKey {
+    SessionKey {
+        session,
+        tgid: thread() >> 32,
+    }
+}
+
+/// Whether this thread is inside a call of a library.
+#[inline(always)]
+pub(crate) fn is_inside() -> bool {
+    constant!(SETTINGS.tls) != 0 && TLS_CALLS.get_ptr(thread()).is_some()
+}
+
+/// A socket has moved ciphertext.
+#[inline(never)]
+pub(crate) fn moved(connection: &Connection, direction: u8) {
+    if constant!(SETTINGS.tls) == 0 {
+        return;
+    }
+    let thread = thread();
+    if let Some(call) = TLS_CALLS.get_ptr_mut(thread) {
+        // SAFETY: a value of this thread alone.
+        let call = unsafe { &mut *call };
+        call.cookie = connection.cookie;
+        call.ring = u32::from(connection.ring);
+        return;
+    }
+    if direction != INGRESS {
+        return;
+    }
+    let arrival = Arrival {
+        cookie: connection.cookie,
+        ring: u32::from(connection.ring),
+        fresh: 1,
+    };
+    match TLS_ARRIVALS.get_ptr_mut(thread) {
+        // SAFETY: a value of this thread alone.
+        Some(known) => unsafe { *known = arrival },
+        None => TLS_ARRIVALS.insert(thread, arrival, 0).unwrap_or(()),
+    }
+}
+
+/// A call starts.
+#[inline(always)]
+pub(crate) fn enter(kind: CallKind, session: u64, buffer: u64, length_at: u64) {
+    let thread = thread();
+    if thread >> 32 == u64::from(constant!(SETTINGS.own_tgid)) {
+        return;
+    }
+    // Reading and writing may shake hands by a function that is watched, too.
+    if kind == CallKind::Handshake && TLS_CALLS.get_ptr(thread).is_some() {
+        return;
+    }
+    let call = Call {
+        session,
+        buffer,
+        length_at,
+        kind: kind as u32,
+        ring: 0,
+        cookie: 0,
+    };
+    TLS_CALLS.insert(thread, call, 0).unwrap_or(());
+}
+
+/// A call returns. A handshake's return says nothing about a call around it.
+#[inline(always)]
+pub(crate) fn leave<const LOOP: bool>(result: i32, handshake: bool) {
+    let thread = thread();
+    let Some(call) = TLS_CALLS.get_ptr(thread) else {
+        return;
+    };
+    // SAFETY: a value of this thread alone.
+    let call = unsafe { *call };
+    if (call.kind == CallKind::Handshake as u32) != handshake {
+        return;
+    }
+    TLS_CALLS.remove(thread).unwrap_or(());
+    let Some((slot, scratch)) = claim() else {
+        if let Some(counters) = counters(Slot::Tls) {
+            counters.add(Counter::TlsBusyOperations, 1);
+        }
+        return;
+    };
+    if let Some(counters) = counters(slot) {
+        returned::<LOOP>(&call, result, thread, slot, scratch, counters);
+    }
+    scratch.claimed = 0;
+}
+
+/// The session is gone; its address may be another's next.
+#[inline(always)]
+pub(crate) fn forget(session: u64) {
+    // One that was never bound is not an error.
+    TLS_SESSIONS.remove(key(session)).unwrap_or(());
+}
+
+#[inline(always)]
+fn returned<const LOOP: bool>(
+    call: &Call,
+    result: i32,
+    thread: u64,
+    slot: Slot,
+    scratch: &mut Scratch,
+    counters: &mut Counters,
+) {
+    let session = bind(call, thread, scratch);
+    if call.kind == CallKind::Handshake as u32 || result <= 0 {
+        return;
+    }
+    let len = length(call, result);
+    if len == 0 {
+        return;
+    }
+    counters.add(Counter::TlsOperations, 1);
+    let Some(session) = session else {
+        counters.add(Counter::TlsUnboundOperations, 1);
+        return counters.add(Counter::TlsUnboundBytes, u64::from(len));
+    };
+    if session.is(STATE_MUTED) {
+        return;
+    }
+    let text = Plaintext {
+        address: call.buffer,
+        len,
+        direction: if call.kind == CallKind::Write as u32 {
+            EGRESS
+        } else {
+            INGRESS
+        },
+    };
+    plaintext::<LOOP>(session, scratch, counters, slot, text);
+}
+
+/// Bytes that a call moved.
+#[inline(always)]
+fn length(call: &Call, result: i32) -> u32 {
+    if call.length_at == 0 {
+        return result as u32;
+    }
+    let mut len = 0_u64;
+    // SAFETY: the destination is on the stack with this size; the helper checks the source.
+    let status = unsafe {
+        bpf_probe_read_user(
+            (&raw mut len).cast(),
+            8,
+            call.length_at as *const core::ffi::c_void,
+        )
+    };
+    if succeeded(status) && len <= u64::from(u32::MAX >> 1) {
+        len as u32
+    } else {
+        0
+    }
+}
+
+/// The session of a call, with what the call says about its socket taken into account.
+#[inline(always)]
+fn bind(call: &Call, thread: u64, scratch: &mut Scratch) -> Option<&'static mut Connection> {
+    let key = key(call.session);
+    let known = TLS_SESSIONS.get_ptr_mut(key);
+    // SAFETY: null or a value of the map; calls for one session do not overlap.
+    let known = known.map(|pointer| unsafe { &mut *pointer });
+    let (cookie, ring, state) = if call.cookie != 0 {
+        (call.cookie, call.ring, STATE_DIRECT)
+    } else if let Some(arrival) = TLS_ARRIVALS.get_ptr_mut(thread) {
+        // SAFETY: a value of this thread alone.
+        let arrival = unsafe { &mut *arrival };
+        if arrival.fresh == 0 {
+            return known;
+        }
+        arrival.fresh = 0;
+        (arrival.cookie, arrival.ring, 0)
+    } else {
+        return known;
+    };
+    if let Some(session) = known {
+        let moved = session.position[0] | session.position[1] != 0;
+        if session.cookie == cookie || (state == 0 && (moved || session.is(STATE_DIRECT))) {
+            session.state |= state;
+            return Some(session);
+        }
+    }
+    // SAFETY: scratch data is larger than a connection; its bytes are plain integers.
+    let fresh = unsafe { &mut *scratch.data.as_mut_ptr().cast::<Connection>() };
+    *fresh = Connection::EMPTY;
+    fresh.cookie = cookie;
+    fresh.ring = ring as u8;
+    fresh.last_direction = crate::connection::NO_DIRECTION;
+    fresh.state = STATE_INITIALISED | STATE_ANNOUNCED | STATE_UNTOLD | state;
+    TLS_SESSIONS.insert(key, &*fresh, 0).ok()?;
+    // SAFETY: null or a value of the map.
+    TLS_SESSIONS
+        .get_ptr_mut(key)
+        .map(|pointer| unsafe { &mut *pointer })
+}
+
+/// Takes a slot of this processor that no preempted program has.
+#[inline(always)]
+fn claim() -> Option<(Slot, &'static mut Scratch)> {
+    for slot in [Slot::Tls, Slot::TlsSecond, Slot::TlsThird, Slot::TlsFourth] {
+        let scratch = scratch(slot)?;
+        if exchange(&mut scratch.claimed) == 0 {
+            return Some((slot, scratch));
+        }
+    }
+    None
+}
+
+/// Sets a word to one and gives what it was, at once where programs can be preempted.
+#[inline(always)]
+fn exchange(word: &mut u64) -> u64 {
+    if constant!(SETTINGS.has_atomics) == 0 {
+        return core::mem::replace(word, 1);
+    }
+    let mut value = 1_u64;
+    // SAFETY: an aligned word of a map value, swapped with a register.
+    unsafe {
+        core::arch::asm!(
+            "{value} = xchg_64({word} + 0, {value})",
+            value = inout(reg) value,
+            word = in(reg) &raw mut *word,
+            options(nostack)
+        );
+    }
+    value
+}

@@ -1,0 +1,468 @@
+//! Which files are probed, and for whom.
+//!
+//! In: processes that may have come to use TLS, and the passing of time. Out: probes in force, kept here. A process is
+//! looked at when it is named, and again after a while if it is named again: libraries can be loaded late. A file is
+//! read once; its probes live while a process that maps it does.
+//!
+//! Costs are bounded: no list of all processes after the start, so many looks per second, so many files.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    fs::{self, File},
+    io,
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::fs::MetadataExt as _,
+    },
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use super::{
+    elf,
+    library::{self, Plan},
+    maps::{FileId, Mapped, executable_files},
+    probe::{Attached, Uprobes},
+};
+
+/// Files that are remembered. Overflow policy: further ones are not probed, and counted.
+const MAX_FILES: usize = 8192;
+
+/// Processes that are remembered. Overflow policy: all are forgotten but for those that keep probes in force.
+const MAX_PROCESSES: usize = 32_768;
+
+/// A process that is named again is looked at again after so long, and twice as long each further time.
+const LOOK_AGAIN_NS: u64 = 1_000_000_000;
+
+/// Doublings at the most: about a minute.
+const MAX_DOUBLINGS: u32 = 6;
+
+/// Looks per second at the most; each takes some 0.1 ms. Overflow policy: further ones are left out, and counted; a
+/// process that uses TLS is named again with its next connection.
+const LOOKS_PER_SECOND: u32 = 200;
+
+/// When a process that started a program is looked at again: its libraries are mapped after the program.
+const AFTER_START_NS: [u64; 2] = [50_000_000, 1_000_000_000];
+
+/// Processes that wait for that. Overflow policy: further ones are looked at once.
+const MAX_STARTED: usize = 1024;
+
+/// Where Debian, Fedora, Alpine and others keep shared libraries of the host: those there are probed from the start, so
+/// that the first connection of the first process that uses one is seen, too.
+const LIBRARY_DIRECTORIES: [&str; 6] = [
+    "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu",
+    "/usr/lib64",
+    "/usr/lib",
+    "/lib64",
+    "/usr/local/lib",
+];
+
+/// Who and what is let alone.
+#[derive(Debug, Clone, Default)]
+pub struct Exclusions {
+    /// Task names.
+    pub comms: Vec<String>,
+    /// Beginnings of paths of files.
+    pub paths: Vec<String>,
+    /// Beginnings of control groups.
+    pub cgroups: Vec<String>,
+}
+
+/// The library that each process uses, as far as it was found: shared with who reports.
+#[derive(Debug, Clone, Default)]
+pub struct Libraries(Arc<RwLock<HashMap<u32, &'static str>>>);
+
+impl Libraries {
+    /// The library of a process.
+    pub fn of(&self, pid: u32) -> Option<&'static str> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(&pid).copied()
+    }
+
+    fn set(&self, pid: u32, library: Option<&'static str>) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        match library {
+            Some(library) => drop(known.insert(pid, library)),
+            None => drop(known.remove(&pid)),
+        }
+    }
+
+    /// Forgets processes that are gone once there are many: the last report on one comes after its end.
+    fn keep(&self, alive: &BTreeSet<u32>) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() > MAX_PROCESSES {
+            known.retain(|pid, _| alive.contains(pid));
+        }
+    }
+}
+
+/// Counts, for `status`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Files whose functions are probed.
+    pub probed_files: u64,
+    /// Files that were read.
+    pub read_files: u64,
+    /// Looks at a process.
+    pub looks: u64,
+    /// Looks left out because there were too many.
+    pub looks_left_out: u64,
+    /// Files that the kernel refused to probe.
+    pub refused_files: u64,
+    /// Files that found no room.
+    pub files_full: u64,
+}
+
+/// A file that was read.
+#[derive(Debug)]
+struct Known {
+    build_id: Vec<u8>,
+    plan: Option<Plan>,
+    /// Probes in force.
+    probes: Vec<Attached>,
+    /// Processes that map it.
+    users: BTreeSet<u32>,
+    /// Probed whether it has users or not.
+    standing: bool,
+}
+
+/// The books.
+pub struct Discovery {
+    uprobes: Uprobes,
+    programs: BTreeMap<String, OwnedFd>,
+    has_loop: bool,
+    exclusions: Exclusions,
+    proc: PathBuf,
+    files: HashMap<FileId, Known>,
+    /// When a process was looked at.
+    processes: HashMap<u32, Process>,
+    libraries: Libraries,
+    /// When processes that started are to be looked at again, in order for each delay.
+    started: [VecDeque<(u64, u32)>; AFTER_START_NS.len()],
+    /// The present second, and looks in it.
+    second: (u64, u32),
+    totals: Totals,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Process {
+    looked_ns: u64,
+    looks: u32,
+}
+
+impl std::fmt::Debug for Discovery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Discovery")
+            .field("files", &self.files)
+            .field("totals", &self.totals)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Discovery {
+    /// With nothing probed yet. `programs` are the loaded kernel programs by name.
+    pub fn new(
+        uprobes: Uprobes,
+        programs: BTreeMap<String, OwnedFd>,
+        has_loop: bool,
+        exclusions: Exclusions,
+    ) -> Self {
+        Self {
+            uprobes,
+            programs,
+            has_loop,
+            exclusions,
+            proc: PathBuf::from("/proc"),
+            files: HashMap::new(),
+            processes: HashMap::new(),
+            libraries: Libraries::default(),
+            started: Default::default(),
+            second: (0, 0),
+            totals: Totals::default(),
+        }
+    }
+
+    /// What is found of processes, as it is found.
+    pub fn libraries(&self) -> Libraries {
+        self.libraries.clone()
+    }
+
+    /// Counts so far.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// Probes the libraries of the host's own system, used or not.
+    pub fn start(&mut self) {
+        for directory in LIBRARY_DIRECTORIES {
+            self.directory(Path::new(directory));
+        }
+    }
+
+    /// Looks at all processes there are. To be called once: it takes a while.
+    pub fn look_around(&mut self, now_ns: u64) {
+        for pid in pids(&self.proc).collect::<Vec<_>>() {
+            self.second = (0, 0);
+            self.look(pid, now_ns);
+        }
+    }
+
+    /// A process has started a program.
+    pub fn started(&mut self, pid: u32, now_ns: u64) {
+        // Whatever it was before.
+        self.processes.remove(&pid);
+        self.look(pid, now_ns);
+        for (queue, delay) in self.started.iter_mut().zip(AFTER_START_NS) {
+            if queue.len() < MAX_STARTED {
+                queue.push_back((now_ns + delay, pid));
+            }
+        }
+    }
+
+    /// Looks again at processes that started a while ago. To be called often.
+    pub fn tick(&mut self, now_ns: u64) {
+        for number in 0..AFTER_START_NS.len() {
+            while let Some(queue) = self.started.get_mut(number)
+                && let Some(&(due, pid)) = queue.front()
+                && due <= now_ns
+            {
+                queue.pop_front();
+                self.processes.remove(&pid);
+                self.look(pid, now_ns);
+            }
+        }
+    }
+
+    /// Nanoseconds until the next [`Self::tick`] has something to do, `None` when it never will.
+    pub fn next_tick_ns(&self, now_ns: u64) -> Option<u64> {
+        let due = self.started.iter().filter_map(|queue| queue.front());
+        due.map(|(due, _)| due.saturating_sub(now_ns)).min()
+    }
+
+    /// A process may use TLS: looks what it maps.
+    pub fn look(&mut self, pid: u32, now_ns: u64) {
+        let looks = match self.processes.get(&pid) {
+            Some(known) if now_ns.saturating_sub(known.looked_ns) < LOOK_AGAIN_NS << known.looks => return,
+            Some(known) => (known.looks + 1).min(MAX_DOUBLINGS),
+            None => 0,
+        };
+        if !self.may_look(now_ns) {
+            self.totals.looks_left_out += 1;
+            return;
+        }
+        self.totals.looks += 1;
+        let library = self.look_now(pid);
+        if self.processes.len() >= MAX_PROCESSES {
+            self.processes.clear();
+        }
+        let process = Process {
+            looked_ns: now_ns,
+            looks,
+        };
+        self.libraries.set(pid, library);
+        self.processes.insert(pid, process);
+    }
+
+    fn may_look(&mut self, now_ns: u64) -> bool {
+        let second = now_ns / 1_000_000_000;
+        if self.second.0 != second {
+            self.second = (second, 0);
+        }
+        self.second.1 += 1;
+        self.second.1 <= LOOKS_PER_SECOND
+    }
+
+    fn look_now(&mut self, pid: u32) -> Option<&'static str> {
+        let directory = self.proc.join(pid.to_string());
+        // A process that is gone maps nothing.
+        let maps = fs::read_to_string(directory.join("maps")).ok()?;
+        if self.is_excluded(&directory) {
+            return None;
+        }
+        let executable = fs::metadata(directory.join("exe")).map(|exe| exe.ino()).ok();
+        let mut found = None;
+        for mapped in executable_files(&maps) {
+            let candidate = Some(mapped.file.inode) == executable || library::is_candidate(mapped.name());
+            let excluded = self.exclusions.paths.iter();
+            if !candidate
+                || excluded
+                    .clone()
+                    .any(|path| mapped.path.starts_with(path.as_str()))
+            {
+                continue;
+            }
+            if let Some(library) = self.mapped(pid, &directory, &mapped) {
+                found = Some(library);
+            }
+        }
+        found
+    }
+
+    /// A process maps a file to execute: reads and probes it if that was not done.
+    fn mapped(&mut self, pid: u32, directory: &Path, mapped: &Mapped) -> Option<&'static str> {
+        if !self.files.contains_key(&mapped.file) {
+            self.read(mapped.file, &paths(directory, mapped), false);
+        }
+        let known = self.files.get_mut(&mapped.file)?;
+        let library = known.plan.as_ref()?.library;
+        known.users.insert(pid);
+        if known.probes.is_empty() {
+            self.probe(mapped.file, &paths(directory, mapped));
+        }
+        Some(library)
+    }
+
+    fn directory(&mut self, directory: &Path) {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        for entry in entries {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if !library::is_candidate(&name) || !name.contains(".so") {
+                continue;
+            }
+            let path = entry.path();
+            let excluded = self.exclusions.paths.iter();
+            let Ok(file) = fs::metadata(&path).map(|metadata| identity(&metadata)) else {
+                continue;
+            };
+            if excluded.clone().any(|prefix| path.starts_with(prefix)) || self.files.contains_key(&file) {
+                continue;
+            }
+            let path = [path];
+            self.read(file, &path, true);
+            self.probe(file, &path);
+        }
+    }
+
+    /// Reads a file and notes what to do with it.
+    fn read(&mut self, id: FileId, paths: &[PathBuf], standing: bool) {
+        if self.files.len() >= MAX_FILES {
+            self.totals.files_full += 1;
+            return;
+        }
+        // A process that is gone took the way to its file along: another one may lead there.
+        let Ok(file) = open(paths, id) else { return };
+        let image = elf::read(&file, &library::names(), library::suffices);
+        self.totals.read_files += 1;
+        // A file that cannot be read is not tried again: what is in it does not change.
+        let image = image.ok().flatten().unwrap_or_default();
+        let plan = library::plan(&image, self.has_loop);
+        let known = Known {
+            build_id: image.build_id,
+            plan,
+            probes: Vec::new(),
+            users: BTreeSet::new(),
+            standing,
+        };
+        self.files.insert(id, known);
+    }
+
+    /// Attaches what the plan of a file says, if it is still the file that the plan was made for.
+    fn probe(&mut self, id: FileId, paths: &[PathBuf]) {
+        let Some(known) = self.files.get_mut(&id) else {
+            return;
+        };
+        let Some(plan) = &known.plan else { return };
+        // Nothing is wrong with the file when its process is gone already: the next one is tried.
+        let Ok(file) = open(paths, id) else { return };
+        let now = elf::build_id(&file).map_err(anyhow::Error::from);
+        let attached = now.and_then(|now| {
+            anyhow::ensure!(now == known.build_id, "the file has changed since it was read");
+            plan.probes
+                .iter()
+                .map(|probe| {
+                    let program = self.programs.get(probe.program);
+                    let program =
+                        program.ok_or_else(|| anyhow::anyhow!("{} is not loaded", probe.program))?;
+                    self.uprobes
+                        .attach(program.as_fd(), &file, probe.offset, probe.at_return)
+                })
+                .collect::<anyhow::Result<Vec<_>>>()
+        });
+        match attached {
+            Ok(probes) => {
+                self.totals.probed_files += 1;
+                tracing::debug!(path = ?paths.last(), library = plan.library, probes = probes.len(), "probed");
+                known.probes = probes;
+            }
+            Err(error) => {
+                self.totals.refused_files += 1;
+                tracing::debug!(path = ?paths.last(), error = %format!("{error:#}"), "not probed");
+                known.plan = None;
+            }
+        }
+    }
+
+    /// Forgets processes that are gone, and takes the probes off files that nobody maps any more. To be called every few
+    /// seconds.
+    pub fn sweep(&mut self) {
+        let proc = &self.proc;
+        let alive: BTreeSet<u32> = pids(proc).collect();
+        self.processes.retain(|pid, _| alive.contains(pid));
+        self.libraries.keep(&alive);
+        self.files.retain(|_, known| {
+            known.users.retain(|pid| alive.contains(pid));
+            known.standing || known.plan.is_none() || !known.users.is_empty()
+        });
+        // Forgotten files without plan are read again when they are mapped again.
+        if self.files.len() >= MAX_FILES {
+            self.files.retain(|_, known| known.plan.is_some());
+        }
+        let probed = self.files.values().filter(|known| !known.probes.is_empty());
+        self.totals.probed_files = probed.count() as u64;
+    }
+
+    fn is_excluded(&self, directory: &Path) -> bool {
+        let Exclusions {
+            comms,
+            paths: _,
+            cgroups,
+        } = &self.exclusions;
+        let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default();
+        let by_comm = !comms.is_empty() && {
+            let comm = read("comm");
+            comms.iter().any(|excluded| excluded == comm.trim_end())
+        };
+        by_comm
+            || !cgroups.is_empty() && {
+                let groups = read("cgroup");
+                let own = groups.lines().find_map(|line| line.strip_prefix("0::"));
+                own.is_some_and(|own| cgroups.iter().any(|group| own.starts_with(group.as_str())))
+            }
+    }
+}
+
+/// Where a mapped file can be opened: the mapping itself, which takes privileges but finds a file that has been deleted or
+/// replaced, too; else by its name, as the process sees it.
+fn paths(directory: &Path, mapped: &Mapped) -> [PathBuf; 2] {
+    let name = mapped.path.trim_start_matches('/');
+    [
+        directory.join("map_files").join(&mapped.range),
+        directory.join("root").join(name),
+    ]
+}
+
+/// Opens a file by the first path that leads to the one that is meant.
+fn open(paths: &[PathBuf], id: FileId) -> io::Result<File> {
+    let meant = |path: &PathBuf| {
+        let file = File::open(path).ok()?;
+        let metadata = file.metadata().ok()?;
+        (metadata.is_file() && metadata.ino() == id.inode).then_some(file)
+    };
+    let file = paths.iter().find_map(meant);
+    file.ok_or_else(|| io::Error::other("it is gone, or another file has taken its place"))
+}
+
+fn identity(metadata: &fs::Metadata) -> FileId {
+    let device = metadata.dev();
+    FileId {
+        device: u64::from(rustix::fs::major(device)) << 32 | u64::from(rustix::fs::minor(device)),
+        inode: metadata.ino(),
+    }
+}
+
+fn pids(proc: &Path) -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir(proc).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}

@@ -1,0 +1,413 @@
+//! Functions and identity of an ELF file, without reading it whole.
+//!
+//! In: anything that can be read at an offset, and names. Out: [`Image`]: the build id and the file offsets of those
+//! functions. The tables of symbols of a large executable take tens of megabytes: they are streamed through one
+//! buffer, strings first (where do the wanted names end?), then symbols (which of them is named there?). Files are
+//! anybody's: every count and offset is checked, and what is read is bounded.
+//!
+//! Source: System V ABI, chapters 4 and 5; 64-bit little-endian files only.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read as _},
+    os::unix::fs::FileExt as _,
+};
+
+/// Bytes of the buffer that tables are streamed through.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Section and program headers that are looked at. Overflow policy: further ones are not.
+const MAX_HEADERS: usize = 1024;
+
+/// Bytes of one table of symbols or strings. Overflow policy: a larger table is not read.
+const MAX_TABLE_BYTES: u64 = 256 << 20;
+
+/// Bytes of notes that are looked at for a build id.
+const MAX_NOTE_BYTES: u64 = 64 * 1024;
+
+/// Occurrences of wanted names in one table of strings. Overflow policy: further ones are not used.
+const MAX_NAMES: usize = 4096;
+
+const PT_LOAD: u32 = 1;
+const PT_NOTE: u32 = 4;
+const SHT_SYMTAB: u32 = 2;
+const SHT_DYNSYM: u32 = 11;
+const STT_FUNC: u8 = 2;
+const STT_GNU_IFUNC: u8 = 10;
+const NT_GNU_BUILD_ID: u32 = 3;
+const PF_X: u32 = 1;
+
+/// What can be read at an offset.
+pub trait Source {
+    /// Fills `buffer` from `offset` on.
+    ///
+    /// # Errors
+    /// As reading does, and when the source ends before.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+}
+
+impl Source for File {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.read_exact_at(buffer, offset)
+    }
+}
+
+impl Source for [u8] {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let mut rest = self.get(start..).unwrap_or_default();
+        rest.read_exact(buffer)
+    }
+}
+
+/// What is known of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Image {
+    /// The build id, empty when the file has none.
+    pub build_id: Vec<u8>,
+    /// File offsets of functions by name.
+    pub functions: BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Segment {
+    kind: u32,
+    flags: u32,
+    offset: u64,
+    address: u64,
+    file_bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Section {
+    kind: u32,
+    offset: u64,
+    bytes: u64,
+    link: u32,
+}
+
+/// Reads build id and the functions among `names`, until they are `enough`; `None` when this is no 64-bit little-endian
+/// ELF file. No name may end with another one.
+///
+/// # Errors
+/// When the file cannot be read where its headers point.
+pub fn read<S: Source + ?Sized>(
+    source: &S,
+    names: &[&str],
+    enough: impl Fn(&Image) -> bool,
+) -> io::Result<Option<Image>> {
+    let mut header = [0; 64];
+    if source.read_at(&mut header, 0).is_err() || !header.starts_with(b"\x7fELF\x02\x01") {
+        return Ok(None);
+    }
+    let segments = segments(source, &header)?;
+    let sections = sections(source, &header)?;
+    let mut image = Image {
+        build_id: note(source, &segments).unwrap_or_default(),
+        functions: BTreeMap::new(),
+    };
+    // What is linked dynamically first: it is the smaller table by far.
+    for symbols in [SHT_DYNSYM, SHT_SYMTAB]
+        .iter()
+        .flat_map(|kind| sections.iter().filter(move |section| section.kind == *kind))
+    {
+        if enough(&image) {
+            break;
+        }
+        if let Some(strings) = sections.get(symbols.link as usize) {
+            functions(source, symbols, strings, names, &segments, &mut image)?;
+        }
+    }
+    Ok(Some(image))
+}
+
+/// The build id alone, empty when the file has none.
+///
+/// # Errors
+/// As [`read`].
+pub fn build_id<S: Source + ?Sized>(source: &S) -> io::Result<Vec<u8>> {
+    let mut header = [0; 64];
+    source.read_at(&mut header, 0)?;
+    Ok(note(source, &segments(source, &header)?).unwrap_or_default())
+}
+
+fn segments<S: Source + ?Sized>(source: &S, header: &[u8]) -> io::Result<Vec<Segment>> {
+    let (offset, size, count) = (u64_at(header, 32), u16_at(header, 54), u16_at(header, 56));
+    entries(source, offset, size, count, |entry| Segment {
+        kind: u32_at(entry, 0),
+        flags: u32_at(entry, 4),
+        offset: u64_at(entry, 8),
+        address: u64_at(entry, 16),
+        file_bytes: u64_at(entry, 32),
+    })
+}
+
+fn sections<S: Source + ?Sized>(source: &S, header: &[u8]) -> io::Result<Vec<Section>> {
+    let (offset, size, count) = (u64_at(header, 40), u16_at(header, 58), u16_at(header, 60));
+    entries(source, offset, size, count, |entry| Section {
+        kind: u32_at(entry, 4),
+        offset: u64_at(entry, 24),
+        bytes: u64_at(entry, 32),
+        link: u32_at(entry, 40),
+    })
+}
+
+fn entries<S: Source + ?Sized, T>(
+    source: &S,
+    offset: u64,
+    size: u16,
+    count: u16,
+    entry: impl Fn(&[u8]) -> T,
+) -> io::Result<Vec<T>> {
+    let count = usize::from(count).min(MAX_HEADERS);
+    if !(56..=256).contains(&size) || offset == 0 {
+        return Ok(Vec::new());
+    }
+    let mut bytes = vec![0; count * usize::from(size)];
+    source.read_at(&mut bytes, offset)?;
+    Ok(bytes.chunks_exact(usize::from(size)).map(entry).collect())
+}
+
+/// The build id among the notes.
+fn note<S: Source + ?Sized>(source: &S, segments: &[Segment]) -> Option<Vec<u8>> {
+    segments
+        .iter()
+        .filter(|segment| segment.kind == PT_NOTE && segment.file_bytes <= MAX_NOTE_BYTES)
+        .find_map(|segment| {
+            let mut notes = vec![0; segment.file_bytes as usize];
+            source.read_at(&mut notes, segment.offset).ok()?;
+            build_id_note(&notes)
+        })
+}
+
+fn build_id_note(mut notes: &[u8]) -> Option<Vec<u8>> {
+    let padded = |bytes: u32| (bytes as usize).next_multiple_of(4);
+    while notes.len() >= 12 {
+        let (name_bytes, id_bytes, kind) = (u32_at(notes, 0), u32_at(notes, 4), u32_at(notes, 8));
+        let rest = notes.get(12..)?;
+        let (name, rest) = rest.split_at_checked(padded(name_bytes))?;
+        if kind == NT_GNU_BUILD_ID && name.starts_with(b"GNU\0") {
+            return rest.get(..id_bytes as usize).map(<[u8]>::to_vec);
+        }
+        notes = rest.get(padded(id_bytes)..)?;
+    }
+    None
+}
+
+/// Adds the wanted functions of one table of symbols.
+fn functions<S: Source + ?Sized>(
+    source: &S,
+    symbols: &Section,
+    strings: &Section,
+    names: &[&str],
+    segments: &[Segment],
+    image: &mut Image,
+) -> io::Result<()> {
+    if symbols.bytes > MAX_TABLE_BYTES || strings.bytes > MAX_TABLE_BYTES {
+        return Ok(());
+    }
+    let named = positions(source, strings, names)?;
+    if named.is_empty() {
+        return Ok(());
+    }
+    stream(source, symbols, 24, 0, |_, symbols| {
+        for symbol in symbols.chunks_exact(24) {
+            let kind = symbol.get(4).map_or(0, |info| info & 15);
+            let defined = u16_at(symbol, 6) != 0;
+            if let Some(name) = named.get(&u32_at(symbol, 0))
+                && matches!(kind, STT_FUNC | STT_GNU_IFUNC)
+                && defined
+                && let Some(offset) = file_offset(segments, u64_at(symbol, 8))
+            {
+                image.functions.entry((*name).to_owned()).or_insert(offset);
+            }
+        }
+    })
+}
+
+/// Where the wanted names stand in a table of strings. Linkers let names share their ends: what precedes one does not
+/// matter.
+fn positions<'n, S: Source + ?Sized>(
+    source: &S,
+    strings: &Section,
+    names: &[&'n str],
+) -> io::Result<BTreeMap<u32, &'n str>> {
+    let ended: Vec<Vec<u8>> = names
+        .iter()
+        .map(|name| [name.as_bytes(), b"\0"].concat())
+        .collect();
+    let longest = ended.iter().map(Vec::len).max().unwrap_or(0);
+    let finder = aho_corasick::AhoCorasick::builder()
+        .build(&ended)
+        .map_err(io::Error::other)?;
+    let mut found = BTreeMap::new();
+    stream(source, strings, 1, longest, |start, bytes| {
+        for hit in finder.find_iter(bytes) {
+            if let (Some(name), Ok(at)) = (names.get(hit.pattern().as_usize()), u32::try_from(hit.start()))
+                && found.len() < MAX_NAMES
+            {
+                found.insert(start as u32 + at, *name);
+            }
+        }
+    })?;
+    Ok(found)
+}
+
+/// Hands a section on in pieces of whole `entry`s, each with its offset; pieces overlap by `overlap` bytes.
+fn stream<S: Source + ?Sized>(
+    source: &S,
+    section: &Section,
+    entry: usize,
+    overlap: usize,
+    mut piece: impl FnMut(u64, &[u8]),
+) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER_BYTES / entry * entry];
+    let step = (buffer.len() - overlap.min(buffer.len() / 2)) as u64;
+    let mut start = 0;
+    while start < section.bytes {
+        let length = (section.bytes - start).min(buffer.len() as u64) as usize;
+        let Some(bytes) = buffer.get_mut(..length) else {
+            break;
+        };
+        source.read_at(bytes, section.offset.saturating_add(start))?;
+        piece(start, bytes);
+        start += step;
+    }
+    Ok(())
+}
+
+/// Where in the file an address of executable code lies.
+fn file_offset(segments: &[Segment], address: u64) -> Option<u64> {
+    segments.iter().find_map(|segment| {
+        let inside = address.checked_sub(segment.address)?;
+        (segment.kind == PT_LOAD && segment.flags & PF_X != 0 && inside < segment.file_bytes)
+            .then(|| segment.offset.saturating_add(inside))
+    })
+}
+
+fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    bytes
+        .get(at..)
+        .and_then(|rest| rest.first_chunk::<N>())
+        .copied()
+        .unwrap_or([0; N])
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes(array(bytes, at))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(array(bytes, at))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(array(bytes, at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An ELF file with one executable segment, one table of symbols and its strings.
+    fn file(symbols: &[(&[u8], u64)], padding: usize) -> Vec<u8> {
+        let mut strings = vec![b'x'; padding];
+        let mut table = vec![0_u8; 24];
+        for (name, address) in symbols {
+            let at = strings.len() as u32;
+            strings.extend_from_slice(name);
+            strings.push(0);
+            let mut symbol = [0_u8; 24];
+            symbol[..4].copy_from_slice(&at.to_le_bytes());
+            symbol[4] = STT_FUNC;
+            symbol[6] = 1;
+            symbol[8..16].copy_from_slice(&address.to_le_bytes());
+            table.extend_from_slice(&symbol);
+        }
+        let note = b"\x04\0\0\0\x03\0\0\0\x03\0\0\0GNU\0\xab\xcd\xef\0";
+        let (code, notes) = (64 + 2 * 56, note.len());
+        let tables = code + notes;
+        let headers = tables + table.len() + strings.len();
+        let mut out = vec![0_u8; 64];
+        out[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        out[32..40].copy_from_slice(&64_u64.to_le_bytes());
+        out[40..48].copy_from_slice(&(headers as u64).to_le_bytes());
+        out[54..58].copy_from_slice(&[56, 0, 2, 0]);
+        out[58..62].copy_from_slice(&[64, 0, 2, 0]);
+        for (kind, flags, offset, address, bytes) in
+            [(PT_LOAD, PF_X, 0, 0x1000, 0x100000), (PT_NOTE, 0, code, 0, notes)]
+        {
+            let mut segment = [0_u8; 56];
+            segment[..4].copy_from_slice(&kind.to_le_bytes());
+            segment[4..8].copy_from_slice(&flags.to_le_bytes());
+            segment[8..16].copy_from_slice(&(offset as u64).to_le_bytes());
+            segment[16..24].copy_from_slice(&(address as u64).to_le_bytes());
+            segment[32..40].copy_from_slice(&(bytes as u64).to_le_bytes());
+            out.extend_from_slice(&segment);
+        }
+        out.extend_from_slice(note);
+        for (kind, offset, bytes, link) in [
+            (SHT_DYNSYM, tables, table.len(), 1_u32),
+            (3, tables + table.len(), strings.len(), 0),
+        ] {
+            let mut section = [0_u8; 64];
+            section[4..8].copy_from_slice(&kind.to_le_bytes());
+            section[24..32].copy_from_slice(&(offset as u64).to_le_bytes());
+            section[32..40].copy_from_slice(&(bytes as u64).to_le_bytes());
+            section[40..44].copy_from_slice(&link.to_le_bytes());
+            if kind == SHT_DYNSYM {
+                out.extend_from_slice(&table);
+                out.extend_from_slice(&strings);
+                table.clear();
+                strings.clear();
+            }
+            symbols_end(&mut out, headers, &section);
+        }
+        out
+    }
+
+    fn symbols_end(out: &mut Vec<u8>, headers: usize, section: &[u8]) {
+        assert!(out.len() >= headers);
+        out.extend_from_slice(section);
+    }
+
+    #[test]
+    fn wanted_functions_are_found_also_across_pieces() {
+        for padding in [1, BUFFER_BYTES - 4, 3 * BUFFER_BYTES - 20] {
+            let bytes = file(&[(b"xSSL_read_ex", 0x2000), (b"SSL_read", 0x2100)], padding);
+            let image = read(&bytes[..], &["SSL_read", "SSL_read_ex", "SSL_write"], |_| false)
+                .unwrap()
+                .unwrap();
+            assert_eq!(image.functions.get("SSL_read"), Some(&0x1100), "{padding}");
+            assert_eq!(image.functions.get("SSL_read_ex"), None, "named xSSL_read_ex");
+            assert_eq!(image.build_id, [0xab, 0xcd, 0xef]);
+        }
+    }
+
+    #[test]
+    fn damaged_files_are_refused_without_harm() {
+        let bytes = file(&[(b"SSL_read", 0x2100)], 1);
+        for cut in 0..bytes.len() {
+            // Whether an error or nothing found: no panic, and never an offset beyond the segment.
+            if let Ok(Some(image)) = read(&bytes[..cut], &["SSL_read"], |_| false) {
+                assert!(image.functions.values().all(|offset| *offset == 0x1100));
+            }
+        }
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0xff;
+            if let Ok(Some(image)) = read(&damaged[..], &["SSL_read"], |_| false) {
+                assert!(image.functions.len() <= 1);
+            }
+        }
+        assert_eq!(read(&b"#!/bin/sh"[..], &["SSL_read"], |_| false).unwrap(), None);
+    }
+
+    #[test]
+    fn this_test_has_its_functions_where_they_are() {
+        let own = File::open("/proc/self/exe").unwrap();
+        let image = read(&own, &["main"], |_| false).unwrap().unwrap();
+        assert!(image.functions.contains_key("main"));
+    }
+}
