@@ -13,7 +13,7 @@ use crate::{
     clock::Timestamp,
     event::Address,
     exchange::{Completeness, CredentialLocation, Exchange, Request, Side},
-    inventory::EndpointId,
+    inventory::{EndpointId, is_private},
     protocol::operation::Detail,
     verdict::EvidenceQuality,
     workload::Workload,
@@ -42,7 +42,6 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// The server turned the request down.
-    #[expect(dead_code, reason = "what detectors that learn need")]
     pub(crate) const fn is_rejected(self) -> bool {
         matches!(self, Self::Refused | Self::Absent | Self::Limited | Self::Invalid)
     }
@@ -90,7 +89,6 @@ pub(crate) enum ActorKind {
 
 /// An exchange with what follows from it at once.
 #[derive(Debug)]
-#[expect(dead_code, reason = "what detectors that learn need")]
 pub(crate) struct Look<'a> {
     pub(crate) seen: &'a Seen<'a>,
     pub(crate) exchange: &'a Exchange,
@@ -147,7 +145,6 @@ impl<'a> Look<'a> {
     }
 
     /// Whether this host served it; else one of its workloads sent it.
-    #[expect(dead_code, reason = "what detectors that learn need")]
     pub(crate) fn is_served(&self) -> bool {
         self.exchange.connection.side == Side::Server
     }
@@ -157,9 +154,13 @@ impl<'a> Look<'a> {
     }
 
     /// Seconds since the epoch.
-    #[expect(dead_code, reason = "what detectors that learn need")]
     pub(crate) const fn second(&self) -> u64 {
         self.at.0 / 1_000_000_000
+    }
+
+    /// Hours since the epoch.
+    pub(crate) const fn hour(&self) -> u32 {
+        (self.second() / 3600) as u32
     }
 
     /// The actor as alerts name it.
@@ -215,8 +216,13 @@ impl<'a> Look<'a> {
         self.seen.workload
     }
 
+    /// Whether it came from a public address.
+    pub(crate) fn is_from_internet(&self) -> bool {
+        self.seen.caller.is_none()
+            && address(self.seen).is_some_and(|ip| !is_private(ip) && !ip.is_loopback())
+    }
+
     /// The path as sent, without its query.
-    #[expect(dead_code, reason = "what detectors that learn need")]
     pub(crate) fn path(&self) -> &'a str {
         let target = &*self.request.target;
         target.split_once('?').map_or(target, |(path, _)| path)

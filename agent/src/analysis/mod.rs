@@ -4,16 +4,25 @@
 //! anomalies and findings as they change. Sans-IO: the exchange's own time is the time, so a replay concludes what a
 //! live agent would have.
 
+mod baseline;
 mod classes;
 mod declared;
+mod detect;
+mod engine;
+mod fields;
+mod findings;
 mod hash;
 mod judge;
 mod look;
+mod protection;
 mod protocol;
 mod recon;
+#[cfg(test)]
+mod scenarios;
 pub mod settings;
 #[expect(dead_code, reason = "the agent's health will show what was looked at")]
 mod signature;
+mod sketch;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -22,11 +31,14 @@ use crate::{
     exchange::Exchange,
     inventory::EndpointId,
     policy::Policies,
-    verdict::{Alert, AlertKind, Finding, Signal, Verdict},
+    verdict::{Alert, AlertKind, Finding, Group, Signal, Verdict},
     workload::Workload,
 };
-use judge::{Answer, Judge};
+pub use baseline::{BaselineRecord, Stage};
+use engine::Engine;
+use judge::{Raised, Subject};
 use look::Look;
+pub use protection::{AgentEvent, BLIND_SHARE};
 use settings::Settings;
 
 /// An exchange with what is known about it.
@@ -70,19 +82,6 @@ pub struct Changes {
     pub findings: Vec<Finding>,
 }
 
-/// One baseline as the store keeps it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BaselineRecord {
-    /// Unique among baselines.
-    pub id: String,
-    /// Id of the workload it belongs to.
-    pub workload: String,
-    /// When it last changed: decides when it is too old to keep.
-    pub updated: Timestamp,
-    /// JSON.
-    pub record: Vec<u8>,
-}
-
 /// What a store kept of an earlier run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Kept {
@@ -96,20 +95,34 @@ pub struct Kept {
     pub baselines: Vec<BaselineRecord>,
 }
 
+/// How many baselines there are, and what they take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BaselineStats {
+    /// Baselines: new, learning, active, stale.
+    pub stages: [u64; 4],
+    /// Bytes of all.
+    pub bytes: u64,
+    /// Bytes of the largest.
+    pub largest_bytes: u64,
+    /// Baselines forgotten for lack of room.
+    pub forgotten: u64,
+    /// Records that could not be read.
+    pub skipped: u64,
+}
+
 /// All detectors and baselines.
 #[derive(Debug, Default)]
 pub struct Analysis {
-    /// Detectors that learn do not judge yet.
-    learning_only: bool,
-    judge: Judge,
+    engine: Engine,
     policies: Policies,
-    signatures: signature::Inspector,
+    now: Timestamp,
 }
 
 impl Analysis {
     /// Takes over what the operator has decided; alerts and baselines stay.
     pub fn configure(&mut self, settings: Settings) {
-        self.judge.configure(settings);
+        self.engine.baselines.gate = settings.gate;
+        self.engine.judge.configure(settings);
     }
 
     /// Puts rules of the operator before the detectors.
@@ -122,73 +135,118 @@ impl Analysis {
         self.policies.hits()
     }
 
-    /// While this holds, detectors learn but do not judge what they learn from.
+    /// While this holds, detectors learn but do not judge what they learn from. At its end what was learned is
+    /// believed: the operator vouches for it.
     pub fn set_learning_only(&mut self, learning_only: bool) {
-        self.learning_only = learning_only;
+        if std::mem::replace(&mut self.engine.learning_only, learning_only) && !learning_only {
+            self.engine.baselines.trust();
+        }
     }
 
     /// Looks at one exchange.
     pub fn exchange(&mut self, seen: &Seen<'_>) -> Conclusion {
+        self.now = self.now.max(seen.exchange.started);
+        self.engine.judge.tick(self.now);
         let decision = self.policies.exchange(seen);
         if decision.is_ignored {
             return Conclusion::default();
         }
-        let mut conclusion = self.detect(seen);
-        declared::raise(&mut self.judge, seen, decision, &mut conclusion);
+        let mut conclusion = match Look::new(seen) {
+            Some(look) if look.is_served() => self.engine.served(&look),
+            Some(look) => self.engine.sent(&look),
+            None => self.engine.torn(seen.exchange),
+        };
+        declared::raise(&mut self.engine.judge, seen, decision, &mut conclusion);
         conclusion
     }
 
-    fn detect(&mut self, seen: &Seen<'_>) -> Conclusion {
-        let mut signals = Vec::new();
-        self.signatures.inspect(seen.exchange, &mut signals);
-        protocol::inspect(seen.exchange, &mut signals);
-        recon::inspect(seen.exchange, &mut signals);
-        let Some(look) = Look::new(seen) else {
-            return Conclusion {
-                signals,
-                ..Conclusion::default()
-            };
+    /// An endpoint has another id now, or has become one with another.
+    pub fn moved(&mut self, from: EndpointId, to: EndpointId) {
+        self.engine.baselines.moved(from, to);
+    }
+
+    /// Something has happened to the agent itself.
+    pub fn agent(&mut self, event: AgentEvent, now: Timestamp) {
+        let (kind, class, severity, reason) = event.weigh();
+        let subject = Subject {
+            workload: 0,
+            workload_name: "apiarist",
+            owner: None,
+            endpoint: None,
+            endpoint_name: None,
+            actor_group: 0,
+            actor: "unknown".to_owned(),
+            at: now,
         };
-        let answer = match look.is_success() {
-            true => Answer::Normal,
-            false => Answer::Other,
+        let raised = Raised {
+            kind,
+            class: class.into(),
+            group: Group::SelfProtection,
+            severity,
+            confidence: 0.9,
         };
-        Conclusion {
-            verdict: self.judge.exchange(&look, &signals, answer),
-            signals,
-        }
+        self.engine.judge.raise(&subject, raised, &[], Some(reason), None);
     }
 
     /// Time passes: windows end, alerts resolve. To be called about once a second.
     pub fn tick(&mut self, now: Timestamp) {
-        self.judge.tick(now);
+        self.now = self.now.max(now);
+        self.engine.judge.tick(now);
     }
 
     /// All incidents, the latest first.
     pub fn alerts(&self) -> Vec<Alert> {
-        self.judge.list(AlertKind::Incident)
+        self.engine.judge.list(AlertKind::Incident)
     }
 
     /// All anomalies, the latest first.
     pub fn anomalies(&self) -> Vec<Alert> {
-        self.judge.list(AlertKind::Anomaly)
+        self.engine.judge.list(AlertKind::Anomaly)
     }
 
     /// All findings that rest on behaviour, in order of id.
     pub fn findings(&self) -> Vec<Finding> {
-        self.policies.findings()
+        let mut findings = self.engine.findings.list();
+        findings.extend(self.policies.findings());
+        findings.sort_by(|left, right| left.id.cmp(&right.id));
+        findings
     }
 
     /// What changed since the last call: for the store and the sinks.
     pub fn take_changes(&mut self) -> Changes {
-        self.judge.take_changes()
+        let mut changes = self.engine.judge.take_changes();
+        changes.findings = self.engine.findings.take_changed();
+        changes
     }
 
-    /// Baselines that changed since the last call: for the store.
+    /// Baselines that changed and were not taken within a minute: for the store.
     pub fn take_baselines(&mut self) -> Vec<BaselineRecord> {
-        Vec::new()
+        self.engine.baselines.take_dirty(self.now)
     }
 
     /// Takes back what was kept; nothing of it counts as changed. A record of another version is skipped.
-    pub fn restore(&mut self, _kept: Kept) {}
+    pub fn restore(&mut self, kept: Kept) {
+        let Kept {
+            alerts,
+            anomalies,
+            findings,
+            baselines,
+        } = kept;
+        self.engine.judge.restore(alerts.into_iter().chain(anomalies));
+        self.engine.findings.restore(findings);
+        self.engine.baselines.restore(baselines);
+    }
+
+    /// How many baselines there are, and what they take.
+    pub fn baseline_stats(&self) -> BaselineStats {
+        let baselines = &self.engine.baselines;
+        let (bytes, largest_bytes) = baselines.bytes();
+        BaselineStats {
+            stages: baselines.stages(),
+            bytes,
+            largest_bytes,
+            forgotten: baselines.forgotten,
+            skipped: baselines.skipped,
+        }
+    }
 }

@@ -1,19 +1,19 @@
 //! `apiarist alerts` and `apiarist anomalies`: what was malicious, and what was only odd.
 
-use std::ops::ControlFlow;
+use std::{io::Write, ops::ControlFlow};
 
 use serde_json::Value;
 
 use super::{
-    Context, Failure,
+    Context, Failure, Terminal,
     list::{List, text},
     output::{self, Format},
     query::{self, at},
     source::Topic,
-    table::{Column, visible},
+    table::{Column, shorten, visible},
     time::{self, ago},
 };
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, verdict::Alert};
 
 const EXAMPLES: &str = "EXAMPLES:
   apiarist alerts
@@ -130,6 +130,20 @@ fn write(format: Format, row: &Value, context: &mut Context<'_>) -> Result<(), F
         _ => output::rows(out, Format::Jsonl, std::slice::from_ref(row))?,
     }
     Ok(out.flush()?)
+}
+
+/// One line for an alert, fitted to the terminal.
+pub(super) fn announce(out: &mut dyn Write, terminal: Terminal, alert: &Alert) -> Result<(), Failure> {
+    // An alert holds text and finite numbers, which JSON can always say.
+    let line = format!(
+        "alert  {}",
+        line(&serde_json::to_value(alert).unwrap_or_default())
+    );
+    match terminal.width {
+        Some(width) => writeln!(out, "{}", shorten(&line, width))?,
+        None => writeln!(out, "{line}")?,
+    }
+    Ok(())
 }
 
 /// One alert in one line, with its reasons.

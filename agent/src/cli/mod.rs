@@ -5,6 +5,7 @@
 //! product: it asks the running agent or a store, and shows the answer.
 
 mod alerts;
+mod baseline;
 mod completions;
 mod config;
 mod deny;
@@ -97,6 +98,7 @@ enum Command {
     Graph(graph::Args),
     Alerts(alerts::Args),
     Anomalies(alerts::AnomalyArgs),
+    Baseline(baseline::Args),
     Findings(findings::Args),
     Risks(risks::Args),
     Status(status::Args),
@@ -188,6 +190,7 @@ fn execute(
         Command::Graph(args) => graph::run(&args, context),
         Command::Alerts(args) => alerts::run(&args, context),
         Command::Anomalies(args) => alerts::anomalies(&args, context),
+        Command::Baseline(args) => baseline::run(args, context),
         Command::Findings(args) => findings::run(&args, context),
         Command::Risks(args) => risks::run(&args, context),
         Command::Top(args) => top::run(&args, context),

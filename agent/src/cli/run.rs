@@ -176,6 +176,9 @@ fn tell(
             }
         }
         Notice::NewEndpoint(endpoint) => announce(out, terminal, endpoint)?,
+        // Standard output holds them as JSON already.
+        Notice::Alert(_) if options.alerts == Some(AlertTarget::Stdout) => {}
+        Notice::Alert(alert) => super::alerts::announce(out, terminal, alert)?,
     }
     Ok(out.flush()?)
 }

@@ -6,6 +6,7 @@
 //! Refuses to guess: an unknown key is a problem, never ignored.
 
 mod check;
+mod detection;
 mod options;
 mod print;
 mod sections;
@@ -13,6 +14,7 @@ mod sections;
 use std::{fmt, io, path::Path};
 
 pub use check::{Problem, check};
+pub use detection::{AllowEntry, Detection};
 pub use options::{AlertTarget, Observed, RunOptions, default_store};
 pub use print::template;
 pub use sections::{Capture, Config, Control, InventoryLimits, Log, LogFormat, Scope, Store, Tls};

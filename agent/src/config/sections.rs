@@ -9,6 +9,7 @@ use apiarist_common::limits::{DEFAULT_BUDGET_BYTES, MAX_RINGS};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Detection;
 use crate::{
     inventory::{
         Limits,
@@ -33,6 +34,8 @@ pub struct Config {
     pub workloads: Workloads,
     /// Rules of your own.
     pub policies: Policies,
+    /// When baselines are believed, how many alerts are sent, and what is accepted.
+    pub detection: Detection,
     /// How risk is scored.
     pub risk: Risk,
     /// Where the inventory is kept between runs.
@@ -438,6 +441,9 @@ impl Config {
         }
         if let Err(error) = self.workloads.owners() {
             found.push((&["workloads", "owners"], format!("cannot be used: {error}")));
+        }
+        if let Some(problem) = self.detection.conflict() {
+            found.push((&["detection", "allow"], problem));
         }
         if let Err(error) = self.inventory.pins() {
             found.push((&["inventory", "templates"], format!("cannot be used: {error}")));

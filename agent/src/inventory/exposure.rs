@@ -62,7 +62,7 @@ fn is_here(ip: IpAddr, other: &Address) -> bool {
 }
 
 /// RFC 1918, RFC 3927, RFC 6598 and RFC 4193, and link-local IPv6.
-fn is_private(ip: IpAddr) -> bool {
+pub(crate) fn is_private(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => ip.is_private() || ip.is_link_local() || is_shared(ip),
         IpAddr::V6(ip) => is_private_v6(ip),

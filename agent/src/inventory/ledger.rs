@@ -213,6 +213,12 @@ impl Inventory {
         self.registry.take_gone()
     }
 
+    /// Former ids and those they lead to, in the order of the moves, since the last call: for those who keep
+    /// something by id.
+    pub fn take_moved(&mut self) -> Vec<(EndpointId, EndpointId)> {
+        self.registry.take_moved()
+    }
+
     /// Workloads that changed since the last call, whole.
     pub fn take_dirty_workloads(&mut self) -> Vec<WorkloadRecord> {
         self.registry.take_dirty_workloads()

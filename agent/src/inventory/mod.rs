@@ -38,6 +38,7 @@ pub use endpoint::{
     Endpoint, EndpointId, EndpointState, MAX_LINEAGE, PROMOTION_HITS, PROMOTION_SPAN, STALE_AFTER,
 };
 pub use exposure::Exposure;
+pub(crate) use exposure::is_private;
 pub use kind::EndpointKind;
 pub use ledger::{Inventory, Observation};
 pub use limits::{Limits, Stats};

@@ -22,6 +22,9 @@ use super::{
 };
 use crate::{clock::Timestamp, workload::Workload};
 
+/// Moves that wait to be taken. Overflow policy: later ones are not told; what is kept by a former id is lost.
+const MAX_MOVES: usize = 65_536;
+
 /// All endpoints and workloads, by place.
 #[derive(Debug)]
 pub(super) struct Registry {
@@ -40,6 +43,8 @@ pub(super) struct Registry {
     documents: Routes,
     /// Former ids whose records are no more.
     gone: BTreeSet<EndpointId>,
+    /// Former ids, with those they lead to now.
+    moved: Vec<(EndpointId, EndpointId)>,
 }
 
 #[derive(Debug)]
@@ -78,6 +83,7 @@ impl Registry {
             pins: Pins::default(),
             documents: Routes::default(),
             gone: BTreeSet::new(),
+            moved: Vec::new(),
         }
     }
 
@@ -245,6 +251,7 @@ impl Registry {
         endpoint.template = Arc::clone(&template.text);
         endpoint.parameters.clone_from(&template.parameters);
         self.endpoint_places.insert(id, place);
+        self.note_move(old, id);
     }
 
     /// Makes the endpoint at one place part of that at another.
@@ -257,6 +264,8 @@ impl Registry {
             return;
         };
         let workload = slot.workload;
+        let old = merged.id;
+        let new = self.endpoint(target).map(|endpoint| endpoint.id);
         if let Some(endpoint) = self.endpoint_mut(target) {
             endpoint.kind = endpoint.kind.max(merged.kind);
             endpoint.traffic.merge(&merged.traffic, &limits);
@@ -271,6 +280,21 @@ impl Registry {
             workload.endpoints = workload.endpoints.saturating_sub(1);
         }
         self.free.push(place);
+        if let Some(new) = new {
+            self.note_move(old, new);
+        }
+    }
+
+    /// Remembers that one id leads to another now.
+    fn note_move(&mut self, old: EndpointId, new: EndpointId) {
+        if self.moved.len() < MAX_MOVES {
+            self.moved.push((old, new));
+        }
+    }
+
+    /// Former ids and those they lead to, in the order of the moves, since the last call.
+    pub(super) fn take_moved(&mut self) -> Vec<(EndpointId, EndpointId)> {
+        std::mem::take(&mut self.moved)
     }
 
     /// Notes that nothing has this id any more.

@@ -68,6 +68,26 @@ impl Sketch {
         })
     }
 
+    /// Makes the lowest buckets one until at most `limit` are left: the upper quantiles stay as they are.
+    pub(crate) fn collapse(&mut self, limit: usize) {
+        let extra = self.buckets.len().saturating_sub(limit);
+        if extra == 0 {
+            return;
+        }
+        let merged: u32 = self
+            .buckets
+            .drain(..extra)
+            .fold(0, |sum, (_, count)| sum.saturating_add(count));
+        if let Some((_, lowest)) = self.buckets.first_mut() {
+            *lowest = lowest.saturating_add(merged);
+        }
+    }
+
+    /// Bytes it holds beside itself.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.buckets.capacity() * size_of::<(u16, u32)>()
+    }
+
     fn add_to(&mut self, bucket: u16, count: u32) {
         match self.buckets.binary_search_by_key(&bucket, |(key, _)| *key) {
             Ok(at) => {
@@ -122,6 +142,16 @@ mod tests {
         left.merge(&right);
         assert_eq!(left, forward);
         assert_eq!(left.quantile(0.0), Some(0.0));
+    }
+
+    #[test]
+    fn collapsing_keeps_what_is_large() {
+        let mut sketch = Sketch::default();
+        (1..=10_000).for_each(|value| sketch.add(value));
+        let before = sketch.quantile(0.99);
+        sketch.collapse(20);
+        assert_eq!((sketch.buckets.len(), sketch.count()), (20, 10_000));
+        assert_eq!(sketch.quantile(0.99), before);
     }
 
     #[test]

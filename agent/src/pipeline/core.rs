@@ -16,7 +16,7 @@ use anyhow::Result;
 use tokio::sync::{broadcast, mpsc};
 
 use super::{
-    Summary,
+    Notice, Summary,
     batch::{Batch, ToCore},
     governor::Governor,
     harvester::Harvester,
@@ -24,13 +24,13 @@ use super::{
     keeper::Keeper,
 };
 use crate::{
-    analysis::{Analysis, Changes, Seen},
+    analysis::{Analysis, Changes, Seen, settings::Settings},
     capture::load::Throttle,
     clock::{self, Timestamp},
     config,
     control::{Followed, MAX_UNREAD_ALERTS, Request},
     exchange::Exchange,
-    inventory::{EndpointView, Inventory},
+    inventory::Inventory,
     openapi::routes,
     policy::Policies,
     risk::{self, Assessment, Risk},
@@ -62,6 +62,7 @@ impl Restart {
     pub(super) fn of(
         store: Store,
         limits: &config::InventoryLimits,
+        settings: Settings,
         risk: Risk,
         owners: Owners,
     ) -> Result<Self> {
@@ -76,6 +77,7 @@ impl Restart {
         inventory.set_pins(limits.pins()?);
         inventory.set_documents(routes::of_files(limits.specs.iter().map(PathBuf::as_path))?);
         let mut analysis = Analysis::default();
+        analysis.configure(settings);
         analysis.restore(kept);
         let mut directory = Directory::new(Path::new("/proc"));
         directory.set_owners(owners);
@@ -109,7 +111,7 @@ pub(super) struct Core {
     health: Health,
     throttled: Throttled,
     next_second: Timestamp,
-    announce: mpsc::Sender<Box<EndpointView>>,
+    announce: mpsc::Sender<Notice>,
     /// To those who follow the alerts.
     alerts: broadcast::Sender<Arc<Alert>>,
     sinks: Sinks,
@@ -129,7 +131,7 @@ impl Core {
         settings: &config::Store,
         health: Health,
         throttled: Throttled,
-        announce: mpsc::Sender<Box<EndpointView>>,
+        announce: mpsc::Sender<Notice>,
         sinks: Sinks,
     ) -> Self {
         let Restart {
@@ -225,6 +227,10 @@ impl Core {
         }
         self.keeper.note(&changes);
         for alert in changes.alerts {
+            // A console that is behind misses the line, not the alert.
+            self.announce
+                .try_send(Notice::Alert(Box::new(alert.clone())))
+                .unwrap_or(());
             self.sinks.send(&Event::Alert(Box::new(alert.clone())));
             // Nobody may be listening.
             self.alerts.send(Arc::new(alert)).unwrap_or_default();
@@ -255,12 +261,17 @@ impl Core {
             template: observation.template.as_deref(),
             is_new: observation.is_new,
         });
+        for (from, to) in self.inventory.take_moved() {
+            self.analysis.moved(from, to);
+        }
         if observation.is_new
             && let Some(id) = observation.endpoint
             && let Some(view) = self.inventory.endpoint_view(id, exchange.started)
         {
             // A console that is behind misses the line, not the endpoint.
-            self.announce.try_send(Box::new(view)).unwrap_or(());
+            self.announce
+                .try_send(Notice::NewEndpoint(Box::new(view)))
+                .unwrap_or(());
         }
     }
 

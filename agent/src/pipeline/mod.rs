@@ -70,6 +70,7 @@ use crate::{
     sink::{Sinks, target::Target},
     status::Status,
     store::Store,
+    verdict::Alert,
 };
 
 /// Directory in the store for what collectors have not accepted yet.
@@ -90,6 +91,8 @@ pub enum Notice {
     },
     /// An endpoint was seen for the first time.
     NewEndpoint(Box<EndpointView>),
+    /// An incident opened, got worse or larger, or ended.
+    Alert(Box<Alert>),
 }
 
 /// What a run came to.
@@ -182,6 +185,7 @@ pub fn run_until(
     let mut restart = Restart::of(
         opened.store,
         &options.config.inventory,
+        options.config.detection.settings(),
         options.config.risk.clone(),
         options
             .config
@@ -321,7 +325,7 @@ async fn until_stopped(
     ended: impl Future<Output = Result<()>>,
     socket: &control::Socket,
     to_core: SyncSender<ToCore>,
-    mut announced: mpsc::Receiver<Box<EndpointView>>,
+    mut announced: mpsc::Receiver<Notice>,
     notice: &mut impl FnMut(Notice),
 ) -> Result<()> {
     let (query, requests) = Query::channel();
@@ -343,7 +347,7 @@ async fn until_stopped(
                 break;
             }
             () = &mut forwarded => break,
-            Some(view) = announced.recv() => notice(Notice::NewEndpoint(view)),
+            Some(told) = announced.recv() => notice(told),
         }
     }
     drop(stop_serving);

@@ -13,7 +13,7 @@ pub use trace::{Row, Sensitive, Start, Trace};
 use workloads::Workloads;
 
 use crate::{
-    analysis::{Analysis, Conclusion, Seen},
+    analysis::{Analysis, Conclusion, Seen, settings::Settings},
     capture::file::{FileExchange, Sink},
     clock::Timestamp,
     event::{Address, SocketEvent},
@@ -22,6 +22,7 @@ use crate::{
     inventory::{self, Inventory, NO_SCHEME, Observation},
     policy::Policies,
     protocol::{operation::Detail, recognise, redact::Redactor},
+    verdict::Alert,
 };
 
 /// How often the flow layer is told that time has passed.
@@ -57,6 +58,8 @@ pub struct Replay {
     flows: Flows,
     inventory: Inventory,
     analysis: Analysis,
+    /// What people would have been told; storm control bounds it.
+    alerts: Vec<Alert>,
     learn_until: Option<LearnUntil>,
     workloads: Workloads,
     trace: Option<Trace>,
@@ -77,6 +80,8 @@ pub struct Outcome {
     pub inventory: Inventory,
     /// Alerts, anomalies and findings.
     pub analysis: Analysis,
+    /// What people would have been told, in order.
+    pub alerts: Vec<Alert>,
     /// The trace, if one was asked for.
     pub trace: Option<Trace>,
     /// Counters of the flow layer.
@@ -103,6 +108,7 @@ impl Replay {
             flows: Flows::new(limits, Redactor::new(KEY).keeping_targets()),
             inventory: Inventory::new(options.inventory),
             analysis: Analysis::default(),
+            alerts: Vec::new(),
             learn_until: options.learn_until,
             workloads: Workloads::default(),
             trace: options.trace.then(Trace::default),
@@ -141,6 +147,11 @@ impl Replay {
         self.analysis.policy_hits()
     }
 
+    /// Takes over what the operator has decided about detection.
+    pub fn configure(&mut self, settings: Settings) {
+        self.analysis.configure(settings);
+    }
+
     /// Whether anything was read so far: events or exchanges.
     pub fn is_empty(&self) -> bool {
         self.events == 0 && self.exchanges == 0
@@ -167,6 +178,7 @@ impl Replay {
             None => Ok(Outcome {
                 inventory: self.inventory,
                 analysis: self.analysis,
+                alerts: self.alerts,
                 trace: self.trace,
                 flow: self.flows.stats().clone(),
                 events: self.events,
@@ -210,6 +222,10 @@ impl Replay {
             template: observation.template.as_deref(),
             is_new: observation.is_new,
         });
+        for (from, to) in self.inventory.take_moved() {
+            self.analysis.moved(from, to);
+        }
+        self.alerts.extend(self.analysis.take_changes().alerts);
         let start = given.is_none().then_some(Start(
             exchange.started,
             exchange.connection.socket,

@@ -45,6 +45,20 @@ impl Case {
         }
     }
 
+    /// An alert as it was kept.
+    pub(super) fn restored(alert: Alert, last: Timestamp) -> Self {
+        let mut next = 10_u64;
+        while next <= alert.count {
+            next = next.saturating_mul(10);
+        }
+        Self {
+            alert,
+            last,
+            next,
+            was_told: true,
+        }
+    }
+
     /// Adds what one exchange contributes.
     pub(super) fn add(
         &mut self,

@@ -10,7 +10,7 @@ mod storm;
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-pub(super) use fuse::Answer;
+pub(super) use fuse::{Answer, COUNTS};
 
 use super::{
     Changes,
@@ -67,7 +67,6 @@ impl<'a> Subject<'a> {
     }
 
     /// The source of an exchange, whatever it asks for and as whom.
-    #[expect(dead_code, reason = "what detectors of scans need")]
     pub(super) fn source(look: &Look<'a>) -> Self {
         Self {
             endpoint: None,
@@ -229,6 +228,22 @@ impl Judge {
     /// What changed since the last call.
     pub(super) fn take_changes(&mut self) -> Changes {
         std::mem::take(&mut self.changes)
+    }
+
+    /// Takes alerts back that were kept; nobody is told of them again.
+    pub(super) fn restore(&mut self, alerts: impl Iterator<Item = Alert>) {
+        for alert in alerts {
+            let last = Timestamp::from_rfc3339(&alert.updated);
+            let key = u64::from_str_radix(&alert.fingerprint, 16).ok();
+            let Some((last, key)) = last.zip(key) else {
+                continue;
+            };
+            let room = self.cases.len() < 2 * MAX_CASES;
+            if room {
+                let case = Case::restored(alert, last);
+                self.cases.entry((case.alert.kind, key)).or_insert(case);
+            }
+        }
     }
 
     fn tell(&mut self, slot: (AlertKind, u64), now: Timestamp) {

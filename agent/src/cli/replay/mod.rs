@@ -4,7 +4,11 @@
 
 mod result;
 
-use std::{fs::File, path::PathBuf};
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::PathBuf,
+};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use result::{Replacement, Target};
@@ -17,6 +21,7 @@ use crate::{
     policy::Policies,
     replay::{LearnUntil, Options, Outcome, Replay},
     status::Status,
+    verdict::Alert,
 };
 
 const EXAMPLES: &str = "EXAMPLES:
@@ -69,8 +74,7 @@ pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<(), Failure> 
         .map(|directory| Replacement::open(&directory, config.store.max_bytes, context.now))
         .transpose()?;
     let trace_to = trace.map(Target::create).transpose()?;
-    // No detector raises alerts yet: the file is there and stays empty.
-    alerts.map(Target::create).transpose()?;
+    let alerts_to = alerts.map(Target::create).transpose()?;
 
     let mut replay = Replay::new(&Options {
         trace: trace_to.is_some(),
@@ -81,6 +85,7 @@ pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<(), Failure> 
     let specs = config.inventory.specs.iter().map(PathBuf::as_path);
     replay.set_documents(routes::of_files(specs).map_err(|error| Failure::usage(format!("{error:#}")))?);
     replay.set_policies(Policies::new(config.policies.rules().map_err(Failure::usage)?));
+    replay.configure(config.detection.settings());
     let mut problem = None;
     for input in inputs {
         let found = input.replay(&mut replay)?;
@@ -96,7 +101,15 @@ pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<(), Failure> 
         ))
     })?;
     let status = status(&outcome);
-    let quiet = matches!(trace_to, Some(Target::Stdout));
+    let quiet = matches!(trace_to, Some(Target::Stdout)) || matches!(alerts_to, Some(Target::Stdout));
+    if let Some(target) = alerts_to {
+        target.write(context.out, |out| write_alerts(out, &outcome.alerts))?;
+    }
+    if !quiet {
+        for alert in &outcome.alerts {
+            super::alerts::announce(context.out, context.terminal, alert)?;
+        }
+    }
     if let Some((trace, target)) = outcome.trace.take().zip(trace_to) {
         target.write(context.out, |out| trace.write(out, &outcome.inventory))?;
     }
@@ -111,6 +124,15 @@ pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<(), Failure> 
             "{} exchanges, {endpoints} endpoints, {workloads} workloads",
             outcome.exchanges
         )?;
+    }
+    Ok(())
+}
+
+/// Writes alerts as JSON Lines, each as often as people would have been told of it.
+fn write_alerts(out: &mut dyn Write, alerts: &[Alert]) -> io::Result<()> {
+    for alert in alerts {
+        serde_json::to_writer(&mut *out, alert)?;
+        writeln!(out)?;
     }
     Ok(())
 }

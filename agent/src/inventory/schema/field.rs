@@ -162,7 +162,7 @@ impl Field {
             Value::Object => return self.object += 1,
             Value::Array => return self.array += 1,
             Value::Null => return self.null += 1,
-            Value::Bool => return self.boolean += 1,
+            Value::Bool(_) => return self.boolean += 1,
             Value::ObjectEnd => return,
             Value::File => return self.file += 1,
             Value::Number(number) => {

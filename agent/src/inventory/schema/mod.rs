@@ -14,7 +14,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Deserialize, Serialize};
 
 pub use field::{Field, Format};
-use walk::Value;
+pub(crate) use walk::{Value, walk};
 
 use super::sensitive::{self, SensitiveType, Verdict};
 use crate::exchange::{Body, Exchange, Head, Request};
@@ -104,7 +104,7 @@ impl Schema {
 
     fn add_json(&mut self, text: &[u8]) {
         self.messages += 1;
-        walk::walk(text, |event| self.add(event.path, event.name, &event.value));
+        walk(text, |event| self.add(event.path, event.name, &event.value));
     }
 
     fn add_pairs(&mut self, prefix: &str, text: &[u8]) {
@@ -262,7 +262,7 @@ pub fn sensitive_fields(exchange: &Exchange) -> Vec<SensitiveField> {
 pub(crate) fn sensitive_values(head: &Head, body: &Body) -> Vec<SensitiveType> {
     let mut found = Vec::new();
     if Content::of(head, body) == Content::Json {
-        walk::walk(&body.sample, |event| {
+        walk(&body.sample, |event| {
             let classified = match &event.value {
                 Value::Text(text) => sensitive::classify(event.name, text, false),
                 Value::Number(number) => sensitive::classify(event.name, number, true),

@@ -25,14 +25,14 @@ const MAX_BYTES: usize = 32 * 1024;
 
 /// One value.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     Object,
     /// The end of an object that was seen whole.
     ObjectEnd,
     Array,
     Text(Cow<'a, str>),
     Number(&'a str),
-    Bool,
+    Bool(bool),
     Null,
     /// A file in a form; never in JSON.
     File,
@@ -40,15 +40,15 @@ pub(super) enum Value<'a> {
 
 /// One value and its place.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Event<'a> {
-    pub(super) path: &'a str,
+pub(crate) struct Event<'a> {
+    pub(crate) path: &'a str,
     /// The name of the field, or of the list it is an element of.
-    pub(super) name: &'a str,
-    pub(super) value: Value<'a>,
+    pub(crate) name: &'a str,
+    pub(crate) value: Value<'a>,
 }
 
 /// Walks a text. Whether it was JSON as far as it went.
-pub(super) fn walk(text: &[u8], mut visit: impl FnMut(Event<'_>)) -> bool {
+pub(crate) fn walk(text: &[u8], mut visit: impl FnMut(Event<'_>)) -> bool {
     let text = text.get(..MAX_BYTES).unwrap_or(text);
     let mut walker = Walker {
         rest: text,
@@ -192,7 +192,8 @@ impl<'a> Walker<'a, '_> {
         self.rest = rest;
         let value = match word {
             b"null" => Value::Null,
-            b"true" | b"false" => Value::Bool,
+            b"true" => Value::Bool(true),
+            b"false" => Value::Bool(false),
             [b'-' | b'0'..=b'9', ..] => Value::Number(std::str::from_utf8(word).ok()?),
             _ => return None,
         };
@@ -272,7 +273,7 @@ mod tests {
                 "$.a.b[] b ObjectEnd",
                 "$.a a ObjectEnd",
                 "$.* 42 Null",
-                "$.d d Bool",
+                "$.d d Bool(true)",
                 "$  ObjectEnd",
             ]
         );
