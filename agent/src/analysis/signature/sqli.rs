@@ -6,6 +6,7 @@
 //! statement or a filter expression that is balanced in itself is none of these. Source of the idea: libinjection
 //! (Galbreath, 2012), which compares sequences of tokens to a list; here they are rules.
 
+mod operand;
 mod rules;
 mod tokens;
 mod words;
