@@ -2,6 +2,7 @@
 
 use apiarist_common::{
     counter::Counter,
+    frames::Framing,
     limits::{MAX_UNKNOWN_MESSAGES, MAX_UNKNOWN_OPERATIONS, PREFIX_BYTES},
     sniff::{Class, Verdict, sniff, starts_tls_record},
 };
@@ -35,6 +36,8 @@ pub(crate) struct Connection {
     pub(crate) sequence: [u32; 2],
     /// Threads whose operation is dealt with, see [`crate::spare`].
     pub(crate) signed_by: [u32; 2],
+    /// HTTP/2: where each direction is in its frames.
+    pub(crate) framing: [Framing; 2],
     /// `*mmsg`: thread, array and next element.
     pub(crate) vector_address: u64,
     pub(crate) vector_thread: u32,
@@ -161,6 +164,7 @@ impl Connection {
         budget: [0; 2],
         sequence: [0; 2],
         signed_by: [0; 2],
+        framing: [Framing::START; 2],
         vector_address: 0,
         vector_thread: 0,
         vector_index: 0,

@@ -9,7 +9,7 @@ use apiarist_common::limits::{CHUNK_BYTES, MAX_IOVECS, MAX_IOVECS_UNROLLED};
 use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel, bpf_probe_read_user};
 
 use crate::{
-    kernel::{opaque, succeeded},
+    kernel::{opaque, shared, succeeded},
     maps::{Scratch, Slot, scratch},
     syscall::SourceKind,
 };
@@ -58,8 +58,8 @@ pub(crate) fn gather<const LOOP: bool>(scratch: &mut Scratch, skip: u32, want: u
                 filled: 0,
                 slot,
             };
-            vector::<LOOP>(scratch);
-            scratch.walk.filled
+            vector::<LOOP>(shared(scratch));
+            shared(scratch).walk.filled
         }
     }
 }

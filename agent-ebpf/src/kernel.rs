@@ -22,6 +22,18 @@ pub(crate) fn opaque(mut value: u64) -> u64 {
     value
 }
 
+/// Tells the compiler that whoever is called may change what is behind a reference: a callback of a helper finds the same
+/// memory by itself, which Rust takes to be impossible.
+#[inline(always)]
+pub(crate) fn shared<T>(value: &mut T) -> &mut T {
+    let mut pointer: *mut T = value;
+    // SAFETY: a register copied onto itself. It may read and write memory, as far as the compiler knows.
+    unsafe {
+        core::arch::asm!("{0} = {0}", inout(reg) pointer, options(nostack, preserves_flags));
+        &mut *pointer
+    }
+}
+
 /// Whether a helper succeeded. Kept apart from the value it delivers: kernels up to 6.7 may prune a branch on a mixed
 /// `Result` wrongly.
 #[inline(always)]

@@ -11,6 +11,7 @@
 //! | `operation` | what happens on every socket operation |
 //! | `connection` | state kept with each socket, classification, muting |
 //! | `syscall` | where the user's buffer is: registers and system-call numbers |
+//! | `tour` | the frames of an HTTP/2 operation: which of its bytes are copied |
 //! | `gather` | copying from user buffers and iovec arrays |
 //! | `emit` | events into rings, batched wake-ups |
 //! | `identity` | the first event of a socket: addresses, process, namespace |
@@ -49,6 +50,8 @@ mod spare;
 mod syscall;
 #[cfg(target_arch = "bpf")]
 mod tls;
+#[cfg(target_arch = "bpf")]
+mod tour;
 
 #[cfg(not(target_arch = "bpf"))]
 fn main() {}

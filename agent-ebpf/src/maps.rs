@@ -13,7 +13,7 @@ use aya_ebpf::{
     maps::{Array, LruHashMap, LruPerCpuHashMap, PerCpuArray, RingBuf},
 };
 
-use crate::{connection::Connection, gather::Walk, operation::Operation, syscall::Source};
+use crate::{connection::Connection, gather::Walk, operation::Operation, syscall::Source, tour::Tour};
 
 /// Size of a ring before the agent sets it: one page, the least the kernel takes.
 const RING_BYTES: u32 = 4096;
@@ -124,6 +124,7 @@ pub(crate) struct Scratch {
     /// Where its bytes are.
     pub(crate) source: Source,
     pub(crate) walk: Walk,
+    pub(crate) tour: Tour,
     pub(crate) header: Header,
     pub(crate) data: [u8; 2 * CHUNK_BYTES],
 }

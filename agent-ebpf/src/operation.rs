@@ -12,6 +12,7 @@ use apiarist_common::{
         EGRESS, FLAG_CUT, FLAG_EOF, FLAG_SPENT, FLAG_TAIL, FLAG_TLS, FLAG_TLS_START, FLAG_TURN,
         FLAG_UNREADABLE, Header, INGRESS, KIND_DATA,
     },
+    frames::{Framing, joins},
     limits::{CHUNK_BYTES, MAX_CHUNKS, PREFIX_BYTES, TAIL_BYTES, TLS_HELLO_BYTES},
     offsets::ABSENT,
     sniff::{Class, Verdict, sniff},
@@ -26,13 +27,14 @@ use crate::{
     emit::emit,
     gather::gather,
     identity::{AF_INET, AF_INET6, AF_UNIX, announce, family, ring},
-    kernel::{Sock, load},
+    kernel::{Sock, load, shared},
     kernel_tls::{has_keys, take_over},
     maps::{Counters, Scratch, Slot, constant, control, counters, scratch},
     sequence::{NOTHING_NEW, follow, own_counts, unseen_before},
     spare::sign,
     syscall::{Source, by_io_uring, of_iter, operation_failed, source},
     tls,
+    tour::{is_known, tour},
 };
 
 /// `recv` flags (include/linux/socket.h) that return bytes which are not, or not yet, taken from the stream.
@@ -96,6 +98,12 @@ impl Operation {
             layer: 0,
             reserved: [0; 2],
         }
+    }
+
+    /// Bytes moved.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> u32 {
+        self.len
     }
 }
 
@@ -231,6 +239,13 @@ fn begin(
     scratch: &mut Scratch,
 ) {
     let index = usize::from(direction & 1);
+    if unseen > 0 {
+        connection.framing[index].pass_unseen(if unseen < u64::from(u32::MAX) {
+            unseen as u32
+        } else {
+            u32::MAX
+        });
+    }
     let turn = connection.last_direction != direction;
     if turn {
         connection.last_direction = direction;
@@ -255,11 +270,7 @@ fn is_wanted<const LOOP: bool>(
             renew_budget::<LOOP>(connection, scratch);
             true
         }
-        Class::Http2 => {
-            let index = usize::from(scratch.operation.direction & 1);
-            connection.budget[index] = next_budget(connection);
-            true
-        }
+        Class::Http2 => true,
         // The client's first message may come in pieces; what follows the turn, or its usual length, is ciphertext.
         Class::Tls if scratch.operation.turn == 0 && scratch.operation.position < TLS_HELLO_BYTES => true,
         Class::Tls => {
@@ -422,13 +433,21 @@ fn undecided<const LOOP: bool>(
     }
     match connection.classify(direction, scratch, got) {
         Verdict::Http1Request | Verdict::Http1Response => connection.class = Class::Http1 as u8,
-        Verdict::Http2 => connection.class = Class::Http2 as u8,
+        Verdict::Http2 => {
+            connection.class = Class::Http2 as u8;
+            let seen = u32::from(connection.prefix_len[usize::from(direction & 1)]).saturating_sub(got);
+            connection.framing[usize::from(direction & 1)] = Framing::preface(seen);
+        }
         Verdict::Tls => {
             connection.class = Class::Tls as u8;
             counters.add(Counter::TlsSockets, 1);
         }
         Verdict::More => {}
         Verdict::Preamble => connection.forget_prefix(direction),
+        Verdict::Other if connection.is(STATE_JOINED_LATE) && speaks_frames(scratch, got, len) => {
+            connection.class = Class::Http2 as u8;
+            connection.framing = [Framing::LOST; 2];
+        }
         Verdict::Other => {
             connection.forget_prefix(direction);
             if connection.gave_up(turn != 0) {
@@ -439,6 +458,15 @@ fn undecided<const LOOP: bool>(
         }
     }
     true
+}
+
+/// Whether an operation, whose first `got` bytes were gathered, belongs to an HTTP/2 connection whose start was not seen.
+#[inline(always)]
+fn speaks_frames(scratch: &Scratch, got: u32, len: u32) -> bool {
+    match scratch.data.first_chunk::<PREFIX_BYTES>() {
+        Some(prefix) => joins(prefix, got, len),
+        None => false,
+    }
 }
 
 /// The budget of a message that starts: the whole one for sampled messages, enough for a head for the others.
@@ -486,10 +514,21 @@ fn capture<const LOOP: bool>(connection: &mut Connection, scratch: &mut Scratch,
     } = scratch.operation;
     if scratch.source.is_unreadable() {
         missed(scratch, counters);
+        connection.framing[usize::from(direction & 1)].pass_unseen(len);
         send(scratch, counters, 0, 0, FLAG_UNREADABLE);
         return;
     }
     let index = usize::from(direction & 1);
+    if connection.class == Class::Http2 as u8 {
+        let fresh = next_budget(connection);
+        if LOOP && is_known(&mut connection.framing[index], scratch, len) {
+            if tour(&mut connection.framing[index], fresh, scratch, counters, slot) {
+                connection.framing[index ^ 1].renew();
+            }
+            return;
+        }
+        connection.budget[index] = fresh;
+    }
     let budget = connection.budget[index];
     let allowed = len.min(budget);
     connection.budget[index] = budget - allowed;
@@ -499,8 +538,9 @@ fn capture<const LOOP: bool>(connection: &mut Connection, scratch: &mut Scratch,
         scratch.operation.spent = FLAG_SPENT;
     }
     if next_chunk::<LOOP>(scratch, counters) == 0 {
-        more_chunks::<LOOP>(scratch, counters, slot);
+        more_chunks::<LOOP>(shared(scratch), shared(counters), slot);
     }
+    let scratch = shared(scratch);
     let done = scratch.operation.done;
     if done < len {
         counters.add(Counter::BudgetBytes, u64::from(len - done));
@@ -590,7 +630,7 @@ fn tail<const LOOP: bool>(scratch: &mut Scratch, counters: &mut Counters) {
 
 /// Sends `got` bytes of the scratch that start `skip` bytes into the operation.
 #[inline(never)]
-fn send(scratch: &mut Scratch, counters: &mut Counters, skip: u32, got: u32, flags: u8) {
+pub(crate) fn send(scratch: &mut Scratch, counters: &mut Counters, skip: u32, got: u32, flags: u8) {
     let operation = &scratch.operation;
     let end = operation.position.wrapping_add(u64::from(operation.len));
     let position = operation.position.wrapping_add(u64::from(skip));

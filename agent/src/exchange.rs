@@ -236,6 +236,16 @@ impl Facts {
     pub const UPGRADED: Self = Self(1 << 8);
     /// The target was in absolute form.
     pub const ABSOLUTE_FORM: Self = Self(1 << 9);
+    /// Several `Content-Length` values, all equal (RFC 9110 §8.6).
+    pub const REPEATED_LENGTH: Self = Self(1 << 10);
+    /// Several hosts: `Host` fields, or one that is not the authority of an absolute target (RFC 9112 §3.2).
+    pub const DIFFERING_HOSTS: Self = Self(1 << 11);
+    /// A request line without a version, as of HTTP/0.9.
+    pub const NO_VERSION: Self = Self(1 << 12);
+    /// A line among the fields that is none, or a name or value with bytes that they cannot have (RFC 9110 §5).
+    pub const MALFORMED_FIELD: Self = Self(1 << 13);
+    /// `Transfer-Encoding` in HTTP/1.0 (RFC 9112 §6.1).
+    pub const CODED_BEFORE_11: Self = Self(1 << 14);
     /// The server sent it unasked (RFC 9113 §8.4).
     pub const PUSHED: Self = Self(1 << 16);
     /// The client gave the stream up (RFC 9113 §6.4).

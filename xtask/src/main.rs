@@ -9,6 +9,7 @@ mod browser;
 mod ebpf;
 mod ebpf_check;
 mod elf;
+mod fuzz;
 mod manifest;
 mod package;
 mod packages;
@@ -44,6 +45,11 @@ enum Task {
     Bench(bench::Options),
     /// Build the kernel object for each architecture and record what it was made from
     Ebpf(ebpf::Options),
+    /// Run the fuzz targets
+    ///
+    /// Builds them with coverage, on the stable toolchain. Seeds are taken from where APIARIST_DATA points, or from
+    /// ../shared/data beside the workspace, if they are there. What is found stays below target/fuzz.
+    Fuzz(fuzz::Options),
     /// Build a Debian package of the agent
     Package(package::Options),
     /// Install the system packages that a purpose needs
@@ -58,6 +64,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::main(&options),
         Task::Bench(options) => bench::main(&options).map(|()| 0),
         Task::Ebpf(options) => ebpf::main(&options).map(|()| 0),
+        Task::Fuzz(options) => fuzz::main(&options).map(|()| 0),
         Task::Package(options) => package::main(&options).map(|()| 0),
         Task::Setup(options) => setup::main(&options).map(|()| 0),
         Task::Vm(options) => vm::main(&options).map(|()| 0),

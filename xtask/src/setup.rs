@@ -61,6 +61,14 @@ const TEST: &[Need] = &[
     ("lintian", "lintian"),
     ("systemd-analyze", "systemd"),
     ("go", "golang-go"),
+    ("etcd", "etcd-server"),
+    ("etcdctl", "etcd-client"),
+    ("nghttpd", "nghttp2-server"),
+    ("h2load", "nghttp2-client"),
+    // Not programs: modules of Python.
+    ("grpc", "python3-grpcio"),
+    ("websockets", "python3-websockets"),
+    ("graphql", "python3-graphql-core"),
     // Not a program: a library in source form, of the Go programs that the tests run.
     ("sprig", "golang-github-masterminds-sprig-dev"),
 ];
@@ -89,6 +97,7 @@ const SERVICES: &[(&str, &str)] = &[
     ("redis-server", "redis-server"),
     ("postgresql", "postgresql"),
     ("rsyslog", "rsyslog"),
+    ("etcd-server", "etcd"),
 ];
 
 /// Installs what is missing for the purpose asked for.
@@ -137,6 +146,9 @@ fn is_there(program: &str) -> bool {
     match program {
         "postgres" => find_program(program).is_some() || has_versioned_postgres(),
         "sprig" => Path::new("/usr/share/gocode/src/github.com/Masterminds/sprig").is_dir(),
+        "grpc" | "websockets" | "graphql" => {
+            Path::new("/usr/lib/python3/dist-packages").join(program).is_dir()
+        }
         _ => find_program(program).is_some(),
     }
 }

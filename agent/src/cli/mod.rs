@@ -48,6 +48,12 @@ use std::{
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+/// Whether a filter expression, as `--filter` takes it, accepts a row; `None` if it is malformed.
+pub fn accepts(expression: &str, row: &serde_json::Value) -> Option<bool> {
+    let filter = filter::Filter::parse(expression).ok()?;
+    Some(filter.accepts(row))
+}
+
 pub use exit::{Exit, Failure};
 pub use terminal::Terminal;
 

@@ -108,6 +108,7 @@ impl Opening {
                     None => break,
                 },
                 Verdict::Other if http1::odd_request(&half.prefix) => return Decision::Http1(server),
+                Verdict::Other if http1::odd_response(&half.prefix) => return Decision::Http1(client),
                 // A server may send its settings before it has read anything.
                 Verdict::Other
                     if half.prefix.len() <= MAX_PREFIX_BYTES
@@ -118,6 +119,12 @@ impl Opening {
                 Verdict::Other => match http2::side(&half.prefix) {
                     Some(Way::Request) => return Decision::LateHttp2(server),
                     Some(Way::Response) => return Decision::LateHttp2(client),
+                    // Long calls send frames without fields for hours: they do not tell the way, and give nothing up.
+                    None if http2::could_be_frames(&half.prefix) => {
+                        half.prefix = Vec::new();
+                        half.incomplete = true;
+                        return Decision::Wait;
+                    }
                     None => break,
                 },
             }
@@ -200,6 +207,18 @@ mod tests {
                 (Decision::Http1(side), bytes.to_vec())
             );
         }
+    }
+
+    #[test]
+    fn frames_without_fields_are_waited_out() {
+        let update: (Direction, &[u8]) = (Direction::Egress, b"\0\0\x04\x08\0\0\0\0\0\0\0\x10\0");
+        let mut parts = vec![update; 1_000];
+        assert_eq!(decide(&parts).0, Decision::Wait);
+        // :method GET, :scheme http, :path /.
+        parts.push((Direction::Egress, b"\0\0\x03\x01\x05\0\0\0\x07\x82\x86\x84"));
+        assert_eq!(decide(&parts).0, Decision::LateHttp2(Side::Client));
+        let other: (Direction, &[u8]) = (Direction::Egress, b"\0\0\x04\x63\0\0\0\0\0\0\0\x10\0");
+        assert_eq!(decide(&vec![other; 1_000]).0, Decision::Other);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use anyhow::{Result, bail, ensure};
 
 mod agent;
 pub mod binary;
+mod dialects;
 mod ending;
 mod foreign;
 mod governor;
@@ -115,6 +116,7 @@ macro_rules! live {
 live! {
     ending: stops_on_sigterm, stops_on_sigint, keeps_what_it_knew_when_killed;
     load: wrk_against_nginx;
+    dialects: etcd_serves, grpcio_calls, h2load_against_nghttpd, websockets_talk, graphql_answers, mcp_tools_are_called;
     governor: copies_less_when_it_costs_too_much;
     foreign: redis_is_muted, postgresql_is_muted, random_bytes_are_muted;
     privileges: a_user_of_its_own, gives_up_what_it_does_not_need;

@@ -112,14 +112,19 @@ pub(super) fn pipelining_50(observer: &mut Observer) -> Result<()> {
 
 /// Sends long bytes while the other end takes them, both in pieces.
 fn carry_long(pair: &Pair, bytes: &[u8]) -> Result<()> {
+    carry_in_pieces(pair, bytes, PIECE)
+}
+
+/// The same with pieces of `piece` bytes.
+pub(super) fn carry_in_pieces(pair: &Pair, bytes: &[u8], piece: usize) -> Result<()> {
     std::thread::scope(|scope| {
         let server: &OwnedFd = &pair.server;
         let sender = scope.spawn(move || {
             bytes
-                .chunks(PIECE)
+                .chunks(piece)
                 .try_for_each(|piece| send_all(server, piece, send))
         });
-        for piece in bytes.chunks(PIECE) {
+        for piece in bytes.chunks(piece) {
             let arrived = receive_all(&pair.client, piece.len(), receive_whole)?;
             ensure!(arrived == piece, "other bytes arrived than were sent");
         }

@@ -14,6 +14,7 @@ mod attaching;
 mod calls;
 mod crowds;
 mod endings;
+mod frames;
 mod kernel_memory;
 mod kernel_tls;
 mod messages;
@@ -100,6 +101,7 @@ semantics! {
     messages: head_64k_largest_budget, head_64k_default_budget, budget_lowered, pipelining_50, body_5_mb_content_length,
         body_5_mb_chunked, expect_continue;
     kernel_tls: keys_in_the_kernel, keys_for_sending_only;
+    frames: h2_multiplexed, h2_download, h2_joined_late;
     namespaces: loopback_in_namespace, veth_between_namespaces;
     uring: io_uring_echo;
     crowds: connections_10_000, churn, reconciliation, no_growth, ring_overflow;

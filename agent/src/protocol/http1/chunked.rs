@@ -1,7 +1,7 @@
 //! The chunked transfer coding (RFC 9112 §7.1), incrementally.
 //!
-//! In: bytes as they arrive, and gaps. Out: slices of data, and the end. Takes LF for CRLF, extensions and
-//! trailers; refuses what has no size, and sizes beyond 64 bits.
+//! In: bytes as they arrive, and gaps. Out: slices of data, bytes of trailers, and the end. Takes LF for CRLF and extensions;
+//! refuses what has no size, and sizes beyond 64 bits.
 
 /// Longest size line and longest trailer section, in bytes. Overflow policy: the framing counts as malformed.
 const MAX_LINE_BYTES: u32 = 16 * 1024;
@@ -36,6 +36,8 @@ pub(super) enum Piece<'a> {
     More,
     /// Body data.
     Data(&'a [u8]),
+    /// A byte of the trailer section, its empty line excluded.
+    Trailer(u8),
     /// The body is over; what is left of the input is behind it.
     End,
     /// This is no chunked body.
@@ -74,9 +76,13 @@ impl Chunked {
             let Some(state) = self.step(byte) else {
                 return Piece::Malformed;
             };
-            self.state = state;
+            let before = std::mem::replace(&mut self.state, state);
             if state == State::Done {
                 return Piece::End;
+            }
+            let is_blank = matches!(before, State::Trailer { empty: true }) && byte == b'\r';
+            if matches!(before, State::Trailer { .. }) && !is_blank && self.line_bytes <= MAX_LINE_BYTES {
+                return Piece::Trailer(byte);
             }
             if self.line_bytes > MAX_LINE_BYTES {
                 return Piece::Malformed;
@@ -150,6 +156,7 @@ mod tests {
                 match chunked.next(&mut input) {
                     Piece::More => break,
                     Piece::Data(bytes) => data.extend_from_slice(bytes),
+                    Piece::Trailer(byte) => assert!(b"Trailer: x\r\n".contains(&byte)),
                     Piece::End => {
                         let rest: usize = parts[index + 1..].iter().map(|part| part.len()).sum();
                         return Ok((data, input.len() + rest));

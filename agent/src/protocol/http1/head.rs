@@ -8,7 +8,7 @@ use std::{mem::MaybeUninit, ops::Range};
 
 use smallvec::SmallVec;
 
-use super::{lengths::Lengths, lenient};
+use super::{lengths::Lengths, lenient, shapes};
 use crate::exchange::Facts;
 
 /// Largest head, in bytes. Overflow policy: the message keeps the fields that fit, is marked cut, and the
@@ -18,6 +18,9 @@ pub(super) const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Most fields kept of a head. Overflow policy: further ones are left out, the head is marked cut; those
 /// that frame the body are obeyed still.
 pub(super) const MAX_FIELDS: usize = 128;
+
+/// Most fields of a trailer section. Overflow policy: none of them is kept.
+const MAX_TRAILERS: usize = 32;
 
 /// Which head is expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,12 +69,17 @@ pub(super) enum Outcome {
 
 /// Parses a head at the start of `bytes`.
 pub(super) fn parse(kind: Kind, bytes: &[u8]) -> Outcome {
+    let understood = |mut parsed: Parsed| {
+        parsed.facts = parsed.facts.with(shapes::facts(kind, &parsed, bytes));
+        Outcome::Head(Box::new(parsed))
+    };
     match strict(kind, bytes) {
-        Ok(httparse::Status::Complete(parsed)) => Outcome::Head(Box::new(parsed)),
+        Ok(httparse::Status::Complete(parsed)) => understood(parsed),
         Ok(httparse::Status::Partial) => Outcome::Partial,
         Err(_) => match end(bytes, 0) {
-            Some(end) => lenient::parse(kind, bytes.get(..end).unwrap_or(bytes))
-                .map_or(Outcome::Malformed, |parsed| Outcome::Head(Box::new(parsed))),
+            Some(end) => {
+                lenient::parse(kind, bytes.get(..end).unwrap_or(bytes)).map_or(Outcome::Malformed, understood)
+            }
             None if could_start(kind, bytes) => Outcome::Partial,
             None => Outcome::Malformed,
         },
@@ -92,10 +100,38 @@ pub(super) fn end(bytes: &[u8], from: usize) -> Option<usize> {
 fn could_start(kind: Kind, bytes: &[u8]) -> bool {
     let line = memchr::memchr(b'\n', bytes);
     match (kind, line) {
-        (_, Some(line)) => lenient::first_line(kind, bytes.get(..line).unwrap_or(bytes)).is_some(),
+        (_, Some(end)) => {
+            let (line, rest) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+            let is_simple = || matches!(rest, b"\n" | b"\n\r") && lenient::simple_request(line).is_some();
+            lenient::first_line(kind, line).is_some() || (kind == Kind::Request && is_simple())
+        }
         (Kind::Response, None) => bytes.iter().zip(b"HTTP/").all(|(a, b)| a == b),
         (Kind::Request, None) => bytes.first().is_some_and(u8::is_ascii_alphabetic),
     }
+}
+
+/// The fields of a trailer section (RFC 9112 §7.1.2); none if it is malformed.
+pub(super) fn trailers(bytes: &[u8]) -> Fields {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_TRAILERS];
+    let Ok(httparse::Status::Complete((_, headers))) = httparse::parse_headers(bytes, &mut headers) else {
+        return Fields::new();
+    };
+    headers.iter().map(|header| place(bytes, header)).collect()
+}
+
+/// Where name and value of a field lie. An empty value may point anywhere.
+fn place(bytes: &[u8], header: &httparse::Header<'_>) -> (Range<u32>, Range<u32>) {
+    let range = |part: &[u8]| {
+        let start = (part.as_ptr() as usize).wrapping_sub(bytes.as_ptr() as usize) as u32;
+        start..start.wrapping_add(part.len() as u32)
+    };
+    let name = range(header.name.as_bytes());
+    let value = if header.value.is_empty() {
+        name.end..name.end
+    } else {
+        range(header.value)
+    };
+    (name, value)
 }
 
 fn strict(kind: Kind, bytes: &[u8]) -> httparse::Result<Parsed> {
@@ -132,16 +168,8 @@ fn strict(kind: Kind, bytes: &[u8]) -> httparse::Result<Parsed> {
     let mut lengths = Lengths::default();
     let mut fields = Fields::new();
     for header in &*headers {
-        let name = header.name.as_bytes();
-        lengths.field(name, header.value);
-        // An empty value may point anywhere.
-        let name = range(name);
-        let value = if header.value.is_empty() {
-            name.end..name.end
-        } else {
-            range(header.value)
-        };
-        fields.push((name, value));
+        lengths.field(header.name.as_bytes(), header.value);
+        fields.push(place(bytes, header));
     }
     let head = bytes.get(..length).unwrap_or(bytes);
     let facts = if has_bare_lf(head, &fields) {
@@ -239,7 +267,7 @@ pub(super) mod tests {
             &b"\x16\x03\x01"[..],
             b"{\"a\":1}",
             b"hello there\r\n",
-            b"GET /\r\n",
+            b"GET /\r\nHost: h\r\n",
         ] {
             assert!(
                 matches!(parse(Kind::Request, text), Outcome::Malformed),

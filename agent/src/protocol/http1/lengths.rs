@@ -55,7 +55,7 @@ impl Lengths {
             match self.content_length {
                 None => self.content_length = Some(length),
                 Some(first) if first != length => self.facts = self.facts.with(Facts::DIFFERING_LENGTHS),
-                Some(_) => {}
+                Some(_) => self.facts = self.facts.with(Facts::REPEATED_LENGTH),
             }
         }
         self.contradiction();
@@ -81,6 +81,11 @@ impl Lengths {
         if self.transfer_coding && self.content_length.is_some() {
             self.facts = self.facts.with(Facts::LENGTH_AND_CHUNKED);
         }
+    }
+
+    /// Whether the body has a transfer coding.
+    pub(super) const fn has_transfer_coding(&self) -> bool {
+        self.transfer_coding
     }
 
     /// The rule that applies.
@@ -137,7 +142,7 @@ mod tests {
         );
         assert_eq!(
             lengths(&[("content-length", "5, 5")]),
-            (Rule::Length(5), Facts::default())
+            (Rule::Length(5), Facts::REPEATED_LENGTH)
         );
         assert_eq!(
             lengths(&[("transfer-Encoding", "Chunked")]),

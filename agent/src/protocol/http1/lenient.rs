@@ -1,8 +1,8 @@
 //! Heads that break RFC 9112 in ways that servers in the field put up with.
 //!
 //! In: a head up to and including its empty line. Out: [`Parsed`] with the deviations as facts: folded lines,
-//! white space in front of the colon, targets with spaces or bytes beyond ASCII, more than [`MAX_FIELDS`] fields.
-//! Lines that are no field at all are left out. Linear in the length of the head.
+//! white space in front of the colon, targets with spaces or bytes beyond ASCII, more than [`MAX_FIELDS`] fields, a request
+//! line without a version. Lines that are no field at all are left out. Linear in the length of the head.
 
 use std::ops::Range;
 
@@ -16,8 +16,16 @@ use crate::exchange::Facts;
 pub(super) fn parse(kind: Kind, head: &[u8]) -> Option<Parsed> {
     let mut lines = Lines { head, at: 0 };
     let first = lines.next()?;
-    let (line, minor) = first_line(kind, head.get(first.clone())?)?;
+    let text = head.get(first)?;
     let mut facts = Facts::default();
+    let (line, minor) = match first_line(kind, text) {
+        Some(known) => known,
+        None if kind == Kind::Request && head.get(lines.at..).is_some_and(is_blank) => {
+            facts = Facts::NO_VERSION;
+            (simple_request(text)?, 0)
+        }
+        None => return None,
+    };
     let mut fields = Fields::new();
     let mut lengths = Lengths::default();
     let mut cut = false;
@@ -32,11 +40,16 @@ pub(super) fn parse(kind: Kind, head: &[u8]) -> Option<Parsed> {
             continue;
         }
         close(&mut open, head, &mut fields, &mut lengths, &mut cut);
-        let Some(colon) = memchr::memchr(b':', text) else {
+        let Some((name, value)) = memchr::memchr(b':', text).and_then(|colon| text.split_at_checked(colon))
+        else {
+            facts = facts.with(Facts::MALFORMED_FIELD);
             continue;
         };
-        let name = text.get(..colon)?;
+        let colon = name.len();
         let trimmed = name.trim_ascii_end().len();
+        if !is_token(name.trim_ascii_end()) || value.iter().any(|&b| b.is_ascii_control() && b != b'\t') {
+            facts = facts.with(Facts::MALFORMED_FIELD);
+        }
         if trimmed == 0 {
             continue;
         }
@@ -86,6 +99,25 @@ fn close(
 
 fn narrow(range: Range<usize>) -> Range<u32> {
     range.start as u32..range.end as u32
+}
+
+/// A name or a method (RFC 9110 §5.6.2).
+fn is_token(text: &[u8]) -> bool {
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    !text.is_empty() && text.iter().all(is_token)
+}
+
+/// An empty line, and nothing else.
+fn is_blank(text: &[u8]) -> bool {
+    matches!(text, b"\n" | b"\r\n")
+}
+
+/// A request line of HTTP/0.9 (RFC 1945 §5): `GET` and a path.
+pub(super) fn simple_request(line: &[u8]) -> Option<Line> {
+    let line = line.trim_ascii_end();
+    let target = line.strip_prefix(b"GET ")?;
+    let is_path = target.first() == Some(&b'/') && target.iter().all(u8::is_ascii_graphic);
+    is_path.then(|| Line::Request(0..3, narrow(4..line.len())))
 }
 
 /// The version of a status line as the minor one of HTTP/1, and what follows. Clients take `0.9`, `1.01` or `2.1`

@@ -13,6 +13,7 @@ mod pending;
 mod reader;
 mod requests;
 mod responses;
+mod shapes;
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use pairing::{Hole, Pairing};
 use pending::{Pending, Phase};
 use reader::Reader;
 
-pub(crate) use reader::odd_request;
+pub(crate) use reader::{odd_request, odd_response};
 
 use super::{
     session::{Chunk, Context, Gap, Session, Way},

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::head::{Line, Parsed};
+use super::head::{self, Line, Parsed};
 use crate::{
     clock::Timestamp,
     exchange::{Completeness, Exchange, Facts, Head, Protocol, Request, Response},
@@ -112,7 +112,7 @@ impl Pending {
             method: text(&bytes, method),
             sent_target: sent_target.filter(|sent| *sent != target),
             target,
-            head: head(parsed, bytes),
+            head: whole_head(parsed, bytes),
             body: Default::default(),
             credentials,
         });
@@ -133,12 +133,59 @@ impl Pending {
         self.response_bytes = bytes.len();
         self.exchange.response = Some(Response {
             status,
-            head: head(parsed, bytes),
+            head: whole_head(parsed, bytes),
             body: Default::default(),
         });
         self.response_start = at;
         self.response_end = at;
         self.response = Phase::Open;
+    }
+
+    /// Puts the trailer section of a message behind its fields, secrets masked. Returns the bytes it holds more.
+    pub(super) fn add_trailers(&mut self, response: bool, mut bytes: Vec<u8>, cx: &Context<'_>) -> usize {
+        // The section as it is kept ends without the empty line.
+        bytes.extend_from_slice(b"\r\n");
+        let fields = head::trailers(&bytes);
+        let (head, held) = match (response, &mut self.exchange) {
+            (
+                true,
+                Exchange {
+                    response: Some(response),
+                    ..
+                },
+            ) => (&mut response.head, &mut self.response_bytes),
+            (
+                false,
+                Exchange {
+                    request: Some(request),
+                    ..
+                },
+            ) => (&mut request.head, &mut self.request_bytes),
+            _ => return 0,
+        };
+        if fields.is_empty() {
+            head.cut = true;
+            return 0;
+        }
+        if response {
+            cx.redactor.response(&mut bytes, &fields);
+        } else {
+            // Credentials that come last authenticate nothing (RFC 9110 §6.5.1): they are masked, not told.
+            drop(cx.redactor.request(&mut bytes, &(0..0), &fields));
+        }
+        let start = head.buffer.len() as u32;
+        let more = bytes.len();
+        let mut buffer = Vec::with_capacity(head.buffer.len() + more);
+        buffer.extend_from_slice(&head.buffer);
+        buffer.extend_from_slice(&bytes);
+        head.buffer = Bytes::from(buffer);
+        let behind = |range: Range<u32>| start + range.start..start + range.end;
+        let moved = fields
+            .into_iter()
+            .map(|(name, value)| (behind(name), behind(value)));
+        head.fields.extend(moved);
+        *held += more;
+        more
     }
 
     /// The body of a message, to add to.
@@ -223,7 +270,7 @@ impl Pending {
     }
 }
 
-fn head(parsed: Parsed, bytes: Vec<u8>) -> Head {
+fn whole_head(parsed: Parsed, bytes: Vec<u8>) -> Head {
     Head {
         buffer: Bytes::from(bytes),
         fields: parsed.fields,

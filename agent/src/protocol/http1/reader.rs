@@ -16,6 +16,9 @@ use crate::{
     protocol::{session::Chunk, start::look},
 };
 
+/// Most bytes kept of a trailer section. Overflow policy: the fields that fit are kept.
+const MAX_TRAILER_BYTES: usize = 8 * 1024;
+
 /// How a body is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {
@@ -120,6 +123,8 @@ pub(super) struct Reader {
     blank_turn: bool,
     /// No byte of the body was seen yet.
     untouched: bool,
+    /// The trailer section of the present message so far.
+    trailers: Vec<u8>,
 }
 
 impl Reader {
@@ -131,15 +136,22 @@ impl Reader {
             turn: false,
             blank_turn: false,
             untouched: false,
+            trailers: Vec::new(),
         }
     }
 
     /// Bytes held in memory.
     pub(super) fn held(&self) -> usize {
-        match &self.state {
+        let head = match &self.state {
             State::Head { bytes, .. } => bytes.capacity(),
             _ => 0,
-        }
+        };
+        head + self.trailers.capacity()
+    }
+
+    /// The trailer section of the message that has ended.
+    pub(super) fn take_trailers(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.trailers)
     }
 
     /// Takes bytes from the front of `input`, the rest of `chunk`, up to the next step.
@@ -164,17 +176,23 @@ impl Reader {
                 *input = rest;
                 Step::Body(body, Some(expected))
             }
-            State::Chunked(chunked) => match chunked.next(input) {
-                Piece::More => Step::More,
-                Piece::Data(data) => Step::Body(data, None),
-                Piece::End => {
-                    self.state = State::Start;
-                    Step::End
-                }
-                Piece::Malformed => {
-                    self.state = State::Lost { chunked: false };
-                    *input = &[];
-                    Step::Malformed(None)
+            State::Chunked(chunked) => loop {
+                match chunked.next(input) {
+                    Piece::More => return Step::More,
+                    Piece::Data(data) => return Step::Body(data, None),
+                    Piece::Trailer(byte) if self.trailers.len() < MAX_TRAILER_BYTES => {
+                        self.trailers.push(byte)
+                    }
+                    Piece::Trailer(_) => {}
+                    Piece::End => {
+                        self.state = State::Start;
+                        return Step::End;
+                    }
+                    Piece::Malformed => {
+                        self.state = State::Lost { chunked: false };
+                        *input = &[];
+                        return Step::Malformed(None);
+                    }
                 }
             },
             State::UntilClose => Step::Body(std::mem::take(input), None),
@@ -273,6 +291,7 @@ impl Reader {
     /// Says how the body behind the head is framed. True if there is none: the message has ended.
     pub(super) fn frame(&mut self, framing: Framing) -> bool {
         self.untouched = true;
+        self.trailers = Vec::new();
         self.state = match framing {
             Framing::Length(0) => {
                 self.untouched = false;
@@ -393,6 +412,14 @@ pub(crate) fn odd_request(bytes: &[u8]) -> bool {
     memchr::memchr(b'\n', line)
         .and_then(|end| line.get(..end))
         .is_some_and(|line| lenient::first_line(Kind::Request, line).is_some())
+}
+
+/// A whole status line of an odd version.
+pub(crate) fn odd_response(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"HTTP/")
+        && memchr::memchr(b'\n', bytes)
+            .and_then(|end| bytes.get(..end))
+            .is_some_and(|line| lenient::first_line(Kind::Response, line).is_some())
 }
 
 /// The last chunk and an empty trailer section, or the few bytes that a source passes on of the end of an operation

@@ -44,7 +44,16 @@ impl Http1 {
                         self.request_end(chunk.at, cx);
                     }
                 }
-                Step::End | Step::LikelyEnd => self.request_end(chunk.at, cx),
+                Step::End => {
+                    let trailers = self.requests.take_trailers();
+                    if !trailers.is_empty()
+                        && let Some(pending) = self.pairing.arriving()
+                    {
+                        self.held += pending.add_trailers(false, trailers, cx);
+                    }
+                    self.request_end(chunk.at, cx);
+                }
+                Step::LikelyEnd => self.request_end(chunk.at, cx),
                 Step::Resync => {
                     cx.stats.resyncs += 1;
                     self.request_unfinished(cx);

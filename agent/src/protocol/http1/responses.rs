@@ -50,7 +50,16 @@ impl Http1 {
                         self.response_end(chunk.at, cx);
                     }
                 }
-                Step::End => self.response_end(chunk.at, cx),
+                Step::End => {
+                    let trailers = self.responses.take_trailers();
+                    if !trailers.is_empty() {
+                        let more = self
+                            .current()
+                            .map_or(0, |pending| pending.add_trailers(true, trailers, cx));
+                        self.held += more;
+                    }
+                    self.response_end(chunk.at, cx);
+                }
                 Step::LikelyEnd => {
                     // With nothing else outstanding, and nothing lost, it can only be the end of this response.
                     let alone = self.pairing.queue.len() <= 1 && matches!(self.current, Current::Front);

@@ -1,42 +1,17 @@
 //! Frame headers (RFC 9113 §4.1 and §6), and whether bytes can be the start of frames.
 
-/// Length of a frame header.
-pub(super) const HEADER_BYTES: usize = 9;
+pub(super) use apiarist_common::frames::{flag, kind};
 
-/// Largest frame unless a peer allows more (RFC 9113 §4.2).
-const DEFAULT_FRAME_BYTES: u32 = 16_384;
+use apiarist_common::frames::{FRAME_HEADER_BYTES, FrameHeader, UNKNOWN_STREAMS};
+
+/// Length of a frame header.
+pub(super) const HEADER_BYTES: usize = FRAME_HEADER_BYTES as usize;
 
 /// How far behind the newest known stream a frame after a loss may be, in stream ids.
 const STREAM_REACH: u32 = 16_384;
 
-/// Streams that a connection joined in the middle is taken to have had at the most.
-const UNKNOWN_STREAMS: u32 = 1 << 24;
-
 /// Frames that are looked at to find out whether bytes are frames. The rest is believed.
 const MAX_CHAIN: usize = 64;
-
-/// Frame types that matter here.
-pub(super) mod kind {
-    pub(in super::super) const DATA: u8 = 0;
-    pub(in super::super) const HEADERS: u8 = 1;
-    pub(in super::super) const PRIORITY: u8 = 2;
-    pub(in super::super) const RST_STREAM: u8 = 3;
-    pub(in super::super) const SETTINGS: u8 = 4;
-    pub(in super::super) const PUSH_PROMISE: u8 = 5;
-    pub(in super::super) const PING: u8 = 6;
-    pub(in super::super) const GOAWAY: u8 = 7;
-    pub(in super::super) const WINDOW_UPDATE: u8 = 8;
-    pub(in super::super) const CONTINUATION: u8 = 9;
-}
-
-/// Flags; which of them a frame has depends on its type.
-pub(super) mod flag {
-    pub(in super::super) const ACK: u8 = 1;
-    pub(in super::super) const END_STREAM: u8 = 1;
-    pub(in super::super) const END_HEADERS: u8 = 4;
-    pub(in super::super) const PADDED: u8 = 8;
-    pub(in super::super) const PRIORITY: u8 = 0x20;
-}
 
 /// The header of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,30 +49,16 @@ impl Header {
         } else {
             highest.saturating_add(STREAM_REACH)
         };
-        if self.reserved || self.length > DEFAULT_FRAME_BYTES || self.stream > reach {
+        if self.reserved || self.stream > reach {
             return false;
         }
-        let on_stream = self.stream != 0;
-        let only = |flags: u8| self.flags & !flags == 0;
-        match self.kind {
-            kind::DATA => on_stream && only(flag::END_STREAM | flag::PADDED),
-            kind::HEADERS => {
-                let flags = flag::END_STREAM | flag::END_HEADERS | flag::PADDED | flag::PRIORITY;
-                on_stream && only(flags) && self.length > 0
-            }
-            kind::PRIORITY => on_stream && only(0) && self.length == 5,
-            kind::RST_STREAM => on_stream && only(0) && self.length == 4,
-            kind::SETTINGS => {
-                let fits = self.length.is_multiple_of(6) && (self.length == 0 || !self.has(flag::ACK));
-                !on_stream && only(flag::ACK) && fits
-            }
-            kind::PUSH_PROMISE => on_stream && only(flag::END_HEADERS | flag::PADDED) && self.length > 4,
-            kind::PING => !on_stream && only(flag::ACK) && self.length == 8,
-            kind::GOAWAY => !on_stream && only(0) && self.length >= 8,
-            kind::WINDOW_UPDATE => only(0) && self.length == 4,
-            kind::CONTINUATION => on_stream && only(flag::END_HEADERS),
-            _ => false,
-        }
+        let header = FrameHeader {
+            length: self.length,
+            stream: self.stream,
+            kind: self.kind,
+            flags: self.flags,
+        };
+        header.conforms()
     }
 }
 
@@ -129,6 +90,11 @@ pub(super) fn starts(bytes: &[u8], highest: u32) -> bool {
     }
     let is_whole = end == bytes.len() && count > 0;
     is_whole || count > 1 || (count == 1 && highest > 0)
+}
+
+/// Whether an operation in the middle of a connection that nothing is known of can be frames.
+pub(crate) fn could_be_frames(bytes: &[u8]) -> bool {
+    starts(bytes, 0)
 }
 
 /// Whether bytes are, or could become, what a server sends first: its settings (RFC 9113 §3.4).

@@ -27,7 +27,7 @@ use hpack::Decoder;
 use reader::{Reader, Step};
 use stream::{Phase, Stream};
 
-pub(crate) use frame::could_be_server_start;
+pub(crate) use frame::{could_be_frames, could_be_server_start};
 pub(crate) use joined::side;
 
 use super::session::{Chunk, Context, Gap, Way};

@@ -1,0 +1,203 @@
+//! Protocols that ride on HTTP, by programs that people use: gRPC, HTTP/2 under load, WebSocket, GraphQL, MCP. Every call is
+//! counted under its name.
+
+use std::{process::Command, time::Duration};
+
+use anyhow::{Result, ensure};
+use apiarist::inventory::EndpointView;
+use rustix::process::Signal;
+
+use super::{
+    agent::{Agent, stored},
+    lacks,
+    place::{Place, fixture},
+    program::{Program, command, output, renamed},
+    same,
+    servers::{accepts, free_port},
+    wait::until,
+};
+
+/// Longest wait for a client to end, and for its calls to be listed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Room for a load that comes faster than an agent without optimisation reads it.
+const RING_BYTES: &str = "[capture]\nring_bytes = 67108864\n";
+
+/// What is compared of an endpoint.
+fn line(row: &EndpointView) -> String {
+    format!(
+        "{} {} [{}] {} of {}",
+        serde_json::to_value(row.kind)
+            .map_or(String::new(), |kind| kind.as_str().unwrap_or_default().to_owned()),
+        row.template,
+        row.operation.as_deref().unwrap_or("-"),
+        row.completeness.complete,
+        row.hits
+    )
+}
+
+fn lines(rows: &[EndpointView], workload: &str) -> Vec<String> {
+    let own = rows.iter().filter(|row| row.workload == workload);
+    let mut lines: Vec<String> = own.map(line).collect();
+    lines.sort();
+    lines
+}
+
+fn watch(place: &Place) -> Result<Agent<'_>> {
+    let configuration = place.write("apiarist.toml", RING_BYTES)?;
+    Agent::of(place, &["--config", &configuration])
+}
+
+/// Waits until the endpoints are these, and asks the store for the same when the agent has stopped.
+fn conclude(agent: Agent<'_>, place: &Place, workload: &str, expected: &[&str]) -> Result<()> {
+    let mut expected: Vec<String> = expected.iter().map(|line| (*line).to_owned()).collect();
+    expected.sort();
+    until(PATIENCE, || {
+        let seen = lines(&agent.endpoints()?, workload);
+        same(&format!("endpoints of {workload}"), &seen, &expected)
+    })?;
+    agent.stop(Signal::TERM)?;
+    same("stored endpoints", &lines(&stored(place)?, workload), &expected)
+}
+
+/// Runs server and client of `kind`, both scripts, and compares.
+fn scripted(place: &Place, kind: &str, module: &str, expected: &[&str]) -> Result<()> {
+    let script = fixture("dialects.py");
+    if output("python3", &["-c", &format!("import {module}")], place).is_err() {
+        return Err(lacks(&format!("python3-{module}")));
+    }
+    let agent = watch(place)?;
+    let mut server = Program::start(command("python3")?.args([&script, "serve", kind]), place)?;
+    let port = server.first_line()?;
+    Program::run(
+        command("python3")?.args([&script, "call", kind, &port]),
+        place,
+        PATIENCE,
+    )?
+    .success()?;
+    conclude(agent, place, "dialects.py", expected)
+}
+
+pub(super) fn grpcio_calls(place: &Place) -> Result<()> {
+    let name = |method: &str, count| {
+        format!("grpc /shop.v1.Cart/{method} [shop.v1.Cart/{method}] {count} of {count}")
+    };
+    let expected = [
+        name("Get", 100),
+        name("List", 20),
+        name("Add", 20),
+        name("Chat", 20),
+        name("Drop", 20),
+    ];
+    scripted(place, "grpc", "grpc", &expected.each_ref().map(String::as_str))
+}
+
+pub(super) fn websockets_talk(place: &Place) -> Result<()> {
+    scripted(
+        place,
+        "websocket",
+        "websockets",
+        &["websocket /rooms/{roomId} [-] 20 of 20"],
+    )
+}
+
+pub(super) fn graphql_answers(place: &Place) -> Result<()> {
+    scripted(
+        place,
+        "graphql",
+        "graphql",
+        &[
+            "graphql /graphql [query GetUser] 30 of 30",
+            "graphql /graphql [query users] 20 of 20",
+            "graphql /graphql [mutation Rename] 10 of 10",
+        ],
+    )
+}
+
+pub(super) fn mcp_tools_are_called(place: &Place) -> Result<()> {
+    scripted(
+        place,
+        "mcp",
+        "json",
+        &[
+            "mcp /mcp [initialize] 1 of 1",
+            "mcp /mcp [notifications/initialized] 1 of 1",
+            "mcp /mcp [tools/list] 1 of 1",
+            "mcp /mcp [tools/call search] 25 of 25",
+        ],
+    )
+}
+
+pub(super) fn etcd_serves(place: &Place) -> Result<()> {
+    command("etcdctl")?;
+    let (port, peers) = (free_port()?, free_port()?);
+    let (url, peer_url) = (
+        format!("http://127.0.0.1:{port}"),
+        format!("http://127.0.0.1:{peers}"),
+    );
+    let etcd = renamed("etcd", "etcd-orders", place)?;
+    let agent = watch(place)?;
+    let mut etcd = Command::new(etcd);
+    etcd.args(["--name", "default", "--data-dir", &place.file("etcd")])
+        .args(["--listen-client-urls", &url, "--advertise-client-urls", &url])
+        .args([
+            "--listen-peer-urls",
+            &peer_url,
+            "--initial-advertise-peer-urls",
+            &peer_url,
+        ])
+        .args(["--initial-cluster", &format!("default={peer_url}")]);
+    let mut etcd = Program::start(&mut etcd, place)?;
+    etcd.ready(|| accepts(port))?;
+    let control = |arguments: &[&str]| {
+        let mut control = command("etcdctl")?;
+        control
+            .env("ETCDCTL_API", "3")
+            .args(["--endpoints", &url])
+            .args(arguments);
+        Program::run(&mut control, place, PATIENCE)?.success()
+    };
+    let large = "v".repeat(100_000);
+    for number in 0..10 {
+        let key = format!("/orders/{number}");
+        control(&["put", &key, if number == 0 { &large } else { "v" }])?;
+        let got = control(&["get", &key, "--print-value-only"])?;
+        ensure!(
+            got.trim_end().len() == if number == 0 { large.len() } else { 1 },
+            "etcd gave {got:?}"
+        );
+    }
+    control(&["del", "/orders/", "--prefix"])?;
+    conclude(
+        agent,
+        place,
+        "etcd-orders",
+        &[
+            "grpc /etcdserverpb.KV/Put [etcdserverpb.KV/Put] 10 of 10",
+            "grpc /etcdserverpb.KV/Range [etcdserverpb.KV/Range] 10 of 10",
+            "grpc /etcdserverpb.KV/DeleteRange [etcdserverpb.KV/DeleteRange] 1 of 1",
+        ],
+    )
+}
+
+/// Many streams at once.
+pub(super) fn h2load_against_nghttpd(place: &Place) -> Result<()> {
+    command("h2load")?;
+    let port = free_port()?;
+    let root = place.open_to_all("www")?;
+    std::fs::write(root.join("small"), b"small")?;
+    let server = renamed("nghttpd", "nghttpd-load", place)?;
+    let agent = watch(place)?;
+    let mut server = Program::start(
+        Command::new(server)
+            .args(["--no-tls", "-d"])
+            .arg(&root)
+            .arg(port.to_string()),
+        place,
+    )?;
+    server.ready(|| accepts(port))?;
+    let url = format!("http://127.0.0.1:{port}/small");
+    let said = output("h2load", &["-n", "2000", "-c", "4", "-m", "10", &url], place)?;
+    ensure!(said.contains("2000 succeeded"), "{said}");
+    conclude(agent, place, "nghttpd-load", &["rest /small [-] 2000 of 2000"])
+}
