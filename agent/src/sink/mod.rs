@@ -1,6 +1,6 @@
 //! Where incidents go: collectors that people already have.
 //!
-//! In: [`Event`]s from the core. Out: records at [`target`]s, each in its [`format`]. Every event is first appended to
+//! In: [`Event`]s from the core. Out: records at [`target`]s, each in its [`mod@format`]. Every event is first appended to
 //! a [`spool`] on disk; each sink is a thread that reads it from its own position, delivers in order and remembers how far it came.
 //! So delivery is at least once, in order, over crashes of the agent and absences of a collector; a record that comes
 //! twice has the same id. Refuses to wait: the core only appends, and a spool at its bound drops the oldest and counts.

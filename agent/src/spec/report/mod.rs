@@ -1,6 +1,6 @@
 //! Results of a check in the forms that other programs read: SARIF, JUnit, Markdown.
 //!
-//! In: a [`Report`]. Out: text. What fails is decided by the caller's [`Gate`](super::Gate) and written into each form
+//! In: a [`Report`]. Out: text. What fails is decided by the caller's [`Gate`] and written into each form
 //! in its own way, so that a pipeline shows the same result whichever it reads. Deterministic: no time, no path of this
 //! machine but the names of documents.
 
