@@ -5,7 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use apiarist::{
     capture::file::Sink as _,
     clock::Timestamp,
-    event::{Address, Direction, ProcessRef, SocketClose, SocketData, SocketEvent, SocketId, SocketOpen},
+    event::{
+        Address, Direction, Layer, ProcessRef, SocketClose, SocketData, SocketEvent, SocketId, SocketOpen,
+    },
     flow::{Flows, Limits},
     protocol::redact::Redactor,
     replay::{Options, Replay},
@@ -83,6 +85,7 @@ impl Wire {
             turn: self.last.replace(direction) != Some(direction),
             eof: false,
             spent: false,
+            layer: Layer::Socket,
             pid: 0,
         };
         self.at += MILLISECOND;
