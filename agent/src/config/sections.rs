@@ -374,19 +374,13 @@ impl Default for Alerts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Security {
-    /// Drop capabilities, refuse system calls that change the host, write only into the agent's own directories. Turn it
-    /// off only to debug the agent.
+    /// Drop capabilities, and refuse system calls that change the host. Turn it off only to debug the agent.
     pub confine: bool,
-    /// Further directories that the agent may write to, for alert files and the like. Absolute paths.
-    pub writable: Vec<PathBuf>,
 }
 
 impl Default for Security {
     fn default() -> Self {
-        Self {
-            confine: true,
-            writable: Vec::new(),
-        }
+        Self { confine: true }
     }
 }
 

@@ -1,23 +1,18 @@
 //! What the agent gives up once it is attached, so that whoever takes it over gains little.
 //!
 //! In: what is left to do ([`Needs`]). Out: a process without the other capabilities, that cannot start programs, signal or trace
-//! processes, mount, load modules or change the clock ([`syscalls`]), that writes only where it keeps its own files
-//! ([`files`]), and of which no core dump is written. Applies to the calling thread and all it starts: call it before
+//! processes, mount, load modules or change the clock ([`syscalls`]), and of which no core dump is written. Landlock is not
+//! used: it forbids to look into processes outside its domain, whatever the capabilities, and naming them takes that. Applies to the calling thread and all it starts: call it before
 //! the first. What a kernel lacks is said and left out; the agent runs with the rest.
 
 mod capabilities;
-mod files;
 mod syscalls;
-
-use std::path::PathBuf;
 
 use rustix::{process::DumpableBehavior, thread::CapabilitySet};
 
 /// What the agent still has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Needs {
-    /// Directories in which it keeps files of its own: store, socket, alerts, spool.
-    pub writable: Vec<PathBuf>,
     /// It attaches further programs, or reads maps on kernels before 5.19, where that is for who may load programs.
     pub programs: bool,
     /// It names processes of other users, and reads their executables.
@@ -40,10 +35,6 @@ pub fn confine(needs: &Needs) -> Vec<String> {
     note(
         "new privileges are not refused",
         rustix::thread::set_no_new_privs(true).map_err(Into::into),
-    );
-    note(
-        "files outside the agent's own can be written",
-        files::restrict(&needs.writable),
     );
     note("no system call is refused", syscalls::refuse());
     kept
@@ -86,7 +77,6 @@ mod tests {
     #[test]
     fn capabilities_follow_from_what_is_left_to_do() {
         let needs = |programs, processes| Needs {
-            writable: Vec::new(),
             programs,
             processes,
             probes: false,

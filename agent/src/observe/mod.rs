@@ -111,8 +111,6 @@ fn options(task: &Task<'_>, work: &std::path::Path, group: Option<&Group>) -> Ru
         .into_iter()
         .filter(|template| crate::inventory::template::Pins::parse([template.as_str()]).is_ok());
     config.inventory.templates.extend(usable);
-    config.security.writable.push(work.to_path_buf());
-    config.security.writable.push(task.out.clone());
     RunOptions {
         config,
         store: work.join("store"),

@@ -158,9 +158,9 @@ pub fn run_until(
             libraries = discovery.libraries();
             discovery.start();
             let stop = Arc::clone(&stop);
-            let needs = options.config.security.confine.then(|| confine::Needs {
+            let needs = options.config.security.confine.then_some(confine::Needs {
                 probes: true,
-                ..needs(options, &targets)
+                ..NEEDS
             });
             Some(spawn("apiarist-tls", move || {
                 tls::run(discovery, execs, needs.as_ref(), &hints, &stop);
@@ -169,7 +169,7 @@ pub fn run_until(
         None => None,
     };
     if options.config.security.confine {
-        for kept in confine::confine(&needs(options, &targets)) {
+        for kept in confine::confine(&NEEDS) {
             tracing::warn!("not confined as far as it should be: {kept}");
         }
     }
@@ -260,18 +260,11 @@ fn targets(options: &RunOptions) -> Result<Vec<Target>> {
 }
 
 /// What the agent still has to do once it is attached.
-fn needs(options: &RunOptions, targets: &[Target]) -> confine::Needs {
-    let mut writable = vec![options.store.clone()];
-    writable.extend(options.socket.parent().map(Path::to_path_buf));
-    writable.extend(targets.iter().filter_map(Target::directory));
-    writable.extend(options.config.security.writable.iter().cloned());
-    confine::Needs {
-        writable,
-        programs: true,
-        processes: true,
-        probes: false,
-    }
-}
+const NEEDS: confine::Needs = confine::Needs {
+    programs: true,
+    processes: true,
+    probes: false,
+};
 
 /// Programs at work, and their rings.
 struct Started {

@@ -195,17 +195,6 @@ impl Target {
             },
         }
     }
-
-    /// The directory it writes to, if it writes files.
-    pub fn directory(&self) -> Option<PathBuf> {
-        let Place::File { path, .. } = &self.place else {
-            return None;
-        };
-        match path.parent() {
-            Some(directory) if directory != Path::new("") => Some(directory.to_owned()),
-            _ => Some(PathBuf::from(".")),
-        }
-    }
 }
 
 impl Events {

@@ -51,6 +51,15 @@ pub(super) fn gives_up_what_it_does_not_need(place: &Place) -> Result<()> {
     is_confined(&agent)?;
     serve(place)?;
     agent.shows("orders_server.py", &expected())?;
+    // Naming a process takes more than its command line: what it may still look into shows.
+    let workloads = agent.workloads()?;
+    let server = workloads
+        .iter()
+        .find(|workload| workload.name == "orders_server.py");
+    ensure!(
+        server.is_some_and(|server| server.executable.is_some()),
+        "the executable is not known: {server:?}"
+    );
     agent.stop(Signal::TERM).map(drop)
 }
 
