@@ -17,9 +17,13 @@ pub(super) fn has_word(text: &str, words: &[&str]) -> bool {
 
 /// Position of a word, without regard to case.
 fn find(text: &str, word: &str) -> Option<usize> {
-    text.as_bytes()
-        .windows(word.len())
-        .position(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+    let first = word.as_bytes().first()?;
+    text.as_bytes().windows(word.len()).position(|window| {
+        window
+            .first()
+            .is_some_and(|byte| byte.eq_ignore_ascii_case(first))
+            && window.eq_ignore_ascii_case(word.as_bytes())
+    })
 }
 
 /// Whether a word may begin or end at a position.

@@ -45,7 +45,9 @@ impl Distinct {
             return 0;
         }
         let size = REGISTERS as f64;
-        let sum: f64 = self.registers.iter().map(|rank| (-f64::from(*rank)).exp2()).sum();
+        // 2^-rank by its exponent: this is asked for with many exchanges.
+        let power = |rank: &u8| f64::from_bits((1023 - u64::from((*rank).min(64))) << 52);
+        let sum: f64 = self.registers.iter().map(power).sum();
         let zeros = self.registers.iter().filter(|rank| **rank == 0).count();
         let raw = 0.7213 / (1.0 + 1.079 / size) * size * size / sum;
         let estimate = if raw <= 2.5 * size && zeros > 0 {
