@@ -20,6 +20,28 @@ const MAX_BLOCK_BYTES: usize = 16 * 1024 * 1024;
 /// Interfaces of one section. Overflow policy: packets of further ones are skipped and counted.
 const MAX_INTERFACES: usize = 4096;
 
+/// Byte order.
+#[derive(Debug, Clone, Copy)]
+enum Order {
+    Big,
+    Little,
+}
+
+impl Order {
+    /// Whether the block that starts here says that it is shorter than its own frame: type, and length twice. The parser of
+    /// blocks takes its word for it.
+    fn is_too_short(self, block: &[u8]) -> bool {
+        let Some(length) = block.get(4..8).and_then(|bytes| bytes.first_chunk::<4>()) else {
+            return false;
+        };
+        let length = match self {
+            Order::Big => u32::from_be_bytes(*length),
+            Order::Little => u32::from_le_bytes(*length),
+        };
+        length < 12
+    }
+}
+
 /// Where packets were captured.
 #[derive(Debug, Clone, Copy)]
 struct Interface {
@@ -32,6 +54,8 @@ struct Interface {
 
 /// A capture being read.
 struct Capture<'a> {
+    /// pcapng: how the present section writes numbers.
+    order: Option<Order>,
     interfaces: Vec<Interface>,
     packets: Packets,
     connections: Connections,
@@ -47,6 +71,7 @@ pub(super) fn read(input: impl Read + Send, sink: &mut dyn Sink, problems: &mut 
         Err(error) => return problems.add(format!("the header of the capture is damaged ({error})")),
     };
     let mut capture = Capture {
+        order: None,
         interfaces: Vec::new(),
         packets: Packets::default(),
         connections: Connections::default(),
@@ -70,6 +95,9 @@ impl Capture<'_> {
     fn blocks(&mut self, reader: &mut dyn PcapReaderIterator) -> Result<(), String> {
         let mut capacity = BUFFER_BYTES;
         loop {
+            if self.order.is_some_and(|order| order.is_too_short(reader.data())) {
+                return Err("a block has an impossible length".to_owned());
+            }
             match reader.next() {
                 Ok((len, block)) => {
                     self.block(&block);
@@ -115,7 +143,14 @@ impl Capture<'_> {
                 let units = u64::from(packet.ts_sec) * interface.resolution + u64::from(packet.ts_usec);
                 self.packet(interface, Some(units), packet.data);
             }
-            PcapBlockOwned::NG(Block::SectionHeader(_)) => self.interfaces.clear(),
+            PcapBlockOwned::NG(Block::SectionHeader(section)) => {
+                self.order = Some(if section.big_endian() {
+                    Order::Big
+                } else {
+                    Order::Little
+                });
+                self.interfaces.clear();
+            }
             PcapBlockOwned::NG(Block::InterfaceDescription(description)) => {
                 if self.interfaces.len() < MAX_INTERFACES {
                     self.interfaces.push(Interface {

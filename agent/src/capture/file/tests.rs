@@ -145,6 +145,20 @@ fn captures_cut_anywhere_are_read_up_to_there() {
 }
 
 #[test]
+fn a_block_shorter_than_its_frame_ends_the_reading() {
+    for length in [0_u32, 4, 8, 11] {
+        let mut file = pcapng();
+        file.extend(0x8000_0001_u32.to_le_bytes());
+        file.extend(length.to_le_bytes());
+        file.extend([0; 32]);
+        let (taken, report) = take(&file);
+        assert_eq!(taken.events, EVENTS, "{length}");
+        let problem = report.unwrap().problems.first.unwrap();
+        assert!(problem.contains("impossible length"), "{length}: {problem}");
+    }
+}
+
+#[test]
 fn a_link_type_that_is_not_read_is_said_once_and_counted() {
     let mut file = pcap();
     file[20] = 105;
