@@ -148,8 +148,8 @@ fn captures_cut_anywhere_are_read_up_to_there() {
 fn a_block_shorter_than_its_frame_ends_the_reading() {
     for length in [0_u32, 4, 8, 11] {
         let mut file = pcapng();
-        file.extend(0x8000_0001_u32.to_le_bytes());
-        file.extend(length.to_le_bytes());
+        file.extend(0x8000_0001_u32.to_be_bytes());
+        file.extend(length.to_be_bytes());
         file.extend([0; 32]);
         let (taken, report) = take(&file);
         assert_eq!(taken.events, EVENTS, "{length}");
