@@ -80,6 +80,8 @@ impl Package {
         package.copy(&root.join("LICENSE-MIT"), &doc("LICENSE-MIT"), 0o644)?;
         package.write(&doc("changelog"), &package.changelog(), 0o644)?;
         package.compress(&doc("changelog"))?;
+        let overrides = "usr/share/lintian/overrides/apiarist";
+        package.copy(&debian.join("lintian-overrides"), overrides, 0o644)?;
         package.manual(binary)?;
         package.completions(binary)?;
         for script in ["postinst", "prerm", "postrm"] {

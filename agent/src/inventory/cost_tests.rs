@@ -50,10 +50,13 @@ fn filing() {
         .map(|id| call("GET", &format!("/v1/users/{id}/orders")))
         .collect();
     println!("paths too many to remember: {:?}", cost(&many));
-    let answered: Vec<Call> = known.into_iter().map(|call| call.answer(&body())).collect();
-    println!(
-        "known paths with an answer of {} bytes: {:?}",
-        body().len(),
-        cost(&answered)
-    );
+    let with_bodies = |call: Call| call.body("application/json", &body()).answer(&body());
+    for (name, calls) in [("known paths", known), ("paths too many to remember", many)] {
+        let calls: Vec<Call> = calls.into_iter().map(with_bodies).collect();
+        println!(
+            "{name}, {} bytes of JSON each way: {:?}",
+            body().len(),
+            cost(&calls)
+        );
+    }
 }
