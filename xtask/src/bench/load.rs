@@ -191,7 +191,7 @@ fn nginx(place: &Place, port: u16, tls: Option<(&Path, &Path)>) -> Result<Proces
     let configuration = place.file("nginx.conf");
     fs::write(place.file("large"), vec![b'x'; 1 << 20])?;
     let text = format!(
-        "daemon off; user root; worker_processes 1; pid {pid}; error_log {log};\n\
+        "daemon off; master_process off; worker_processes 1; pid {pid}; error_log {log};\n\
          events {{ worker_connections 1024; }}\n\
          http {{ access_log off; keepalive_requests 100000000; sendfile off; default_type text/plain;\n\
          server {{ {listen} root {root}; location /small {{ return 200 \"{body}\"; }} }} }}\n",
