@@ -19,6 +19,9 @@ const REQUESTS: u64 = 100_000;
 /// Threads of wrk, over which the requests are spread.
 const THREADS: u64 = 2;
 
+/// What the agent may take, with what is mapped from files.
+const MOST_RESIDENT_BYTES: u64 = 60 << 20;
+
 /// The most memory of its own that the agent may have when it comes to rest. What is mapped from files is left out: the
 /// executable of an unoptimised build has twice the size.
 const MOST_OWN_BYTES: u64 = 48 << 20;
@@ -70,6 +73,11 @@ pub(super) fn wrk_against_nginx(place: &Place) -> Result<()> {
         resident >> 20,
         peak >> 20
     ));
+    // The bound for what is shipped: an unoptimised executable alone takes the difference.
+    ensure!(
+        cfg!(debug_assertions) || resident <= MOST_RESIDENT_BYTES,
+        "{resident} bytes are resident, {peak} at most"
+    );
     let own = memory(agent.pid(), "RssAnon:")?;
     ensure!(
         own <= MOST_OWN_BYTES,

@@ -126,7 +126,7 @@ fn a_quiet_day_of_200_endpoints_has_no_incident() {
 }
 
 #[test]
-#[ignore = "takes a minute: the week behind the figure in the README"]
+#[ignore = "takes a minute: a whole week"]
 fn a_quiet_week_of_200_endpoints_has_at_most_one_incident() {
     let (incidents, anomalies, exchanges) = quiet(7);
     println!("a week: {incidents} incidents, {anomalies} anomalies in {exchanges} exchanges");
