@@ -15,6 +15,7 @@ pub mod control;
 pub mod deny;
 pub mod event;
 pub mod exchange;
+pub mod fleet;
 pub mod flow;
 pub mod harvest;
 pub mod inventory;

@@ -34,7 +34,7 @@ use crate::{
     verdict::{Alert, AlertKind, Finding, Group, Signal, Verdict},
     workload::Workload,
 };
-pub use baseline::{BaselineRecord, Stage};
+pub use baseline::{BaselineRecord, BaselineSummary, Stage};
 use engine::Engine;
 use judge::{Raised, Subject};
 use look::Look;
@@ -222,6 +222,11 @@ impl Analysis {
     /// Baselines that changed and were not taken within a minute: for the store.
     pub fn take_baselines(&mut self) -> Vec<BaselineRecord> {
         self.engine.baselines.take_dirty(self.now)
+    }
+
+    /// All baselines in a few numbers, in order of endpoint.
+    pub fn baselines(&self) -> Vec<BaselineSummary> {
+        self.engine.baselines.summaries()
     }
 
     /// Takes back what was kept; nothing of it counts as changed. A record of another version is skipped.

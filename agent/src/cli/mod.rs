@@ -17,6 +17,7 @@ mod everything;
 mod exit;
 mod filter;
 mod findings;
+mod fleet;
 mod graph;
 mod list;
 mod logging;
@@ -114,6 +115,7 @@ enum Command {
     Observe(observe::Args),
     Policy(policy::Args),
     Deny(deny::Args),
+    Fleet(fleet::Args),
     Doctor(doctor::Args),
     Config(config::Args),
     Record(record::Args),
@@ -205,6 +207,7 @@ fn execute(
         Command::Observe(args) => observe::run(&args, context),
         Command::Policy(args) => policy::run(&args, context),
         Command::Deny(args) => deny::run(&args, context),
+        Command::Fleet(args) => fleet::run(&args, context),
         Command::Status(args) => status::run(&args, context),
         Command::Doctor(args) => doctor::run(&args, context),
         Command::Config(args) => config::run(args, context),

@@ -334,7 +334,7 @@ impl Default for Control {
 pub struct Alerts {
     /// Collectors, by address: stdout:, file:///PATH, syslog+unix:///PATH, syslog+udp://HOST:PORT,
     /// syslog+tcp://HOST:PORT, syslog+tls://HOST:PORT?ca=FILE, journald:, webhook+https://HOST/PATH?secret_file=FILE,
-    /// otlp+http://HOST:PORT, otlp+grpc://HOST:PORT. To each can be added ?format=native (or ocsf, ecs, cef, leef) and
+    /// otlp+http://HOST:PORT, otlp+grpc://HOST:PORT, clickhouse://HOST:PORT/DATABASE?password_file=FILE. To each can be added ?format=native (or ocsf, ecs, cef, leef) and
     /// &events=incident (or anomaly, finding, several with commas); to a file &rotate_bytes= and &keep=.
     pub sinks: Vec<String>,
     /// Bytes on disk for what collectors have not accepted yet. When it is reached the oldest goes first, and that is

@@ -30,6 +30,7 @@ use crate::{
     config,
     control::{Followed, MAX_UNREAD_ALERTS, Request},
     exchange::Exchange,
+    fleet::Snapshot,
     inventory::Inventory,
     openapi::routes,
     policy::Policies,
@@ -182,6 +183,9 @@ impl Core {
                     harvester.pass_on(&mut self.inventory);
                 }
                 self.govern();
+                if self.sinks.wants_report(now) {
+                    self.report(now);
+                }
             }
             match inbox.recv_timeout(self.keeper.next().min(self.next_second).since(now)) {
                 Ok(ToCore::Batch(batch)) => self.batch(*batch),
@@ -193,6 +197,7 @@ impl Core {
         let now = clock::now();
         self.pass_on();
         self.keep(now);
+        self.report(now);
         Summary {
             status: self.status(),
             endpoints: self.inventory.endpoint_views(now).len(),
@@ -298,6 +303,21 @@ impl Core {
         let (findings, alerts) = (self.analysis.findings(), self.analysis.alerts());
         let judged_by = (&self.risk, self.documents.as_ref());
         risk::assess(&self.inventory, findings, &alerts, judged_by, now)
+    }
+
+    /// Tells databases what changed.
+    fn report(&mut self, now: Timestamp) {
+        if !self.sinks.reports() {
+            return;
+        }
+        let (assessment, status) = (self.assess(now), self.status());
+        self.sinks.report(&Snapshot {
+            assessment: &assessment,
+            workloads: &self.inventory.workload_views(),
+            baselines: &self.analysis.baselines(),
+            status: &status,
+            now,
+        });
     }
 
     fn status(&self) -> Status {

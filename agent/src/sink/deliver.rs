@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::{
     Event,
+    clickhouse::ClickHouse,
     journald::Journald,
     lines::{RotatingFile, Stdout},
     otlp::Otlp,
@@ -36,6 +37,7 @@ pub(super) fn open(target: &Target) -> Box<dyn Deliver> {
         Place::Syslog(transport) => Box::new(Syslog::new(transport.clone(), format)),
         Place::Journald(path) => Box::new(Journald::new(path.clone(), format)),
         Place::Webhook { url, secret } => Box::new(Webhook::new(url.clone(), secret.clone(), format)),
+        Place::ClickHouse(address) => Box::new(ClickHouse::new(address.clone())),
         Place::Otlp { url, grpc } => Box::new(Otlp::new(url, *grpc, format)),
     }
 }

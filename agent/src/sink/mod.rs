@@ -3,8 +3,10 @@
 //! In: [`Event`]s from the core. Out: records at [`target`]s, each in its [`mod@format`]. Every event is first appended to
 //! a [`spool`] on disk; each sink is a thread that reads it from its own position, delivers in order and remembers how far it came.
 //! So delivery is at least once, in order, over crashes of the agent and absences of a collector; a record that comes
-//! twice has the same id. Refuses to wait: the core only appends, and a spool at its bound drops the oldest and counts.
+//! twice has the same id. Databases are also sent reports of all else that changed, by a spool of their own: reports never
+//! push out events. Refuses to wait: the core only appends, and a spool at its bound drops the oldest and counts.
 
+mod clickhouse;
 mod deliver;
 pub mod format;
 mod journald;
@@ -28,12 +30,15 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    clock::Timestamp,
+    fleet::{Address, Delta, Snapshot},
     status::SinkStatus,
     verdict::{Alert, AlertKind, Finding},
 };
-use spool::Spool;
-use target::{Events, Target};
-use worker::Worker;
+use clickhouse::ClickHouse;
+use spool::{Bounds, Spool};
+use target::{Events, Place, Target};
+use worker::{Handle, Worker};
 
 /// What sinks carry. As JSON it is the alert or the finding itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,13 +68,33 @@ struct Counters {
     dropped: AtomicU64,
 }
 
+/// Batches of reports: larger, because a database likes few and large ones.
+const REPORT_BOUNDS: Bounds = Bounds {
+    lines: 20_000,
+    bytes: 8 * 1024 * 1024,
+};
+
+/// Share of the spool's bytes that is for reports, where there are any.
+const REPORT_SHARE: u64 = 4;
+
 /// All sinks at work. Dropping it stops them; what is left is delivered by the next run.
 #[derive(Debug)]
 pub struct Sinks {
     /// Absent without sinks.
     spool: Option<Arc<Spool>>,
-    workers: Vec<Worker>,
+    workers: Vec<(Worker, Events)>,
+    reports: Option<Reports>,
     failures: u64,
+}
+
+/// What is reported to databases: all that changed, as rows.
+#[derive(Debug)]
+struct Reports {
+    delta: Delta,
+    spool: Arc<Spool>,
+    workers: Vec<Worker>,
+    /// Rows that were dropped when it last looked.
+    dropped: u64,
 }
 
 impl Sinks {
@@ -78,26 +103,29 @@ impl Sinks {
     /// # Errors
     /// The spool cannot be used, or a thread cannot be started.
     pub fn start(targets: &[Target], directory: &Path, max_bytes: u64) -> Result<Self> {
+        let mut sinks = Self {
+            spool: None,
+            workers: Vec::new(),
+            reports: None,
+            failures: 0,
+        };
         if targets.is_empty() {
-            return Ok(Self {
-                spool: None,
-                workers: Vec::new(),
-                failures: 0,
-            });
+            return Ok(sinks);
         }
         let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
-        let spool = Spool::open(directory, max_bytes, &names)
-            .with_context(|| format!("cannot use the spool in {}", directory.display()))?;
-        let spool = Arc::new(spool);
-        let workers = targets
-            .iter()
-            .map(|target| Worker::start(target.clone(), &spool))
-            .collect::<Result<_>>()?;
-        Ok(Self {
-            spool: Some(spool),
-            workers,
-            failures: 0,
-        })
+        sinks.reports = Reports::start(targets, &directory.join("reports"), max_bytes / REPORT_SHARE)?;
+        let max_bytes = match sinks.reports {
+            Some(_) => max_bytes - max_bytes / REPORT_SHARE,
+            None => max_bytes,
+        };
+        let spool = open(directory, max_bytes, &names)?;
+        for target in targets {
+            let handle = handle_of_events(target);
+            let worker = Worker::start(&target.name, &spool, Bounds::default(), handle)?;
+            sinks.workers.push((worker, target.events));
+        }
+        sinks.spool = Some(spool);
+        Ok(sinks)
     }
 
     /// Hands an event over; returns at once.
@@ -105,12 +133,37 @@ impl Sinks {
         let Some(spool) = &self.spool else {
             return;
         };
-        if self.workers.iter().all(|worker| !event.is_among(worker.events())) {
+        if self.workers.iter().all(|(_, events)| !event.is_among(*events)) {
             return;
         }
         let appended = serde_json::to_vec(event)
             .map_err(std::io::Error::from)
             .and_then(|line| spool.append(&line));
+        self.note(appended);
+    }
+
+    /// Whether somebody is told of all that changes.
+    pub fn reports(&self) -> bool {
+        self.reports.is_some()
+    }
+
+    /// Whether [`Self::report`] wants to be called.
+    pub fn wants_report(&self, now: Timestamp) -> bool {
+        self.reports
+            .as_ref()
+            .is_some_and(|reports| reports.delta.is_due(now))
+    }
+
+    /// Hands over what changed since the last report; returns at once.
+    pub fn report(&mut self, snapshot: &Snapshot<'_>) {
+        let Some(reports) = &mut self.reports else {
+            return;
+        };
+        let appended = reports.append(snapshot);
+        self.note(appended);
+    }
+
+    fn note(&mut self, appended: std::io::Result<()>) {
         if let Err(error) = appended {
             if self.failures == 0 {
                 tracing::warn!(%error, "an event could not be spooled: it is lost to the sinks");
@@ -121,20 +174,88 @@ impl Sinks {
 
     /// State of each sink.
     pub fn status(&self) -> Vec<SinkStatus> {
-        self.workers
-            .iter()
-            .map(|worker| {
-                let counters = worker.counters();
-                SinkStatus {
-                    name: worker.name().to_owned(),
-                    queued: self
-                        .spool
-                        .as_ref()
-                        .map_or(0, |spool| spool.waiting(worker.name())),
-                    sent: counters.sent.load(Ordering::Relaxed),
-                    dropped: counters.dropped.load(Ordering::Relaxed) + self.failures,
-                }
-            })
+        let of = |worker: &Worker, what: &str| {
+            let counters = worker.counters();
+            SinkStatus {
+                name: format!("{}{what}", worker.name()),
+                queued: worker.waiting(),
+                sent: counters.sent.load(Ordering::Relaxed),
+                dropped: counters.dropped.load(Ordering::Relaxed) + self.failures,
+            }
+        };
+        let events = self.workers.iter().map(|(worker, _)| of(worker, ""));
+        let reports = self.reports.iter().flat_map(|reports| &reports.workers);
+        events
+            .chain(reports.map(|worker| of(worker, " (reports)")))
             .collect()
     }
+}
+
+impl Reports {
+    /// `None` without a target that wants any.
+    fn start(targets: &[Target], directory: &Path, max_bytes: u64) -> Result<Option<Self>> {
+        let databases = |target: &Target| match &target.place {
+            Place::ClickHouse(address) => Some((target.name.clone(), address.clone())),
+            _ => None,
+        };
+        let databases: Vec<(String, Address)> = targets.iter().filter_map(databases).collect();
+        let Some((_, first)) = databases.first() else {
+            return Ok(None);
+        };
+        let every = databases.iter().map(|(_, address)| address.every).min();
+        let delta = Delta::new(clickhouse::node(first), every.unwrap_or(first.every));
+        let names: Vec<&str> = databases.iter().map(|(name, _)| name.as_str()).collect();
+        let spool = open(directory, max_bytes, &names)?;
+        let start = |(name, address): (String, Address)| {
+            let database = ClickHouse::new(address);
+            let handle = Box::new(move |lines: &[Vec<u8>]| database.report(lines));
+            Worker::start(&name, &spool, REPORT_BOUNDS, handle)
+        };
+        let workers = databases.into_iter().map(start).collect::<Result<_>>()?;
+        Ok(Some(Self {
+            delta,
+            spool,
+            workers,
+            dropped: 0,
+        }))
+    }
+
+    fn append(&mut self, snapshot: &Snapshot<'_>) -> std::io::Result<()> {
+        let dropped = |worker: &Worker| worker.counters().dropped.load(Ordering::Relaxed);
+        let dropped = self.workers.iter().map(dropped).sum();
+        if std::mem::replace(&mut self.dropped, dropped) != dropped {
+            self.delta.forget();
+        }
+        for row in self.delta.rows(snapshot) {
+            if let Err(error) = self.spool.append(row.line().as_bytes()) {
+                self.delta.forget();
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn open(directory: &Path, max_bytes: u64, readers: &[&str]) -> Result<Arc<Spool>> {
+    let spool = Spool::open(directory, max_bytes, readers)
+        .with_context(|| format!("cannot use the spool in {}", directory.display()))?;
+    Ok(Arc::new(spool))
+}
+
+/// Delivers those events among lines that the target wants.
+fn handle_of_events(target: &Target) -> Handle {
+    let mut way = deliver::open(target);
+    let wanted = target.events;
+    Box::new(move |lines| {
+        let events: Vec<Event> = lines
+            .iter()
+            // A line of a newer version that this one cannot read is nobody's loss to repeat for ever.
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .filter(|event: &Event| event.is_among(wanted))
+            .collect();
+        if !events.is_empty() {
+            way.deliver(&events)?;
+        }
+        Ok(events.len() as u64)
+    })
 }

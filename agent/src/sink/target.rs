@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use super::format::Format;
+use crate::fleet::Address;
 
 /// Size at which a file is rotated when the address names none, in bytes.
 const ROTATE_BYTES: u64 = 64 * 1024 * 1024;
@@ -64,6 +65,8 @@ pub enum Place {
         /// File with the key of the signature.
         secret: Option<PathBuf>,
     },
+    /// A database of ClickHouse: incidents and anomalies, and reports of everything else that is known.
+    ClickHouse(Address),
     /// An OpenTelemetry collector, as logs.
     Otlp {
         /// Address of the server; the path of the signal is appended for HTTP.
@@ -93,7 +96,8 @@ pub enum Transport {
 
 /// What every message about a sink's address may list.
 const KINDS: &str = "stdout:, file:///PATH, syslog+unix:///PATH, syslog+udp://HOST:PORT, syslog+tcp://HOST:PORT, \
-                     syslog+tls://HOST:PORT, journald:, webhook+https://HOST/PATH, otlp+http://HOST:PORT, otlp+grpc://HOST:PORT";
+                     syslog+tls://HOST:PORT, journald:, webhook+https://HOST/PATH, otlp+http://HOST:PORT, otlp+grpc://HOST:PORT, \
+                     clickhouse://HOST:PORT/DATABASE";
 
 impl Target {
     /// Reads an address.
@@ -116,6 +120,13 @@ impl Target {
             )),
         };
         let place = match url.scheme() {
+            "clickhouse" | "clickhouse+https" => {
+                let address = Address::parse(text)?;
+                for name in Address::PARAMETERS {
+                    parameters.take(name);
+                }
+                Place::ClickHouse(address)
+            }
             "stdout" => Place::Stdout,
             "file" => Place::File {
                 path: absolute(path())?,
@@ -151,7 +162,15 @@ impl Target {
             Some(name) => Format::parse(&name)?,
             None => Format::Native,
         };
-        let events = Events::parse(parameters.take("events").as_deref())?;
+        let events = match (&place, parameters.take("events")) {
+            // A database is asked for them; nobody is woken.
+            (Place::ClickHouse(_), None) => Events {
+                incidents: true,
+                anomalies: true,
+                findings: false,
+            },
+            (_, list) => Events::parse(list.as_deref())?,
+        };
         // What is left of a webhook's parameters is the server's.
         if !matches!(place, Place::Webhook { .. })
             && let Some((name, _)) = parameters.left.first()
@@ -333,6 +352,10 @@ mod tests {
             }
         );
         assert_eq!(
+            place("clickhouse://c/db?node=n1"),
+            Place::ClickHouse(Address::parse("clickhouse://c/db?node=n1").unwrap())
+        );
+        assert_eq!(
             place("otlp+grpc://c"),
             Place::Otlp {
                 url: "http://c:4317".into(),
@@ -363,6 +386,8 @@ mod tests {
         for (text, words) in [
             ("nonsense", "is not an address"),
             ("kafka://h", "is no kind of sink"),
+            ("clickhouse://u:p@h/db", "holds a password"),
+            ("clickhouse://h/db?format=cef", "no parameter `format`"),
             ("file://log", "three slashes"),
             ("syslog+tcp:///x", "names no host"),
             ("file:///a?rotate_bytes=many", "is not a number"),

@@ -12,10 +12,8 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::{
-    Counters, Event,
-    deliver::{Deliver, open},
-    spool::{Reader, Spool},
-    target::{Events, Target},
+    Counters,
+    spool::{Bounds, Reader, Spool},
 };
 
 /// First and longest pause after a failure; it doubles in between.
@@ -25,11 +23,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long a thread sleeps at the most when there is nothing to do.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// What is done with a batch of lines: delivers what it wants of them, in order, and says how many that were. On an error
+/// the same batch comes again.
+pub(super) type Handle = Box<dyn FnMut(&[Vec<u8>]) -> Result<u64> + Send>;
+
 /// A running sink.
 #[derive(Debug)]
 pub(super) struct Worker {
     name: String,
-    events: Events,
     counters: Arc<Counters>,
     stop: Arc<AtomicBool>,
     spool: Arc<Spool>,
@@ -37,15 +38,14 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn start(target: Target, spool: &Arc<Spool>) -> Result<Self> {
+    /// Starts the thread of the reader with this name.
+    pub(super) fn start(name: &str, spool: &Arc<Spool>, bounds: Bounds, handle: Handle) -> Result<Self> {
         let counters = Arc::new(Counters::default());
         let stop = Arc::new(AtomicBool::new(false));
-        let name = target.name.clone();
-        let events = target.events;
         let work = Work {
-            reader: Reader::new(Arc::clone(spool), &target.name),
-            deliver: open(&target),
-            target,
+            reader: Reader::new(Arc::clone(spool), name, bounds),
+            handle,
+            name: name.to_owned(),
             counters: Arc::clone(&counters),
             stop: Arc::clone(&stop),
             failing: false,
@@ -55,8 +55,7 @@ impl Worker {
             .spawn(move || work.run())
             .with_context(|| format!("cannot start the thread of the sink {name}"))?;
         Ok(Self {
-            name,
-            events,
+            name: name.to_owned(),
             counters,
             stop,
             spool: Arc::clone(spool),
@@ -68,8 +67,9 @@ impl Worker {
         &self.name
     }
 
-    pub(super) fn events(&self) -> Events {
-        self.events
+    /// Lines that are not delivered yet.
+    pub(super) fn waiting(&self) -> u64 {
+        self.spool.waiting(&self.name)
     }
 
     pub(super) fn counters(&self) -> &Counters {
@@ -88,8 +88,8 @@ impl Drop for Worker {
 
 struct Work {
     reader: Reader,
-    deliver: Box<dyn Deliver>,
-    target: Target,
+    handle: Handle,
+    name: String,
     counters: Arc<Counters>,
     stop: Arc<AtomicBool>,
     /// The last try failed: said once, not at each.
@@ -111,7 +111,7 @@ impl Work {
                 Err(error) => {
                     if !std::mem::replace(&mut self.failing, true) {
                         tracing::warn!(
-                            sink = self.target.name,
+                            sink = self.name,
                             error = format!("{error:#}"),
                             "a sink cannot be reached; its events wait on disk"
                         );
@@ -129,7 +129,7 @@ impl Work {
         if batch.dropped > 0 {
             self.counters.dropped.fetch_add(batch.dropped, Ordering::Relaxed);
             tracing::warn!(
-                sink = self.target.name,
+                sink = self.name,
                 events = batch.dropped,
                 "the spool was full: the oldest events were dropped"
             );
@@ -137,22 +137,11 @@ impl Work {
         if batch.lines.is_empty() {
             return Ok(false);
         }
-        let events: Vec<Event> = batch
-            .lines
-            .iter()
-            // A line of a newer version that this one cannot read is nobody's loss to repeat for ever.
-            .filter_map(|line| serde_json::from_slice(line).ok())
-            .filter(|event: &Event| event.is_among(self.target.events))
-            .collect();
-        if !events.is_empty() {
-            self.deliver.deliver(&events)?;
-        }
+        let sent = (self.handle)(&batch.lines)?;
         if std::mem::replace(&mut self.failing, false) {
-            tracing::info!(sink = self.target.name, "the sink is reached again");
+            tracing::info!(sink = self.name, "the sink is reached again");
         }
-        self.counters
-            .sent
-            .fetch_add(events.len() as u64, Ordering::Relaxed);
+        self.counters.sent.fetch_add(sent, Ordering::Relaxed);
         self.reader.done()?;
         Ok(true)
     }

@@ -6,6 +6,7 @@
 
 mod fields;
 mod record;
+mod summary;
 mod table;
 mod week;
 mod window;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use fields::Novelty;
 use fields::{FieldTable, Sighting};
 pub use record::BaselineRecord;
+pub use summary::BaselineSummary;
 pub(super) use table::Baselines;
 pub(super) use window::{Odd, SECONDS as WINDOW_SECONDS};
 

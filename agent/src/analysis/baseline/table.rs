@@ -4,7 +4,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use super::{Baseline, BaselineRecord, Stage};
+use super::{Baseline, BaselineRecord, BaselineSummary, Stage};
 use crate::{analysis::settings::Gate, clock::Timestamp, inventory::EndpointId};
 
 /// Baselines kept. Overflow policy: the eighth not seen for the longest is forgotten and counted; their records stay in
@@ -83,6 +83,17 @@ impl Baselines {
             .collect();
         records.sort_by(|left, right| left.id.cmp(&right.id));
         records
+    }
+
+    /// All of them in a few numbers, in order of id.
+    pub(in crate::analysis) fn summaries(&self) -> Vec<BaselineSummary> {
+        let mut summaries: Vec<BaselineSummary> = self
+            .slots
+            .iter()
+            .map(|(id, slot)| BaselineSummary::of(*id, &slot.workload, &slot.baseline))
+            .collect();
+        summaries.sort_by_key(|summary| summary.endpoint);
+        summaries
     }
 
     /// Takes baselines back; what is there already is kept.

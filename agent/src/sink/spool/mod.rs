@@ -17,7 +17,7 @@ use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
 };
 
-pub use reader::{Batch, Reader};
+pub use reader::{Batch, Bounds, Reader};
 
 /// Bytes of a segment before the next one is begun.
 const SEGMENT_BYTES: u64 = 1024 * 1024;
@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     fn read(spool: &Arc<Spool>, reader: &str) -> Vec<String> {
-        let mut reader = Reader::new(Arc::clone(spool), reader);
+        let mut reader = Reader::new(Arc::clone(spool), reader, Bounds::default());
         let mut lines = Vec::new();
         loop {
             let batch = reader.batch().unwrap();
@@ -278,7 +278,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let spool = open(directory.path(), &["a"]);
         spool.append(b"one").unwrap();
-        let mut reader = Reader::new(Arc::clone(&spool), "a");
+        let mut reader = Reader::new(Arc::clone(&spool), "a", Bounds::default());
         assert_eq!(reader.batch().unwrap().lines, [b"one".to_vec()]);
         assert_eq!(reader.batch().unwrap().lines, [b"one".to_vec()]);
         drop((reader, spool));
@@ -307,7 +307,7 @@ mod tests {
         for _ in 0..100 {
             spool.append(&line).unwrap();
         }
-        let mut reader = Reader::new(Arc::clone(&spool), "a");
+        let mut reader = Reader::new(Arc::clone(&spool), "a", Bounds::default());
         let mut seen = 0;
         let mut dropped = 0;
         loop {

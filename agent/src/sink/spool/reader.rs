@@ -10,8 +10,22 @@ use std::{
 use super::{Spool, position, segment_path};
 
 /// Lines and bytes of one batch: what a sink holds in memory at a time.
-const BATCH_LINES: u64 = 512;
-const BATCH_BYTES: usize = 1024 * 1024;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Lines.
+    pub lines: u64,
+    /// Bytes; one line may go beyond.
+    pub bytes: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            lines: 512,
+            bytes: 1024 * 1024,
+        }
+    }
+}
 
 /// What a reader is given.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -27,6 +41,7 @@ pub struct Batch {
 pub struct Reader {
     spool: Arc<Spool>,
     name: String,
+    bounds: Bounds,
     /// Number of the first line of the batch at hand.
     at: u64,
     /// Lines of the batch at hand.
@@ -45,7 +60,7 @@ struct Open {
 
 impl Reader {
     /// The reader with this name, one of those that the spool was opened with.
-    pub fn new(spool: Arc<Spool>, name: &str) -> Self {
+    pub fn new(spool: Arc<Spool>, name: &str, bounds: Bounds) -> Self {
         let at = {
             let state = spool.state();
             state.wanted.get(name).copied().unwrap_or(state.next)
@@ -53,6 +68,7 @@ impl Reader {
         Self {
             spool,
             name: name.to_owned(),
+            bounds,
             at,
             taken: 0,
             open: None,
@@ -78,7 +94,7 @@ impl Reader {
         }
         self.taken = 0;
         let mut bytes = 0;
-        while self.taken < BATCH_LINES && bytes < BATCH_BYTES && self.at + self.taken < end {
+        while self.taken < self.bounds.lines && bytes < self.bounds.bytes && self.at + self.taken < end {
             match self.line(self.at + self.taken) {
                 Ok(line) => {
                     bytes += line.len();
