@@ -54,6 +54,9 @@ const TEST: &[Need] = &[
     ("postgres", "postgresql"),
     ("wrk", "wrk"),
     ("ip", "iproute2"),
+    ("podman", "podman"),
+    ("runc", "runc"),
+    ("nsenter", "util-linux"),
     ("rsyslogd", "rsyslog"),
     ("npm", "npm"),
     ("chromium", "chromium"),
@@ -98,6 +101,10 @@ const SERVICES: &[(&str, &str)] = &[
     ("postgresql", "postgresql"),
     ("rsyslog", "rsyslog"),
     ("etcd-server", "etcd"),
+    ("podman", "podman.socket"),
+    ("podman", "podman.service"),
+    ("podman", "podman-restart.service"),
+    ("podman", "podman-auto-update.timer"),
 ];
 
 /// Installs what is missing for the purpose asked for.

@@ -81,7 +81,7 @@ impl Directory {
     /// As [`Directory::new`], remembering `entries` (at least one) processes and addresses.
     pub fn with_capacity(proc_root: &Path, entries: usize) -> Self {
         let entries = NonZeroUsize::new(entries).unwrap_or(NonZeroUsize::MIN);
-        let host_root = proc_root.join("1/root");
+        let host_root = host_root(proc_root);
         Self {
             proc_root: proc_root.to_owned(),
             runtimes: Runtimes::new(&host_root),
@@ -203,6 +203,16 @@ impl Directory {
         let workload = Arc::new(workload);
         self.interned.insert(Arc::clone(&workload));
         workload
+    }
+}
+
+/// Where the host's files are: what its first process sees. Where that is nobody's to look at, as under some hypervisors'
+/// own first process, what the agent itself sees.
+fn host_root(proc_root: &Path) -> PathBuf {
+    let first = proc_root.join("1/root");
+    match std::fs::metadata(&first) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => PathBuf::from("/"),
+        _ => first,
     }
 }
 

@@ -11,6 +11,7 @@ use anyhow::{Result, bail, ensure};
 
 mod agent;
 pub mod binary;
+mod containers;
 mod dialects;
 mod ending;
 mod foreign;
@@ -19,6 +20,7 @@ mod load;
 mod observe;
 mod orders;
 mod place;
+mod podman;
 mod privileges;
 mod program;
 mod refusals;
@@ -114,6 +116,7 @@ macro_rules! live {
 }
 
 live! {
+    containers: podman_serves;
     ending: stops_on_sigterm, stops_on_sigint, keeps_what_it_knew_when_killed;
     load: wrk_against_nginx;
     dialects: etcd_serves, grpcio_calls, h2load_against_nghttpd, websockets_talk, graphql_answers, mcp_tools_are_called;

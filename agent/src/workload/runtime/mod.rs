@@ -141,6 +141,8 @@ fn map(value: Option<&Value>) -> BTreeMap<String, String> {
 mod tests {
     use std::fs;
 
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+
     use super::{super::cgroup, *};
 
     const ID: &str = "3f2a9c4e5b6d7081923a4b5c6d7e8f90112233445566778899aabbccddeeff00";
@@ -229,6 +231,27 @@ mod tests {
         assert_eq!(podman.name.as_deref(), Some("cache"));
         assert_eq!(podman.image.as_deref(), Some("docker.io/library/redis:7"));
         assert_eq!(podman.digest.as_deref(), Some("ee99"));
+        let image = ID.replace('3', "4");
+        let name = format!("={}", STANDARD.encode(format!("sha256:{image}")));
+        let labelled = described(
+            &[
+                (
+                    "var/lib/containers/storage/vfs-containers/ID/userdata/config.json",
+                    r#"{"annotations":{"team":"search"}}"#,
+                ),
+                (
+                    "var/lib/containers/storage/vfs-containers/containers.json",
+                    &format!(r#"[{{"id":"$ID","names":["cache"],"image":"{image}"}}]"#),
+                ),
+                (
+                    &format!("var/lib/containers/storage/vfs-images/{image}/{name}"),
+                    r#"{"config":{"Labels":{"team":"payments","owner":"shop"}}}"#,
+                ),
+            ],
+            "/machine.slice/libpod-ID.scope/container",
+        );
+        let label = |name: &str| labelled.labels.get(name).map(String::as_str);
+        assert_eq!((label("team"), label("owner")), (Some("search"), Some("shop")));
     }
 
     #[test]
