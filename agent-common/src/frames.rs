@@ -25,6 +25,13 @@ const CUT_EARLIER_BYTES: u32 = 64;
 /// Most bytes copied of other frames. Overflow policy: the rest is left out; what matters stands in front.
 pub const MAX_OTHER_BYTES: u32 = 1024;
 
+/// Streams of one direction whose budgets are kept apart. Overflow policy: a stream takes the place of another, whose next
+/// DATA has a whole budget once more.
+pub const STREAMS: usize = 16;
+
+/// Unit in which the rest of a budget is kept.
+const UNIT_BYTES: u32 = 64;
+
 /// Largest frame unless a peer allows more (RFC 9113 §4.2).
 pub const DEFAULT_FRAME_BYTES: u32 = 16_384;
 
@@ -130,6 +137,60 @@ impl FrameHeader {
     }
 }
 
+/// What may still be copied of the messages that one direction's streams are at. All zero at its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct Budgets {
+    /// By the low bits of the stream's number: its other bits and one above, units below. Zero: a whole budget.
+    left: [u32; STREAMS],
+}
+
+impl Budgets {
+    /// Whole budgets for all.
+    pub const WHOLE: Self = Self { left: [0; STREAMS] };
+
+    /// The other direction has sent something of a message: what comes next here has a budget of its own.
+    #[inline(always)]
+    pub const fn renew(&mut self) {
+        *self = Self::WHOLE;
+    }
+
+    /// How much of the next `length` bytes of `stream` is copied, when a message that starts has a budget of `fresh`.
+    #[inline(always)]
+    fn take(&mut self, stream: u32, length: u32, fresh: u32) -> u32 {
+        let Some(left) = self.left.get_mut(Self::place(stream)) else {
+            return 0;
+        };
+        let name = ((stream >> 5) + 1) << 16;
+        let budget = if *left >> 16 == name >> 16 {
+            (*left & 0xffff) * UNIT_BYTES
+        } else {
+            fresh
+        };
+        let units = budget.saturating_sub(length) / UNIT_BYTES;
+        *left = name | if units < 0xffff { units } else { 0xffff };
+        if length <= budget {
+            length
+        } else {
+            budget.saturating_sub(CUT_EARLIER_BYTES)
+        }
+    }
+
+    /// A message of `stream` starts.
+    #[inline(always)]
+    fn start(&mut self, stream: u32) {
+        if let Some(left) = self.left.get_mut(Self::place(stream)) {
+            *left = 0;
+        }
+    }
+
+    /// Streams of one client have odd numbers.
+    #[inline(always)]
+    const fn place(stream: u32) -> usize {
+        (stream >> 1) as usize % STREAMS
+    }
+}
+
 /// The state of one direction. All zero at its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
@@ -142,12 +203,10 @@ pub struct Framing {
     pub remaining: u32,
     /// How many of them are to be copied.
     pub wanted: u32,
-    /// Stream of the DATA frame before, zero behind frames of fields.
-    stream: u32,
-    /// Bytes of DATA that may still be copied of the present message.
-    budget: u32,
     /// Not zero when it is not known where the next frame starts.
     lost: u32,
+    /// Explicit padding.
+    reserved: u32,
 }
 
 impl Framing {
@@ -157,9 +216,8 @@ impl Framing {
         head_len: 0,
         remaining: 0,
         wanted: 0,
-        stream: 0,
-        budget: 0,
         lost: 0,
+        reserved: 0,
     };
 
     /// Somewhere.
@@ -177,12 +235,6 @@ impl Framing {
             wanted: left,
             ..Self::START
         }
-    }
-
-    /// Whether the next frame of DATA is likely to be worth more than the least.
-    #[inline(always)]
-    pub const fn expects_more(&self) -> bool {
-        self.stream == 0 || self.budget > MIN_DATA_BYTES
     }
 
     /// Whether it is not known where the next frame starts.
@@ -203,9 +255,16 @@ impl Framing {
 
     /// Takes the next `available` bytes (1 to [`Self::header_bytes`]) of a frame header: `window` holds up to eight of
     /// them, as a little-endian word, `ninth` is the last byte of the header if it is among them. `fresh` is the budget
-    /// of a message that starts. True if the header belongs to a message.
+    /// of a message that starts. True if the header is that of DATA.
     #[inline(always)]
-    pub const fn header(&mut self, window: u64, ninth: u8, available: u32, fresh: u32) -> bool {
+    pub fn header(
+        &mut self,
+        budgets: &mut Budgets,
+        window: u64,
+        ninth: u8,
+        available: u32,
+        fresh: u32,
+    ) -> bool {
         let head = if self.head_len >= 8 {
             self.head
         } else {
@@ -223,45 +282,30 @@ impl Framing {
         }
         self.head = 0;
         self.head_len = 0;
-        self.enter(FrameHeader::from_words(head, ninth), fresh)
+        self.enter(budgets, FrameHeader::from_words(head, ninth), fresh)
     }
 
     #[inline(always)]
-    const fn enter(&mut self, header: FrameHeader, fresh: u32) -> bool {
+    fn enter(&mut self, budgets: &mut Budgets, header: FrameHeader, fresh: u32) -> bool {
         self.remaining = header.length;
         let most = match header.kind {
             kind::DATA => {
-                if self.stream != header.stream {
-                    self.stream = header.stream;
-                    self.budget = fresh;
-                }
-                let most = if header.length <= self.budget {
-                    header.length
-                } else {
-                    self.budget.saturating_sub(CUT_EARLIER_BYTES)
-                };
-                let most = if most > MIN_DATA_BYTES {
+                let most = budgets.take(header.stream, header.length, fresh);
+                if most > MIN_DATA_BYTES {
                     most
                 } else {
                     MIN_DATA_BYTES
-                };
-                self.budget = self.budget.saturating_sub(header.length);
-                most
+                }
             }
-            kind::HEADERS | kind::CONTINUATION | kind::PUSH_PROMISE => {
-                self.stream = 0;
+            kind::HEADERS => {
+                budgets.start(header.stream);
                 MAX_BLOCK_BYTES
             }
+            kind::CONTINUATION | kind::PUSH_PROMISE => MAX_BLOCK_BYTES,
             _ => MAX_OTHER_BYTES,
         };
         self.wanted = if header.length < most { header.length } else { most };
-        header.kind == kind::DATA || header.kind == kind::HEADERS
-    }
-
-    /// The other direction has sent something of a message: what comes next here has a budget of its own.
-    #[inline(always)]
-    pub const fn renew(&mut self) {
-        self.stream = 0;
+        header.kind == kind::DATA && header.length > 0
     }
 
     /// `bytes` of the payload have passed, of which those that were wanted come first.
@@ -338,6 +382,8 @@ mod tests {
 
     use super::*;
 
+    const START: (Framing, Budgets) = (Framing::START, Budgets::WHOLE);
+
     fn frame(kind: u8, flags: u8, stream: u32, length: u32) -> Vec<u8> {
         let [_, length_bytes @ ..] = length.to_be_bytes();
         let mut bytes = length_bytes.to_vec();
@@ -348,7 +394,8 @@ mod tests {
     }
 
     /// Walks operations as the kernel programs do; which bytes are wanted, one flag each.
-    fn walk(framing: &mut Framing, operations: &[&[u8]], fresh: u32) -> Vec<bool> {
+    fn walk(state: &mut (Framing, Budgets), operations: &[&[u8]], fresh: u32) -> Vec<bool> {
+        let (framing, budgets) = state;
         let mut wanted = Vec::new();
         for operation in operations {
             let mut at = 0;
@@ -361,7 +408,7 @@ mod tests {
                     let seen = rest.len().min(8);
                     low[..seen].copy_from_slice(&rest[..seen]);
                     let ninth = rest.get(need as usize - 1).copied().unwrap_or(0xee);
-                    framing.header(u64::from_le_bytes(low), ninth, available, fresh);
+                    framing.header(budgets, u64::from_le_bytes(low), ninth, available, fresh);
                     wanted.extend(vec![true; available as usize]);
                     at += available as usize;
                     continue;
@@ -401,9 +448,9 @@ mod tests {
 
     #[test]
     fn fields_are_wanted_whole_and_data_up_to_the_budget() {
-        let mut framing = Framing::START;
+        let mut state = START;
         let bytes = sample();
-        let wanted = walk(&mut framing, &[&bytes], 8_192);
+        let wanted = walk(&mut state, &[&bytes], 8_192);
         let left_out = |from: usize, to: usize| wanted[from..to].iter().all(|wanted| !wanted);
         let first = 21 + 3_009 + 9;
         assert!(wanted[..first + 8_128].iter().all(|wanted| *wanted));
@@ -412,20 +459,21 @@ mod tests {
         assert!(wanted[second - 9..second + 512].iter().all(|wanted| *wanted));
         assert!(left_out(second + 512, second + 16_384));
         let rest = &wanted[second + 16_384..];
-        assert!(
-            rest[..2_009 + 1_009 + 109 + 709 + 9 + 1_024]
-                .iter()
-                .all(|wanted| *wanted)
+        let known = 2_009 + 1_009 + 109 + 9 + MIN_DATA_BYTES as usize;
+        assert!(rest[..known].iter().all(|wanted| *wanted));
+        assert!(rest[known + 188..][..9 + 1_024].iter().all(|wanted| *wanted));
+        assert_eq!(
+            rest.iter().filter(|wanted| !**wanted).count(),
+            188 + 5_000 - 1_024
         );
-        assert_eq!(rest.iter().filter(|wanted| !**wanted).count(), 5_000 - 1_024);
     }
 
     #[test]
     fn operations_may_end_anywhere() {
         let bytes = sample();
         let from_start = |operations: &[&[u8]]| {
-            let mut framing = Framing::START;
-            walk(&mut framing, operations, 8_192)
+            let mut state = START;
+            walk(&mut state, operations, 8_192)
         };
         let whole = from_start(&[&bytes]);
         let ends = (0..40).chain(3_020..3_060).chain(19_400..19_500);
@@ -444,34 +492,58 @@ mod tests {
     #[test]
     fn a_message_of_the_other_direction_renews_the_budget() {
         let data = frame(kind::DATA, 0, 1, 6_000);
-        let mut framing = Framing::START;
-        let wanted = |framing: &mut Framing| {
-            let wanted = walk(framing, &[&data], 8_192);
+        let mut state = START;
+        let wanted = |state: &mut (Framing, Budgets)| {
+            let wanted = walk(state, &[&data], 8_192);
             wanted.iter().filter(|wanted| **wanted).count() - 9
         };
-        assert_eq!(wanted(&mut framing), 6_000);
-        assert_eq!(wanted(&mut framing), 2_192 - 64);
-        assert_eq!(wanted(&mut framing), 512);
-        framing.renew();
-        assert_eq!(wanted(&mut framing), 6_000);
+        assert_eq!(wanted(&mut state), 6_000);
+        // What is left is counted in units.
+        assert_eq!(wanted(&mut state), 2_192 / 64 * 64 - 64);
+        assert_eq!(wanted(&mut state), 512);
+        state.1.renew();
+        assert_eq!(wanted(&mut state), 6_000);
+    }
+
+    #[test]
+    fn streams_in_turns_have_budgets_of_their_own() {
+        let mut state = START;
+        let mut copied = |stream: u32, kind: u8, length: u32| {
+            let wanted = walk(&mut state, &[&frame(kind, 0, stream, length)], 8_192);
+            wanted.iter().filter(|wanted| **wanted).count() - 9
+        };
+        for stream in (1..32).step_by(2) {
+            assert_eq!(copied(stream, kind::DATA, 16_384), 8_192 - 64);
+        }
+        for stream in (1..32).step_by(2) {
+            assert_eq!(copied(stream, kind::DATA, 16_384), 512);
+        }
+        assert_eq!(copied(5, kind::HEADERS, 20), 20);
+        assert_eq!(copied(7, kind::DATA, 16_384), 512);
+        assert_eq!(copied(5, kind::DATA, 4_000), 4_000);
+        assert_eq!(copied(5, kind::DATA, 16_384), 8_192 - 4_032 - 64);
+        // One more stream than there is room for takes another's place.
+        assert_eq!(copied(33, kind::DATA, 16_384), 8_192 - 64);
+        assert_eq!(copied(1, kind::DATA, 16_384), 8_192 - 64);
+        assert_eq!(copied(u32::MAX, kind::DATA, u32::MAX >> 8), 8_192 - 64);
     }
 
     #[test]
     fn bytes_that_cannot_be_read_lose_frames_only_behind_a_payload() {
-        let mut framing = Framing::START;
-        walk(&mut framing, &[&frame(kind::DATA, 0, 1, 100)[..19]], 8_192);
-        framing.pass_unseen(90);
-        assert!(!framing.is_lost() && framing.header_bytes() == 9);
-        framing.pass_unseen(1);
-        assert!(framing.is_lost());
+        let mut state = START;
+        walk(&mut state, &[&frame(kind::DATA, 0, 1, 100)[..19]], 8_192);
+        state.0.pass_unseen(90);
+        assert!(!state.0.is_lost() && state.0.header_bytes() == 9);
+        state.0.pass_unseen(1);
+        assert!(state.0.is_lost());
     }
 
     #[test]
     fn the_preface_is_wanted() {
-        let mut framing = Framing::preface(10);
+        let mut state = (Framing::preface(10), Budgets::WHOLE);
         let rest = [vec![b'x'; 14], frame(kind::SETTINGS, 0, 0, 6)].concat();
-        assert!(walk(&mut framing, &[&rest], 0).iter().all(|wanted| *wanted));
-        assert_eq!(framing, Framing::START);
+        assert!(walk(&mut state, &[&rest], 0).iter().all(|wanted| *wanted));
+        assert_eq!(state.0, Framing::START);
     }
 
     fn look(bytes: &[u8]) -> bool {

@@ -2,7 +2,7 @@
 
 use apiarist_common::{
     counter::Counter,
-    frames::Framing,
+    frames::{Budgets, Framing},
     limits::{MAX_UNKNOWN_MESSAGES, MAX_UNKNOWN_OPERATIONS, PREFIX_BYTES},
     sniff::{Class, Verdict, sniff, starts_tls_record},
 };
@@ -38,6 +38,8 @@ pub(crate) struct Connection {
     pub(crate) signed_by: [u32; 2],
     /// HTTP/2: where each direction is in its frames.
     pub(crate) framing: [Framing; 2],
+    /// HTTP/2: what may still be copied of each direction's streams.
+    pub(crate) budgets: [Budgets; 2],
     /// `*mmsg`: thread, array and next element.
     pub(crate) vector_address: u64,
     pub(crate) vector_thread: u32,
@@ -165,6 +167,7 @@ impl Connection {
         sequence: [0; 2],
         signed_by: [0; 2],
         framing: [Framing::START; 2],
+        budgets: [Budgets::WHOLE; 2],
         vector_address: 0,
         vector_thread: 0,
         vector_index: 0,

@@ -522,8 +522,16 @@ fn capture<const LOOP: bool>(connection: &mut Connection, scratch: &mut Scratch,
     if connection.class == Class::Http2 as u8 {
         let fresh = next_budget(connection);
         if LOOP && is_known(&mut connection.framing[index], scratch, len) {
-            if tour(&mut connection.framing[index], fresh, scratch, counters, slot) {
-                connection.framing[index ^ 1].renew();
+            let Connection { framing, budgets, .. } = connection;
+            if tour(
+                &mut framing[index],
+                &mut budgets[index],
+                fresh,
+                scratch,
+                counters,
+                slot,
+            ) {
+                budgets[index ^ 1].renew();
             }
             return;
         }

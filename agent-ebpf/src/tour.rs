@@ -9,7 +9,7 @@ use core::ffi::c_void;
 
 use apiarist_common::{
     counter::Counter,
-    frames::{FRAME_HEADER_BYTES, Framing, starts},
+    frames::{Budgets, FRAME_HEADER_BYTES, Framing, starts},
     limits::{CHUNK_BYTES, PREFIX_BYTES},
 };
 use aya_ebpf::helpers::generated::bpf_loop;
@@ -36,6 +36,7 @@ const SHORT_WINDOW: u32 = 2_048;
 #[derive(Clone, Copy)]
 pub(crate) struct Tour {
     framing: Framing,
+    budgets: Budgets,
     /// Budget of a message that starts.
     fresh: u32,
     /// The window.
@@ -47,22 +48,23 @@ pub(crate) struct Tour {
     keep: u32,
     /// Bytes sent.
     sent: u32,
-    /// A frame of a message was there.
-    is_message: u32,
+    /// DATA was there.
+    has_data: u32,
 }
 
 impl Tour {
     #[inline(always)]
-    const fn of(framing: Framing, fresh: u32) -> Self {
+    const fn of(framing: Framing, budgets: Budgets, fresh: u32) -> Self {
         Self {
             framing,
+            budgets,
             fresh,
             base: 0,
             end: 0,
             at: 0,
             keep: 0,
             sent: 0,
-            is_message: 0,
+            has_data: 0,
         }
     }
 }
@@ -84,16 +86,17 @@ pub(crate) fn is_known(framing: &mut Framing, scratch: &mut Scratch, len: u32) -
     found
 }
 
-/// Sends what the frames of the operation are worth; true if it has to do with a message.
+/// Sends what the frames of the operation are worth; true if DATA is among them.
 #[inline(always)]
 pub(crate) fn tour(
     framing: &mut Framing,
+    budgets: &mut Budgets,
     fresh: u32,
     scratch: &mut Scratch,
     counters: &mut Counters,
     slot: Slot,
 ) -> bool {
-    scratch.tour = Tour::of(*framing, fresh);
+    scratch.tour = Tour::of(*framing, *budgets, fresh);
     let scratch = shared(scratch);
     let counters = shared(counters);
     let mut slot = slot;
@@ -111,7 +114,8 @@ pub(crate) fn tour(
         counters.add(Counter::BudgetBytes, u64::from(len - sent));
     }
     *framing = scratch.tour.framing;
-    scratch.tour.is_message != 0
+    *budgets = scratch.tour.budgets;
+    scratch.tour.has_data != 0
 }
 
 /// Called by `bpf_loop` for each window.
@@ -185,8 +189,9 @@ fn header(scratch: &mut Scratch, need: u32, there: u32) {
     }
     let ninth = scratch.data[offset + (need as usize - 1 & 15)];
     let fresh = scratch.tour.fresh;
-    let is_message = scratch.tour.framing.header(low, ninth, available, fresh);
-    scratch.tour.is_message |= u32::from(is_message);
+    let Tour { framing, budgets, .. } = &mut scratch.tour;
+    let is_data = framing.header(budgets, low, ninth, available, fresh);
+    scratch.tour.has_data |= u32::from(is_data);
     scratch.tour.at += available;
     scratch.tour.keep = scratch.tour.at;
 }

@@ -186,6 +186,7 @@ pub(super) fn h2load_against_nghttpd(place: &Place) -> Result<()> {
     let port = free_port()?;
     let root = place.open_to_all("www")?;
     std::fs::write(root.join("small"), b"small")?;
+    std::fs::write(root.join("large"), vec![b'l'; 1 << 20])?;
     let server = renamed("nghttpd", "nghttpd-load", place)?;
     let agent = watch(place)?;
     let mut server = Program::start(
@@ -196,8 +197,19 @@ pub(super) fn h2load_against_nghttpd(place: &Place) -> Result<()> {
         place,
     )?;
     server.ready(|| accepts(port))?;
-    let url = format!("http://127.0.0.1:{port}/small");
-    let said = output("h2load", &["-n", "2000", "-c", "4", "-m", "10", &url], place)?;
-    ensure!(said.contains("2000 succeeded"), "{said}");
-    conclude(agent, place, "nghttpd-load", &["rest /small [-] 2000 of 2000"])
+    for (path, count) in [("small", 2000), ("large", 60)] {
+        let url = format!("http://127.0.0.1:{port}/{path}");
+        let said = output(
+            "h2load",
+            &["-n", &count.to_string(), "-c", "4", "-m", "10", &url],
+            place,
+        )?;
+        ensure!(said.contains(&format!("{count} succeeded")), "{said}");
+    }
+    conclude(
+        agent,
+        place,
+        "nghttpd-load",
+        &["rest /large [-] 60 of 60", "rest /small [-] 2000 of 2000"],
+    )
 }
