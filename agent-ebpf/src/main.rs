@@ -8,7 +8,9 @@
 //! | file | what |
 //! |---|---|
 //! | [`programs`] | the attach points, each a few lines |
-//! | `operation` | what happens on every socket operation |
+//! | `operation` | what happens on every socket operation: positions |
+//! | `decide` | which protocol a socket speaks, and whether its bytes are wanted |
+//! | `budget` | how much of a message is copied |
 //! | `connection` | state kept with each socket, classification, muting |
 //! | `syscall` | where the user's buffer is: registers and system-call numbers |
 //! | `tour` | the frames of an HTTP/2 operation: which of its bytes are copied |
@@ -25,7 +27,11 @@
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 #[cfg(target_arch = "bpf")]
+mod budget;
+#[cfg(target_arch = "bpf")]
 mod connection;
+#[cfg(target_arch = "bpf")]
+mod decide;
 #[cfg(target_arch = "bpf")]
 mod emit;
 #[cfg(target_arch = "bpf")]

@@ -1,40 +1,34 @@
-//! What happens on every operation of a stream socket.
+//! What happens on every operation of a stream socket: the positions.
 //!
 //! In: the socket, the result, the direction. Out: nothing, one announcement, or up to `MAX_CHUNKS` data events.
 //! Order of work: leave early (other families, errors, peeks), advance the position, decide the protocol while it
-//! is unknown, then copy what the message's budget allows.
+//! is unknown ([`crate::decide`]), then copy what the message's budget allows ([`crate::budget`]).
 
 use core::ffi::c_void;
 
 use apiarist_common::{
     counter::Counter,
-    event::{
-        EGRESS, FLAG_CUT, FLAG_EOF, FLAG_SPENT, FLAG_TAIL, FLAG_TLS, FLAG_TLS_START, FLAG_TURN,
-        FLAG_UNREADABLE, Header, INGRESS, KIND_DATA,
-    },
-    frames::{Framing, joins},
-    limits::{CHUNK_BYTES, MAX_CHUNKS, PREFIX_BYTES, TAIL_BYTES, TLS_HELLO_BYTES},
+    event::{EGRESS, FLAG_EOF, FLAG_TLS, FLAG_TLS_START, FLAG_TURN, INGRESS},
     offsets::ABSENT,
-    sniff::{Class, Verdict, sniff},
+    sniff::Class,
 };
-use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_ktime_get_ns, bpf_loop};
+use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_ktime_get_ns};
 
 use crate::{
+    budget::{capture, next_budget, send},
     connection::{
         Connection, NO_DIRECTION, STATE_ANNOUNCED, STATE_INITIALISED, STATE_JOINED_LATE, STATE_KERNEL_TLS,
         STATE_MUTED, STATE_UNTOLD, cookie, create, existing,
     },
-    emit::emit,
-    gather::gather,
+    decide::is_wanted,
     identity::{AF_INET, AF_INET6, AF_UNIX, announce, family, ring},
-    kernel::{Sock, load, shared},
+    kernel::{Sock, load},
     kernel_tls::{has_keys, take_over},
-    maps::{Counters, Scratch, Slot, constant, control, counters, scratch},
+    maps::{Counters, Scratch, Slot, constant, counters, scratch},
     sequence::{NOTHING_NEW, follow, own_counts, unseen_before},
     spare::sign,
     syscall::{Source, by_io_uring, of_iter, operation_failed, source},
     tls,
-    tour::{is_known, tour},
 };
 
 /// `recv` flags (include/linux/socket.h) that return bytes which are not, or not yet, taken from the stream.
@@ -44,9 +38,6 @@ const MSG_ERRQUEUE: i32 = 0x2000;
 /// The bytes are dropped, not copied.
 const MSG_TRUNC: i32 = 0x20;
 
-/// How a chunked body, and a trailer section, ends (RFC 9112 §7.1).
-const ENDING: u32 = u32::from_le_bytes(*b"\r\n\r\n");
-
 const SOCK_STREAM: u16 = 1;
 const SOCK_SEQPACKET: u16 = 5;
 
@@ -55,26 +46,26 @@ const SOCK_SEQPACKET: u16 = 5;
 #[repr(C)]
 pub(crate) struct Operation {
     /// Position of the first byte.
-    position: u64,
-    at_ns: u64,
-    cookie: u64,
+    pub(crate) position: u64,
+    pub(crate) at_ns: u64,
+    pub(crate) cookie: u64,
     /// Bytes moved.
-    len: u32,
+    pub(crate) len: u32,
     pub(crate) slot: Slot,
-    tgid: u32,
+    pub(crate) tgid: u32,
     /// Bytes to be copied.
-    allowed: u32,
+    pub(crate) allowed: u32,
     /// Bytes copied.
-    done: u32,
-    direction: u8,
+    pub(crate) done: u32,
+    pub(crate) direction: u8,
     /// Flags of the first event.
-    turn: u8,
-    class: u8,
-    ring: u8,
+    pub(crate) turn: u8,
+    pub(crate) class: u8,
+    pub(crate) ring: u8,
     /// `FLAG_SPENT` or zero.
-    spent: u8,
+    pub(crate) spent: u8,
     /// `FLAG_TLS` or zero.
-    layer: u8,
+    pub(crate) layer: u8,
     reserved: [u8; 2],
 }
 
@@ -98,12 +89,6 @@ impl Operation {
             layer: 0,
             reserved: [0; 2],
         }
-    }
-
-    /// Bytes moved.
-    #[inline(always)]
-    pub(crate) fn len(&self) -> u32 {
-        self.len
     }
 }
 
@@ -257,29 +242,6 @@ fn begin(
     scratch.operation.turn = if turn { FLAG_TURN } else { 0 };
 }
 
-/// Whether the agent should have bytes of the operation at hand.
-#[inline(always)]
-fn is_wanted<const LOOP: bool>(
-    connection: &mut Connection,
-    scratch: &mut Scratch,
-    counters: &mut Counters,
-) -> bool {
-    match connection.class() {
-        Class::Unknown => undecided::<LOOP>(connection, scratch, counters),
-        Class::Http1 => {
-            renew_budget::<LOOP>(connection, scratch);
-            true
-        }
-        Class::Http2 => true,
-        // The client's first message may come in pieces; what follows the turn, or its usual length, is ciphertext.
-        Class::Tls if scratch.operation.turn == 0 && scratch.operation.position < TLS_HELLO_BYTES => true,
-        Class::Tls => {
-            connection.state |= STATE_MUTED;
-            false
-        }
-    }
-}
-
 /// Tells the agent about a socket before its first bytes.
 #[inline(always)]
 fn announce_once(sock: Sock, connection: &mut Connection, scratch: &mut Scratch, counters: &mut Counters) {
@@ -413,279 +375,4 @@ fn first_sight(sock: Sock, connection: &mut Connection, direction: u8, len: u32)
         return;
     }
     follow(sock, connection, direction, len);
-}
-
-/// The protocol is not known yet: look at the first bytes. True when the agent should have them.
-#[inline(always)]
-fn undecided<const LOOP: bool>(
-    connection: &mut Connection,
-    scratch: &mut Scratch,
-    counters: &mut Counters,
-) -> bool {
-    let Operation {
-        direction, len, turn, ..
-    } = scratch.operation;
-    let got = gather::<LOOP>(scratch, 0, len.min(PREFIX_BYTES as u32));
-    if got == 0 {
-        // Says nothing about the protocol: the socket is not given up, and each such operation is counted.
-        missed(scratch, counters);
-        return false;
-    }
-    match connection.classify(direction, scratch, got) {
-        Verdict::Http1Request | Verdict::Http1Response => connection.class = Class::Http1 as u8,
-        Verdict::Http2 => {
-            connection.class = Class::Http2 as u8;
-            let seen = u32::from(connection.prefix_len[usize::from(direction & 1)]).saturating_sub(got);
-            connection.framing[usize::from(direction & 1)] = Framing::preface(seen);
-        }
-        Verdict::Tls => {
-            connection.class = Class::Tls as u8;
-            counters.add(Counter::TlsSockets, 1);
-        }
-        Verdict::More => {}
-        Verdict::Preamble => connection.forget_prefix(direction),
-        Verdict::Other if connection.is(STATE_JOINED_LATE) && speaks_frames(scratch, got, len) => {
-            connection.class = Class::Http2 as u8;
-            connection.framing = [Framing::LOST; 2];
-        }
-        Verdict::Other => {
-            connection.forget_prefix(direction);
-            if connection.gave_up(turn != 0) {
-                connection.state |= STATE_MUTED;
-                counters.add(Counter::MutedSockets, 1);
-            }
-            return false;
-        }
-    }
-    true
-}
-
-/// Whether an operation, whose first `got` bytes were gathered, belongs to an HTTP/2 connection whose start was not seen.
-#[inline(always)]
-fn speaks_frames(scratch: &Scratch, got: u32, len: u32) -> bool {
-    match scratch.data.first_chunk::<PREFIX_BYTES>() {
-        Some(prefix) => joins(prefix, got, len),
-        None => false,
-    }
-}
-
-/// The budget of a message that starts: the whole one for sampled messages, enough for a head for the others.
-#[inline(always)]
-fn next_budget(connection: &mut Connection) -> u32 {
-    let Some(control) = control() else { return 0 };
-    connection.messages = connection.messages.wrapping_add(1);
-    if u32::from(connection.messages) & control.sample_mask == 0 {
-        control.budget_bytes
-    } else {
-        control.floor_bytes
-    }
-}
-
-/// HTTP/1: an operation for which the budget does not suffice gets a new one when it starts like a head, as pipelined
-/// messages do that follow each other in one direction.
-#[inline(always)]
-fn renew_budget<const LOOP: bool>(connection: &mut Connection, scratch: &mut Scratch) {
-    let Operation { direction, len, .. } = scratch.operation;
-    let index = usize::from(direction & 1);
-    if connection.budget[index] >= len {
-        return;
-    }
-    let got = gather::<LOOP>(scratch, 0, len.min(PREFIX_BYTES as u32));
-    if let Some(prefix) = scratch.data.first_chunk::<PREFIX_BYTES>()
-        && starts_message(prefix, got)
-    {
-        connection.budget[index] = next_budget(connection);
-    }
-}
-
-#[inline(never)]
-fn starts_message(prefix: &[u8; PREFIX_BYTES], len: u32) -> bool {
-    matches!(
-        sniff(prefix, len as usize),
-        Verdict::Http1Request | Verdict::Http1Response
-    )
-}
-
-/// Copies what the budget allows and sends it.
-#[inline(never)]
-fn capture<const LOOP: bool>(connection: &mut Connection, scratch: &mut Scratch, counters: &mut Counters) {
-    let Operation {
-        direction, len, slot, ..
-    } = scratch.operation;
-    if scratch.source.is_unreadable() {
-        missed(scratch, counters);
-        connection.framing[usize::from(direction & 1)].pass_unseen(len);
-        send(scratch, counters, 0, 0, FLAG_UNREADABLE);
-        return;
-    }
-    let index = usize::from(direction & 1);
-    if connection.class == Class::Http2 as u8 {
-        let fresh = next_budget(connection);
-        if LOOP && is_known(&mut connection.framing[index], scratch, len) {
-            let Connection { framing, budgets, .. } = connection;
-            if tour(
-                &mut framing[index],
-                &mut budgets[index],
-                fresh,
-                scratch,
-                counters,
-                slot,
-            ) {
-                budgets[index ^ 1].renew();
-            }
-            return;
-        }
-        connection.budget[index] = fresh;
-    }
-    let budget = connection.budget[index];
-    let allowed = len.min(budget);
-    connection.budget[index] = budget - allowed;
-    scratch.operation.allowed = allowed;
-    // The budget of other classes is not one of messages.
-    if allowed == budget && connection.class() == Class::Http1 {
-        scratch.operation.spent = FLAG_SPENT;
-    }
-    if next_chunk::<LOOP>(scratch, counters) == 0 {
-        more_chunks::<LOOP>(shared(scratch), shared(counters), slot);
-    }
-    let scratch = shared(scratch);
-    let done = scratch.operation.done;
-    if done < len {
-        counters.add(Counter::BudgetBytes, u64::from(len - done));
-        tail::<LOOP>(scratch, counters);
-    }
-}
-
-/// Copies what does not fit the first chunk.
-#[inline(always)]
-fn more_chunks<const LOOP: bool>(scratch: &mut Scratch, counters: &mut Counters, slot: Slot) {
-    if LOOP {
-        let mut slot = slot;
-        // SAFETY: the callback has the signature the helper calls, and `slot` outlives the call.
-        unsafe {
-            bpf_loop(
-                MAX_CHUNKS as u32 - 1,
-                on_chunk as *mut _,
-                (&raw mut slot).cast(),
-                0,
-            );
-        }
-        return;
-    }
-    let mut chunk = 1;
-    while chunk < MAX_CHUNKS && next_chunk_called::<LOOP>(scratch, counters) == 0 {
-        chunk += 1;
-    }
-}
-
-/// [`next_chunk`], as a function of its own: the loop around it must not be copied out.
-#[inline(never)]
-fn next_chunk_called<const LOOP: bool>(scratch: &mut Scratch, counters: &mut Counters) -> i64 {
-    next_chunk::<LOOP>(scratch, counters)
-}
-
-/// Called by `bpf_loop` for each further chunk.
-extern "C" fn on_chunk(_index: u32, slot: *mut c_void) -> i64 {
-    // SAFETY: `capture` passes its own slot.
-    let slot = unsafe { *slot.cast::<Slot>() };
-    match (scratch(slot), counters(slot)) {
-        (Some(scratch), Some(counters)) => next_chunk::<true>(scratch, counters),
-        _ => 1,
-    }
-}
-
-/// Copies and sends the next chunk; non-zero when there is no other.
-#[inline(always)]
-fn next_chunk<const LOOP: bool>(scratch: &mut Scratch, counters: &mut Counters) -> i64 {
-    let Operation { allowed, done, .. } = scratch.operation;
-    if allowed <= done {
-        return 1;
-    }
-    let want = (allowed - done).min(CHUNK_BYTES as u32);
-    let got = gather::<LOOP>(scratch, done, want);
-    scratch.operation.done = done + got;
-    if got < want {
-        counters.add(Counter::FaultOperations, 1);
-        send(scratch, counters, done, got, FLAG_UNREADABLE);
-        return 1;
-    }
-    let is_last = done + got == allowed;
-    let spent = if is_last { scratch.operation.spent } else { 0 };
-    send(scratch, counters, done, got, spent);
-    i64::from(is_last)
-}
-
-/// The end of a chunked body beyond the budget: `0\r\n\r\n`, or trailers that end in an empty line. Without it the
-/// agent would not know where the body ends before the next message.
-#[inline(never)]
-fn tail<const LOOP: bool>(scratch: &mut Scratch, counters: &mut Counters) {
-    let Operation { len, done, .. } = scratch.operation;
-    if len < done + size_of_val(&ENDING) as u32 {
-        return;
-    }
-    let want = (len - done).min(TAIL_BYTES as u32);
-    let got = gather::<LOOP>(scratch, len - want, want);
-    if got != want {
-        return;
-    }
-    let end = want as usize;
-    let byte = |back: usize| u32::from(scratch.data[(end - back) & (CHUNK_BYTES - 1)]);
-    let ending = byte(4) | byte(3) << 8 | byte(2) << 16 | byte(1) << 24;
-    if ending == ENDING {
-        send(scratch, counters, len - want, got, FLAG_TAIL);
-    }
-}
-
-/// Sends `got` bytes of the scratch that start `skip` bytes into the operation.
-#[inline(never)]
-pub(crate) fn send(scratch: &mut Scratch, counters: &mut Counters, skip: u32, got: u32, flags: u8) {
-    let operation = &scratch.operation;
-    let end = operation.position.wrapping_add(u64::from(operation.len));
-    let position = operation.position.wrapping_add(u64::from(skip));
-    let turn = if skip == 0 { operation.turn } else { 0 };
-    let cut = if position.wrapping_add(u64::from(got)) < end {
-        FLAG_CUT
-    } else {
-        0
-    };
-    let ring = operation.ring;
-    scratch.header = Header {
-        kind: KIND_DATA,
-        direction: operation.direction,
-        flags: flags | turn | cut | operation.layer,
-        class: operation.class,
-        captured: got,
-        at_ns: operation.at_ns,
-        cookie: operation.cookie,
-        position,
-        end,
-        tgid: operation.tgid,
-        reserved: 0,
-    };
-    emit(scratch, counters, got, ring);
-}
-
-/// Counts bytes that cannot be read, under their reason.
-#[inline(always)]
-fn missed(scratch: &Scratch, counters: &mut Counters) {
-    if !scratch.source.is_unreadable() {
-        return counters.add(Counter::FaultOperations, 1);
-    }
-    let bytes = u64::from(scratch.operation.len);
-    match scratch.source.reason {
-        Counter::BufferlessOperations => {
-            counters.add(Counter::BufferlessOperations, 1);
-            counters.add(Counter::BufferlessBytes, bytes);
-        }
-        Counter::IoUringOperations => {
-            counters.add(Counter::IoUringOperations, 1);
-            counters.add(Counter::IoUringBytes, bytes);
-        }
-        Counter::CompatOperations => counters.add(Counter::CompatOperations, 1),
-        Counter::FaultOperations => counters.add(Counter::FaultOperations, 1),
-        _ => {
-            counters.add(Counter::UnknownSyscallOperations, 1);
-            counters.add(Counter::UnknownSyscallBytes, bytes);
-        }
-    }
 }

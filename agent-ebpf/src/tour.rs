@@ -15,10 +15,10 @@ use apiarist_common::{
 use aya_ebpf::helpers::generated::bpf_loop;
 
 use crate::{
+    budget::send,
     gather::gather,
     kernel::shared,
     maps::{Counters, Scratch, Slot, counters, scratch},
-    operation::send,
 };
 
 /// Windows of one operation. 64 KiB of the shortest frames that matter have fewer.
@@ -105,7 +105,7 @@ pub(crate) fn tour(
         bpf_loop(MAX_WINDOWS, on_window as *mut _, (&raw mut slot).cast(), 0);
     }
     let scratch = shared(scratch);
-    let len = scratch.operation.len();
+    let len = scratch.operation.len;
     if scratch.tour.at < len {
         scratch.tour.framing = Framing::LOST;
     }
@@ -131,7 +131,7 @@ extern "C" fn on_window(_index: u32, slot: *mut c_void) -> i64 {
 /// Takes the next window and sends what its frames are worth; non-zero ends the tour.
 #[inline(always)]
 fn window(scratch: &mut Scratch, counters: &mut Counters) -> i64 {
-    let len = scratch.operation.len();
+    let len = scratch.operation.len;
     let Tour { at, framing, .. } = scratch.tour;
     if at >= len {
         return 1;
@@ -166,7 +166,7 @@ fn window(scratch: &mut Scratch, counters: &mut Counters) -> i64 {
 fn frame(scratch: &mut Scratch) -> bool {
     let Tour { at, end, framing, .. } = scratch.tour;
     let need = framing.header_bytes();
-    if at >= end || (at + need > end && end < scratch.operation.len()) {
+    if at >= end || (at + need > end && end < scratch.operation.len) {
         return false;
     }
     if need > 0 {
@@ -207,7 +207,7 @@ fn payload(scratch: &mut Scratch) -> bool {
     let at = at + taken;
     scratch.tour.keep = at;
     let passed = if framing.wanted == 0 {
-        framing.remaining.min(scratch.operation.len() - at)
+        framing.remaining.min(scratch.operation.len - at)
     } else {
         0
     };

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use apiarist::{
     capture::{
         btf::KernelTypes,
+        counters::KernelCounters,
         decode::decode,
         features::{Features, running_release},
         load::{self, Attached, LoadOptions, Throttle},
@@ -236,6 +237,11 @@ impl Observer {
 
     pub(crate) fn counter(&self, counter: Counter) -> u64 {
         self.attached.counters().get(counter)
+    }
+
+    /// All counters.
+    pub(crate) fn counters(&self) -> KernelCounters {
+        self.attached.counters()
     }
 
     /// Throws away what has been seen so far.
