@@ -167,6 +167,7 @@ impl Analysis {
 
     /// Something has happened to the agent itself.
     pub fn agent(&mut self, event: AgentEvent, now: Timestamp) {
+        let difference = event.difference();
         let (kind, class, severity, reason) = event.weigh();
         let subject = Subject {
             workload: 0,
@@ -174,7 +175,7 @@ impl Analysis {
             owner: None,
             endpoint: None,
             endpoint_name: None,
-            actor_group: 0,
+            actor_group: difference,
             actor: "unknown".to_owned(),
             at: now,
         };

@@ -4,11 +4,17 @@
 
 use std::time::Duration;
 
+use super::hash::hash_all;
 use crate::verdict::{AlertKind, Group, Reason, Severity};
 
 /// What happened to the agent.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum AgentEvent {
+    /// A new configuration is in force.
+    ConfigurationChanged {
+        /// Keys that changed.
+        keys: Vec<String>,
+    },
     /// Programs that were attached are not any more.
     ProbesDetached {
         /// How many.
@@ -32,6 +38,14 @@ pub enum AgentEvent {
 pub const BLIND_SHARE: f64 = 0.05;
 
 impl AgentEvent {
+    /// What tells two events of one class apart: a change of other keys is another event.
+    pub(super) fn difference(&self) -> u64 {
+        match self {
+            Self::ConfigurationChanged { keys } => hash_all(keys.iter().map(String::as_str)),
+            Self::ProbesDetached { .. } | Self::Killed { .. } | Self::Blind { .. } => 0,
+        }
+    }
+
     /// Kind, class, severity and reason.
     pub(super) fn weigh(self) -> (AlertKind, &'static str, Severity, Reason) {
         let reason = |text: &str, observed: String, expected: &str| Reason {
@@ -44,6 +58,12 @@ impl AgentEvent {
             window: None,
         };
         match self {
+            Self::ConfigurationChanged { keys } => (
+                AlertKind::Anomaly,
+                "configuration_changed",
+                Severity::Low,
+                reason("the configuration was changed", keys.join(", "), "no change"),
+            ),
             Self::ProbesDetached { programs } => (
                 AlertKind::Incident,
                 "probes_detached",

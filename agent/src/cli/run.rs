@@ -14,7 +14,7 @@ use super::{
     time,
 };
 use crate::{
-    config::{AlertTarget, Config, RunOptions, Scope, default_store},
+    config::{AlertTarget, Config, RunOptions, Scope, Source, default_store},
     inventory::EndpointView,
     pipeline::{self, Notice},
     status::Status,
@@ -27,7 +27,9 @@ const EXAMPLES: &str = "EXAMPLES:
   apiarist run --alerts - --config /etc/apiarist/apiarist.toml
 
 Scope options restrict what is observed: several values of one are alternatives, different ones must
-all match. Needs root, or CAP_BPF and CAP_PERFMON; exits with 2 when the host lacks something.";
+all match. Needs root, or CAP_BPF and CAP_PERFMON; exits with 2 when the host lacks something.
+SIGHUP reads the configuration again: detection, alerts, policies, risk and budgets change at once, what
+needs a restart is named in the log, and a file that cannot be used changes nothing.";
 
 /// Watch this host: capture, learn, report
 #[derive(Debug, clap::Args)]
@@ -67,9 +69,14 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<(), Failure> {
     let root = rustix::process::geteuid().is_root();
-    let options = resolve(args, context.config()?, root, |name| {
+    let read = context.config()?;
+    let mut options = resolve(args, read.clone(), root, |name| {
         std::env::var_os(name).map(PathBuf::from)
     })?;
+    options.source = Some(Source {
+        path: context.config_path.clone(),
+        read,
+    });
     let filter = context.log.as_deref().unwrap_or(&options.config.log.filter);
     logging::start(filter, options.config.log.format)?;
     preflight(&HostFacts::gather())?;
@@ -123,6 +130,7 @@ fn resolve(
         alerts,
         duration,
         observed: None,
+        source: None,
     })
 }
 

@@ -7,6 +7,7 @@
 
 mod check;
 mod detection;
+mod difference;
 mod options;
 mod print;
 mod sections;
@@ -15,7 +16,8 @@ use std::{fmt, io, path::Path};
 
 pub use check::{Problem, check};
 pub use detection::{AllowEntry, Detection};
-pub use options::{AlertTarget, Observed, RunOptions, default_store};
+pub use difference::{Difference, RELOADABLE};
+pub use options::{AlertTarget, Observed, RunOptions, Source, default_store};
 pub use print::template;
 pub use sections::{Capture, Config, Control, InventoryLimits, Log, LogFormat, Scope, Store, Tls};
 

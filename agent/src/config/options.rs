@@ -19,6 +19,17 @@ pub struct RunOptions {
     pub duration: Option<Duration>,
     /// One command that is observed, and nothing else.
     pub observed: Option<Observed>,
+    /// Where the configuration comes from, if it is to be read again on SIGHUP.
+    pub source: Option<Source>,
+}
+
+/// Where a configuration comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// The file that was named, if one was.
+    pub path: Option<PathBuf>,
+    /// What it held, before the flags of the command line.
+    pub read: Config,
 }
 
 /// The processes of one command.

@@ -86,6 +86,11 @@ impl Flows {
         }
     }
 
+    /// Reckons with another budget of the source from now on; see [`Limits::budget_bytes`].
+    pub fn set_budget(&mut self, budget_bytes: u64) {
+        self.limits.budget_bytes = budget_bytes;
+    }
+
     /// Takes one event; exchanges that it completes are appended to `out`.
     pub fn event(&mut self, event: &SocketEvent<'_>, out: &mut Vec<Exchange>) {
         self.stats.socket_events += 1;

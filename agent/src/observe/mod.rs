@@ -123,6 +123,7 @@ fn options(task: &Task<'_>, work: &std::path::Path, group: Option<&Group>) -> Ru
                 root: std::process::id(),
             },
         }),
+        source: None,
     }
 }
 

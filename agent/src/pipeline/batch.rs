@@ -1,5 +1,6 @@
 //! What goes from the shards to the core.
 
+use super::reload::Change;
 use crate::{control::Request, event::ProcessRef, exchange::Exchange, flow};
 
 /// Batches and requests that may wait for the core. Overflow policy: the shard waits.
@@ -16,6 +17,8 @@ pub(super) enum ToCore {
     Batch(Box<Batch>),
     /// A question.
     Ask(Request),
+    /// Another configuration.
+    Change(Box<Change>),
 }
 
 /// What one shard saw.

@@ -22,9 +22,10 @@ use super::{
     harvester::Harvester,
     health::Health,
     keeper::Keeper,
+    reload::Change,
 };
 use crate::{
-    analysis::{Analysis, Changes, Seen, settings::Settings},
+    analysis::{AgentEvent, Analysis, Changes, Seen, settings::Settings},
     capture::load::Throttle,
     clock::{self, Timestamp},
     config,
@@ -190,6 +191,7 @@ impl Core {
             match inbox.recv_timeout(self.keeper.next().min(self.next_second).since(now)) {
                 Ok(ToCore::Batch(batch)) => self.batch(*batch),
                 Ok(ToCore::Ask(request)) => self.answer(request),
+                Ok(ToCore::Change(change)) => self.change(*change),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -328,6 +330,42 @@ impl Core {
             .extend(counters.map(|(name, value)| (name.to_owned(), value)));
         status.sinks = self.sinks.status();
         status
+    }
+
+    /// Takes over another configuration. That it changed is told under the old one: no new entry hides it.
+    fn change(&mut self, change: Change) {
+        let Change {
+            keys,
+            settings,
+            policies,
+            risk,
+            targets,
+            spool_bytes,
+            full,
+            cpu_limit,
+        } = change;
+        tracing::info!("the configuration was changed: {}", keys.join(", "));
+        let event = AgentEvent::ConfigurationChanged { keys };
+        self.analysis.agent(event, clock::now());
+        self.pass_on();
+        self.analysis.configure(settings);
+        if let Some(policies) = policies {
+            self.analysis.set_policies(policies);
+        }
+        self.risk = risk;
+        if let Err(error) = self.sinks.retarget(&targets, spool_bytes) {
+            tracing::warn!("not all sinks were changed: {error:#}");
+        }
+        let control = self.throttled.governor.configure(full, cpu_limit);
+        self.health.governed(self.throttled.governor.step(), control);
+        let set = self
+            .throttled
+            .throttle
+            .as_mut()
+            .map(|throttle| throttle.set(control));
+        if let Some(Err(error)) = set {
+            tracing::warn!(%error, "the amount copied of bodies could not be changed");
+        }
     }
 
     /// Copies less when the agent costs too much or loses events, more when all is well again.

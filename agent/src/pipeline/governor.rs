@@ -49,6 +49,13 @@ impl Governor {
         }
     }
 
+    /// Takes over another full control and another limit; gives what holds now.
+    pub(super) fn configure(&mut self, full: Control, cpu_limit: f64) -> Control {
+        self.full = full;
+        self.cpu_limit = cpu_limit;
+        self.control()
+    }
+
     /// Looks at a second; gives the new control if there is to be one.
     pub(super) fn second(&mut self, second: Second) -> Option<Control> {
         let before = self.step;
@@ -136,6 +143,22 @@ mod tests {
             governor.second(GOOD);
         }
         assert_eq!((governor.step(), governor.control()), (0, FULL));
+    }
+
+    #[test]
+    fn another_budget_counts_at_the_same_step() {
+        let mut governor = Governor::new(FULL, 1.0);
+        for _ in 0..3 {
+            governor.second(BUSY);
+        }
+        let full = Control {
+            budget_bytes: 16_384,
+            ..FULL
+        };
+        assert_eq!(governor.configure(full, 2.0).budget_bytes, 8192);
+        for _ in 0..10 {
+            assert_eq!(governor.second(BUSY), None);
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod health;
 mod keeper;
 mod observed;
 mod record;
+mod reload;
 mod scope;
 mod shard;
 mod tls;
@@ -28,7 +29,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
@@ -36,7 +37,6 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow};
-use apiarist_common::control::Control;
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::record::{Recorded, record};
@@ -45,6 +45,7 @@ use self::{
     core::{Core, Restart, Throttled},
     governor::Governor,
     health::Health,
+    reload::Reloader,
     scope::Scope,
     shard::Shard,
 };
@@ -58,7 +59,7 @@ use crate::{
         reader::RingReader,
         tls::discovery::Libraries,
     },
-    clock::{self, Clock},
+    clock,
     config::{self, AlertTarget, RunOptions},
     confine,
     control::{self, Query, Request},
@@ -145,9 +146,10 @@ pub fn run_until(
         release,
         mut attached,
         readers,
-        full,
+        load,
         has_loop,
     } = started;
+    let full = load.control();
     let targets = targets(options)?;
     let stop = Arc::new(AtomicBool::new(false));
     let (hint, hints) = sync_channel::<u32>(tls::MAX_HINTS);
@@ -179,7 +181,7 @@ pub fn run_until(
     let mut health = Health::new(release, tier, attached.counter_map(), full, clock::monotonic_ns());
     health.coverages.know(libraries);
     let throttled = Throttled {
-        governor: Governor::new(full, f64::from(options.config.capture.max_cpu_percent) / 100.0),
+        governor: Governor::new(full, cpu_limit(&options.config.capture)),
         throttle: attached.take_throttle(),
     };
     let mut restart = Restart::of(
@@ -194,6 +196,8 @@ pub fn run_until(
             .map_err(|problem| anyhow!(problem))?,
     )?;
     let rules = options.config.policies.rules().map_err(|error| anyhow!(error))?;
+    let budget_bytes = Arc::new(AtomicU64::new(u64::from(options.config.capture.budget_bytes)));
+    let reloader = Reloader::new(options, rules.clone(), load, Arc::clone(&budget_bytes));
     restart.set_policies(Policies::new(rules));
     let sinks = Sinks::start(
         &targets,
@@ -222,16 +226,23 @@ pub fn run_until(
                 own_address(&options.socket),
                 options.observed.clone(),
             ),
-            Clock::start(),
             to_core.clone(),
             discoverer.as_ref().map(|_| hint.clone()),
+            Arc::clone(&budget_bytes),
         );
         let stop = Arc::clone(&stop);
         shards.push(spawn("apiarist-shard", move || shard.run(&stop))?);
     }
     memory::release();
 
-    let served = runtime.block_on(until_stopped(ended, &socket, to_core, announced, &mut notice));
+    let served = runtime.block_on(until_stopped(
+        ended,
+        &socket,
+        to_core,
+        reloader,
+        announced,
+        &mut notice,
+    ));
     stop.store(true, Ordering::Release);
     if let Some(discoverer) = discoverer {
         join(discoverer, "the TLS thread")?;
@@ -259,6 +270,11 @@ fn targets(options: &RunOptions) -> Result<Vec<Target>> {
     Ok(targets)
 }
 
+/// CPU seconds per second from which on less is copied.
+fn cpu_limit(capture: &config::Capture) -> f64 {
+    f64::from(capture.max_cpu_percent) / 100.0
+}
+
 /// What the agent still has to do once it is attached.
 const NEEDS: confine::Needs = confine::Needs {
     programs: true,
@@ -272,8 +288,8 @@ struct Started {
     release: String,
     attached: Attached,
     readers: Vec<RingReader>,
-    /// What the programs copy while all is well.
-    full: Control,
+    /// What they were loaded with.
+    load: LoadOptions,
     /// The kernel has `bpf_loop`.
     has_loop: bool,
 }
@@ -295,7 +311,6 @@ impl Started {
             observe_self: false,
             tls: capture.tls.enabled,
         };
-        let full = load.control();
         let mut attached = attach(plan, &features, offsets, load)?;
         for refused in &attached.refused {
             tracing::debug!(refused, "optional program");
@@ -307,7 +322,7 @@ impl Started {
             release: features.release_text,
             attached,
             readers,
-            full,
+            load,
             has_loop: features.bpf_loop,
         })
     }
@@ -318,6 +333,7 @@ async fn until_stopped(
     ended: impl Future<Output = Result<()>>,
     socket: &control::Socket,
     to_core: SyncSender<ToCore>,
+    reloader: Option<Reloader>,
     mut announced: mpsc::Receiver<Notice>,
     notice: &mut impl FnMut(Notice),
 ) -> Result<()> {
@@ -327,8 +343,9 @@ async fn until_stopped(
         // Whether told to stop or left alone: both mean the end.
         serving_stopped.await.unwrap_or(());
     });
+    let reloaded = reload(reloader, to_core.clone());
     let forwarded = forward(requests, to_core);
-    tokio::pin!(server, ended, forwarded);
+    tokio::pin!(server, ended, forwarded, reloaded);
     loop {
         tokio::select! {
             result = &mut ended => {
@@ -340,6 +357,10 @@ async fn until_stopped(
                 break;
             }
             () = &mut forwarded => break,
+            result = &mut reloaded => {
+                result?;
+                break;
+            }
             Some(told) = announced.recv() => notice(told),
         }
     }
@@ -350,16 +371,43 @@ async fn until_stopped(
 /// Passes requests on to the core's one queue.
 async fn forward(mut requests: mpsc::Receiver<Request>, to_core: SyncSender<ToCore>) {
     while let Some(request) = requests.recv().await {
-        let mut message = ToCore::Ask(request);
-        loop {
-            message = match to_core.try_send(message) {
-                Ok(()) => break,
-                Err(TrySendError::Full(message)) => message,
-                Err(TrySendError::Disconnected(_)) => return,
-            };
-            tokio::time::sleep(Duration::from_millis(2)).await;
+        if !hand_over(ToCore::Ask(request), &to_core).await {
+            return;
         }
     }
+}
+
+/// Waits for room in the core's queue; `false` when the core is gone.
+async fn hand_over(mut message: ToCore, to_core: &SyncSender<ToCore>) -> bool {
+    loop {
+        message = match to_core.try_send(message) {
+            Ok(()) => return true,
+            Err(TrySendError::Full(message)) => message,
+            Err(TrySendError::Disconnected(_)) => return false,
+        };
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Reads the configuration again at each SIGHUP, until the core is gone.
+async fn reload(reloader: Option<Reloader>, to_core: SyncSender<ToCore>) -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Some(mut reloader) = reloader else {
+        return std::future::pending().await;
+    };
+    let mut hangup = signal(SignalKind::hangup()).context("cannot wait for signals")?;
+    while hangup.recv().await.is_some() {
+        match reloader.read() {
+            Ok(Some(change)) => {
+                if !hand_over(ToCore::Change(Box::new(change)), &to_core).await {
+                    break;
+                }
+            }
+            Ok(None) => tracing::info!("the configuration was read again: nothing to take over"),
+            Err(error) => tracing::warn!("the configuration stays as it was: {error:#}"),
+        }
+    }
+    Ok(())
 }
 
 /// Completes on SIGINT, SIGTERM, or when the duration is over.

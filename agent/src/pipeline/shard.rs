@@ -7,7 +7,7 @@ use std::{
     collections::HashSet,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::SyncSender,
     },
     time::Duration,
@@ -62,6 +62,8 @@ struct Work {
     told_events: u64,
     /// Takes ids of processes that may use a TLS library.
     hint: Option<SyncSender<u32>>,
+    /// The body budget of the configuration.
+    budget_bytes: Arc<AtomicU64>,
 }
 
 impl Shard {
@@ -70,14 +72,14 @@ impl Shard {
         reader: RingReader,
         flows: Flows,
         scope: Scope,
-        clock: Clock,
         to_core: SyncSender<ToCore>,
         hint: Option<SyncSender<u32>>,
+        budget_bytes: Arc<AtomicU64>,
     ) -> Self {
         let work = Work {
             flows,
             scope,
-            clock,
+            clock: Clock::start(),
             seen: Timestamp(0),
             excluded: HashSet::default(),
             batch: Batch {
@@ -88,6 +90,7 @@ impl Shard {
             weight: 0,
             told_events: 0,
             hint,
+            budget_bytes,
         };
         Self {
             reader,
@@ -112,6 +115,7 @@ impl Shard {
                     true => work.clock.wall(now),
                     false => work.seen,
                 };
+                work.flows.set_budget(work.budget_bytes.load(Ordering::Relaxed));
                 work.flows.tick(time, &mut work.fresh);
                 work.take_fresh();
             }

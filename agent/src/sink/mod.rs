@@ -19,7 +19,7 @@ mod webhook;
 mod worker;
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -80,16 +80,20 @@ const REPORT_SHARE: u64 = 4;
 /// All sinks at work. Dropping it stops them; what is left is delivered by the next run.
 #[derive(Debug)]
 pub struct Sinks {
-    /// Absent without sinks.
+    directory: PathBuf,
+    /// Absent as long as there was no sink.
     spool: Option<Arc<Spool>>,
-    workers: Vec<(Worker, Events)>,
+    workers: Vec<(Worker, Target)>,
     reports: Option<Reports>,
+    /// Dismissed, with something left to deliver.
+    leaving: Vec<Worker>,
     failures: u64,
 }
 
 /// What is reported to databases: all that changed, as rows.
 #[derive(Debug)]
 struct Reports {
+    targets: Vec<Target>,
     delta: Delta,
     spool: Arc<Spool>,
     workers: Vec<Worker>,
@@ -104,28 +108,57 @@ impl Sinks {
     /// The spool cannot be used, or a thread cannot be started.
     pub fn start(targets: &[Target], directory: &Path, max_bytes: u64) -> Result<Self> {
         let mut sinks = Self {
+            directory: directory.to_owned(),
             spool: None,
             workers: Vec::new(),
             reports: None,
+            leaving: Vec::new(),
             failures: 0,
         };
-        if targets.is_empty() {
-            return Ok(sinks);
+        sinks.retarget(targets, max_bytes)?;
+        Ok(sinks)
+    }
+
+    /// Delivers to these targets from now on. Those that are the same go on; others deliver what there is, and are not
+    /// waited for.
+    ///
+    /// # Errors
+    /// The spool cannot be used, or a thread cannot be started.
+    pub fn retarget(&mut self, targets: &[Target], max_bytes: u64) -> Result<()> {
+        if targets.is_empty() && self.spool.is_none() {
+            return Ok(());
         }
-        let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
-        sinks.reports = Reports::start(targets, &directory.join("reports"), max_bytes / REPORT_SHARE)?;
-        let max_bytes = match sinks.reports {
+        self.leaving.retain(|worker| !worker.has_ended());
+        let dismissed = Reports::retarget(
+            &mut self.reports,
+            targets,
+            &self.directory.join("reports"),
+            max_bytes / REPORT_SHARE,
+        )?;
+        self.leaving.extend(dismissed);
+        let max_bytes = match self.reports {
             Some(_) => max_bytes - max_bytes / REPORT_SHARE,
             None => max_bytes,
         };
-        let spool = open(directory, max_bytes, &names)?;
+        let spool = open(self.spool.clone(), &self.directory, max_bytes, &names(targets))?;
+        self.spool = Some(Arc::clone(&spool));
+        let (kept, dismissed): (Vec<_>, Vec<_>) = std::mem::take(&mut self.workers)
+            .into_iter()
+            .partition(|(_, target)| targets.contains(target));
+        self.workers = kept;
+        for (worker, _) in dismissed {
+            worker.dismiss();
+            self.leaving.push(worker);
+        }
         for target in targets {
+            if self.workers.iter().any(|(_, known)| known == target) {
+                continue;
+            }
             let handle = handle_of_events(target);
             let worker = Worker::start(&target.name, &spool, Bounds::default(), handle)?;
-            sinks.workers.push((worker, target.events));
+            self.workers.push((worker, target.clone()));
         }
-        sinks.spool = Some(spool);
-        Ok(sinks)
+        Ok(())
     }
 
     /// Hands an event over; returns at once.
@@ -133,7 +166,8 @@ impl Sinks {
         let Some(spool) = &self.spool else {
             return;
         };
-        if self.workers.iter().all(|(_, events)| !event.is_among(*events)) {
+        let wants = |target: &Target| event.is_among(target.events);
+        if !self.workers.iter().any(|(_, target)| wants(target)) {
             return;
         }
         let appended = serde_json::to_vec(event)
@@ -192,32 +226,49 @@ impl Sinks {
 }
 
 impl Reports {
-    /// `None` without a target that wants any.
-    fn start(targets: &[Target], directory: &Path, max_bytes: u64) -> Result<Option<Self>> {
-        let databases = |target: &Target| match &target.place {
+    /// Reports to those of the targets that want any, from the beginning where they changed; gives the workers that are
+    /// not needed any more.
+    fn retarget(
+        current: &mut Option<Self>,
+        targets: &[Target],
+        directory: &Path,
+        max_bytes: u64,
+    ) -> Result<Vec<Worker>> {
+        let is_database = |target: &&Target| matches!(target.place, Place::ClickHouse(_));
+        let databases: Vec<Target> = targets.iter().filter(is_database).cloned().collect();
+        if current.as_ref().map_or(&[][..], |reports| &reports.targets) == databases {
+            return Ok(Vec::new());
+        }
+        let (spool, dismissed) = match current.take() {
+            Some(old) => (Some(old.spool), old.workers),
+            None => (None, Vec::new()),
+        };
+        dismissed.iter().for_each(Worker::dismiss);
+        let addresses = databases.iter().filter_map(|target| match &target.place {
             Place::ClickHouse(address) => Some((target.name.clone(), address.clone())),
             _ => None,
+        });
+        let addresses: Vec<(String, Address)> = addresses.collect();
+        let Some((_, first)) = addresses.first() else {
+            return Ok(dismissed);
         };
-        let databases: Vec<(String, Address)> = targets.iter().filter_map(databases).collect();
-        let Some((_, first)) = databases.first() else {
-            return Ok(None);
-        };
-        let every = databases.iter().map(|(_, address)| address.every).min();
+        let every = addresses.iter().map(|(_, address)| address.every).min();
         let delta = Delta::new(clickhouse::node(first), every.unwrap_or(first.every));
-        let names: Vec<&str> = databases.iter().map(|(name, _)| name.as_str()).collect();
-        let spool = open(directory, max_bytes, &names)?;
+        let spool = open(spool, directory, max_bytes, &names(&databases))?;
         let start = |(name, address): (String, Address)| {
             let database = ClickHouse::new(address);
             let handle = Box::new(move |lines: &[Vec<u8>]| database.report(lines));
             Worker::start(&name, &spool, REPORT_BOUNDS, handle)
         };
-        let workers = databases.into_iter().map(start).collect::<Result<_>>()?;
-        Ok(Some(Self {
+        let workers = addresses.into_iter().map(start).collect::<Result<_>>()?;
+        *current = Some(Self {
+            targets: databases,
             delta,
             spool,
             workers,
             dropped: 0,
-        }))
+        });
+        Ok(dismissed)
     }
 
     fn append(&mut self, snapshot: &Snapshot<'_>) -> std::io::Result<()> {
@@ -236,10 +287,22 @@ impl Reports {
     }
 }
 
-fn open(directory: &Path, max_bytes: u64, readers: &[&str]) -> Result<Arc<Spool>> {
-    let spool = Spool::open(directory, max_bytes, readers)
-        .with_context(|| format!("cannot use the spool in {}", directory.display()))?;
-    Ok(Arc::new(spool))
+fn names(targets: &[Target]) -> Vec<&str> {
+    targets.iter().map(|target| target.name.as_str()).collect()
+}
+
+/// The spool at hand with other readers, or that of the directory.
+fn open(
+    present: Option<Arc<Spool>>,
+    directory: &Path,
+    max_bytes: u64,
+    readers: &[&str],
+) -> Result<Arc<Spool>> {
+    let opened = match present {
+        Some(spool) => spool.reopen(max_bytes, readers).map(|()| spool),
+        None => Spool::open(directory, max_bytes, readers).map(Arc::new),
+    };
+    opened.with_context(|| format!("cannot use the spool in {}", directory.display()))
 }
 
 /// Delivers those events among lines that the target wants.

@@ -75,12 +75,22 @@ impl Worker {
     pub(super) fn counters(&self) -> &Counters {
         &self.counters
     }
+
+    /// Tells it to end when it has delivered what there is, or cannot; does not wait for that.
+    pub(super) fn dismiss(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.spool.wake();
+    }
+
+    /// It has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        self.spool.wake();
+        self.dismiss();
         // A thread that panicked has said so.
         self.thread.take().map(JoinHandle::join).transpose().ok();
     }

@@ -74,6 +74,18 @@ impl<'a> Agent<'a> {
         self.program.pid()
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        self.program.signal(signal)
+    }
+
+    /// Fails unless its log has these words.
+    pub(crate) fn has_said(&self, words: &str) -> Result<()> {
+        let said = self.program.complaints();
+        ensure!(said.contains(words), "the agent has not said `{words}`: {said}");
+        Ok(())
+    }
+
     pub(crate) fn endpoints(&self) -> Result<Vec<EndpointView>> {
         self.ask("endpoints")
     }
@@ -93,7 +105,8 @@ impl<'a> Agent<'a> {
         Ok(reasons.iter().filter_map(|reason| lost.get(*reason)).sum())
     }
 
-    fn ask<T: DeserializeOwned>(&self, topic: &str) -> Result<T> {
+    /// The answer to one question.
+    pub(crate) fn ask<T: DeserializeOwned>(&self, topic: &str) -> Result<T> {
         ask(&self.binary, topic, &["--socket", &self.place.file("agent.sock")])
     }
 

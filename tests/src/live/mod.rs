@@ -24,6 +24,7 @@ mod podman;
 mod privileges;
 mod program;
 mod refusals;
+mod reload;
 mod rows;
 mod servers;
 mod steady;
@@ -123,6 +124,7 @@ live! {
     governor: copies_less_when_it_costs_too_much;
     foreign: redis_is_muted, postgresql_is_muted, random_bytes_are_muted;
     privileges: a_user_of_its_own, gives_up_what_it_does_not_need;
+    reload: configuration_is_read_again;
     refusals: without_root, without_type_information;
     tools: curl_and_wget, php_serves, two_hops_through_haproxy;
     observe: a_suite_gives_the_same_ten_times, exit_codes_are_for_pipelines;

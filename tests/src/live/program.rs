@@ -106,7 +106,8 @@ impl Program {
         })
     }
 
-    fn complaints(&self) -> String {
+    /// What it has written to standard error.
+    pub(crate) fn complaints(&self) -> String {
         fs::read_to_string(&self.err).unwrap_or_default()
     }
 

@@ -29,7 +29,6 @@ const MAX_LINE_BYTES: usize = 256 * 1024;
 #[derive(Debug)]
 pub struct Spool {
     directory: PathBuf,
-    max_bytes: u64,
     state: Mutex<State>,
     /// There is something new, or somebody wants to stop.
     news: Condvar,
@@ -37,6 +36,7 @@ pub struct Spool {
 
 #[derive(Debug)]
 struct State {
+    max_bytes: u64,
     segments: VecDeque<Segment>,
     /// Number of the next line.
     next: u64,
@@ -98,15 +98,9 @@ impl Spool {
                 append_to(directory, next)?
             }
         };
-        let mut wanted = BTreeMap::new();
-        for reader in readers {
-            let from = positions.get(&position::name(reader)).copied().unwrap_or(next);
-            // Noted at once: a reader that has delivered nothing yet begins here after a restart, too.
-            position::write(directory, reader, from)?;
-            wanted.insert((*reader).to_owned(), from);
-        }
-        position::keep_only(directory, readers)?;
+        let wanted = wanted_by(directory, readers, &positions, next)?;
         let state = State {
+            max_bytes: bounded(max_bytes),
             segments,
             next,
             writer,
@@ -114,10 +108,26 @@ impl Spool {
         };
         Ok(Self {
             directory: directory.to_owned(),
-            max_bytes: max_bytes.max(2 * SEGMENT_BYTES),
             state: Mutex::new(state),
             news: Condvar::new(),
         })
+    }
+
+    /// Changes who reads, and the bound. Readers that are not named any more are forgotten, new ones begin at the end.
+    ///
+    /// # Errors
+    /// The positions of the readers cannot be noted: nothing is changed then.
+    pub fn reopen(&self, max_bytes: u64, readers: &[&str]) -> io::Result<()> {
+        let mut state = self.state();
+        let positions = state
+            .wanted
+            .iter()
+            .map(|(reader, from)| (position::name(reader), *from))
+            .collect();
+        state.wanted = wanted_by(&self.directory, readers, &positions, state.next)?;
+        state.max_bytes = bounded(max_bytes);
+        self.bound(&mut state);
+        Ok(())
     }
 
     /// Adds a line, which must not hold a line break.
@@ -181,7 +191,7 @@ impl Spool {
         let wanted = state.wanted.values().copied().min().unwrap_or(state.next);
         while let (Some(oldest), Some(second)) = (state.segments.front(), state.segments.get(1)) {
             let bytes: u64 = state.segments.iter().map(|segment| segment.bytes).sum();
-            if second.first > wanted && bytes <= self.max_bytes {
+            if second.first > wanted && bytes <= state.max_bytes {
                 return;
             }
             // Left behind it is removed at the next start, when its number is the lowest again.
@@ -194,6 +204,29 @@ impl Spool {
         // Whoever panicked left numbers that are consistent: each is set in one step.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Room for the segment that is written and one that is read.
+fn bounded(max_bytes: u64) -> u64 {
+    max_bytes.max(2 * SEGMENT_BYTES)
+}
+
+/// The line that each reader wants next: where it was, or the end. All others are forgotten.
+fn wanted_by(
+    directory: &Path,
+    readers: &[&str],
+    positions: &BTreeMap<String, u64>,
+    end: u64,
+) -> io::Result<BTreeMap<String, u64>> {
+    let mut wanted = BTreeMap::new();
+    for reader in readers {
+        let from = positions.get(&position::name(reader)).copied().unwrap_or(end);
+        // Noted at once: a reader that has delivered nothing yet begins here after a restart, too.
+        position::write(directory, reader, from)?;
+        wanted.insert((*reader).to_owned(), from);
+    }
+    position::keep_only(directory, readers)?;
+    Ok(wanted)
 }
 
 fn segment_path(directory: &Path, first: u64) -> PathBuf {
@@ -348,6 +381,24 @@ mod tests {
         drop(spool);
         let spool = open(directory.path(), &["b"]);
         assert_eq!(read(&spool, "b"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn readers_come_and_go_while_it_is_open() {
+        let directory = tempfile::tempdir().unwrap();
+        let spool = open(directory.path(), &["a", "b"]);
+        let mut leaving = Reader::new(Arc::clone(&spool), "b", Bounds::default());
+        spool.append(b"one").unwrap();
+        assert_eq!(leaving.batch().unwrap().lines.len(), 1);
+        spool.reopen(u64::MAX, &["a", "c"]).unwrap();
+        // One that was forgotten keeps nothing back any more.
+        leaving.done().unwrap();
+        spool.append(b"two").unwrap();
+        assert_eq!(read(&spool, "a"), ["one", "two"]);
+        assert_eq!(read(&spool, "c"), ["two"]);
+        drop(spool);
+        let spool = open(directory.path(), &["b"]);
+        assert_eq!(spool.waiting("b"), 0);
     }
 
     #[test]

@@ -109,7 +109,7 @@ impl Reader {
         Ok(batch)
     }
 
-    /// The last batch was delivered.
+    /// The last batch was delivered. Nothing is noted for a reader that the spool has forgotten.
     ///
     /// # Errors
     /// That cannot be noted: the batch comes again after a restart.
@@ -117,7 +117,11 @@ impl Reader {
         self.at += self.taken;
         self.taken = 0;
         let mut state = self.spool.state();
-        state.wanted.insert(self.name.clone(), self.at);
+        match state.wanted.get_mut(&self.name) {
+            Some(wanted) => *wanted = self.at,
+            // Forgotten meanwhile.
+            None => return Ok(()),
+        }
         self.spool.bound(&mut state);
         drop(state);
         position::write(&self.spool.directory, &self.name, self.at)
