@@ -3,7 +3,13 @@
 //! A line of shell by itself is content (CI steps, chats, documentation). What counts is a value that is short before the
 //! separator, as arguments are, and goes on with a program; and spellings that only hide a program's name.
 
+mod line;
+mod programs;
+
 use std::sync::LazyLock;
+
+pub(super) use programs::SPELLED;
+use programs::{PROGRAMS, WORDS};
 
 use super::{
     Hit,
@@ -11,97 +17,8 @@ use super::{
     hints::Hints,
     needles::{self, Needles, Words},
     scan::Bits,
-    text::{Shape, Text, at, from, prose_words},
+    text::{Shape, Source, Text, at, from, prose_words},
 };
-
-/// Programs whose names are no words of a sentence.
-static PROGRAMS: Words = LazyLock::new(|| {
-    needles::words(
-        "ansible-config ansible-console ansible-inventory ansible-vault ansible-playbook chef-vault chef-run \
-         chef-client agetty ascii-xfr bconsole bpftrace busctl byebug cobc cpan cpio cpulimit csplit cscli csvtool \
-         dmsetup dosbox dstat dvips easy_install exiftool fping ghci ginsh gnuplot gtester hping3 iconv iftop jq \
-         ksshell ksu ldconfig lftp logsave loginctl lualatex mawk msfconsole mtr multitime nasm nawk nft ngrok nroff \
-         openvpn pandoc pdflatex perlbug pidstat rlwrap run-parts rview rvim scanmem scrot slsh smbclient ssh-agent \
-         ssh-keygen ssh-keyscan sshpass start-stop-daemon svn sysctl tdbtool tmate torify torsocks troff uudecode \
-         uuencode valgrind vigr vimdiff vipw whiptail xdotool xelatex xmodmap xz zathura zip zsoelim zypper mycli \
-         iwr irm rmt rmt-tar c89 c99 uconv visudo base32 basenc whoami ifconfig ipconfig netstat uname curl wget nc ncat netcat nslookup bash sh zsh ksh csh tcsh rbash \
-     perl python python2 python3 ruby php lua gcc chmod chown chgrp chroot passwd sudo su mkdir rmdir rm cp mv \
-     ln ls pwd ps tftp ftp scp sftp ssh telnet socat awk gawk sed grep egrep fgrep zgrep xargs tar gzip gunzip \
-     base64 xxd hexdump crontab systemctl iptables tcpdump nmap dig traceroute tracert tasklist taskkill \
-     systeminfo sysinfo powershell pwsh powershell.exe cmd cmd.exe wmic certutil bitsadmin rundll32 regsvr32 \
-     mshta cscript wscript icacls netsh getent useradd adduser userdel usermod busybox printenv lsof umount \
-     dmesg lsblk lastlog rsync gdb strace ltrace openssl nohup dir ver tac nl od ncat.exe lscpu lspci lsmod \
-     lsusb route arp hostname hostnamectl vmstat iostat pkill killall pgrep chsh chattr lsattr mkfifo mknod \
-     insmod modprobe mysqldump pg_dump sqlite3 psql redis-cli phpinfo ping6 ping.exe net.exe vim vi emacs nano \
-     pico ed ex rlogin rsh rexec shutdown reboot printf nice ionice setsid stdbuf tclsh expect irb jjs \
-     jrunscript gem rpm dpkg apt apt-get yum dnf apk pip pip3 npm docker kubectl perf tshark ss aria2c axel \
-     lynx w3m wall mail mailx sendmail ulimit umask unlink uptime capsh unshare nsenter pkexec doas runuser \
-     logname groups htop atop ansible",
-    )
-});
-
-/// Programs whose names are words: they need an argument that no sentence has.
-static WORDS: Words = LazyLock::new(|| {
-    needles::words(
-        "id cat find more less sort date time who type echo sleep kill head tail cut make test at host net env \
-     ping set export touch split join look last write file tree top free history finger copy del move start \
-     where which whereis locate exit exec eval source mount strings tee uniq wc node java go git reg attrib w \
-     users timeout screen tmux bind watch service command print read dash man diff patch install crash column \
-     fold paste link view mysql mongo",
-    )
-});
-
-/// Words of PowerShell, and spellings by which shells take each other over.
-pub(super) const SPELLED: &[&str] = &[
-    "${ifs",
-    "$ifs",
-    "/dev/tcp/",
-    "/dev/udp/",
-    "invoke-expression",
-    "invoke-webrequest",
-    "invoke-command",
-    "downloadstring(",
-    "downloadfile(",
-    "new-object net.",
-    "new-object system.net",
-    "start-process",
-    "() {",
-    "(){:",
-    "() { ",
-    "-encodedcommand",
-    "bash -i",
-    "nc -e",
-    "nc -l",
-    "ncat -e",
-    "/bin/sh",
-    "/bin/bash",
-    "/bin/cat",
-    "/bin/ls",
-    "/bin/id",
-    "/usr/bin/id",
-    "/bin/nc",
-    "/bin/ping",
-    "/bin/wget",
-    "/bin/curl",
-    "/bin/python",
-    "/bin/perl",
-    "cmd /c",
-    "cmd.exe",
-    "powershell -",
-    "powershell.exe",
-    "%comspec%",
-    "%systemroot%",
-    "$shell",
-    "${path:",
-    "${shell",
-    "<<<",
-    "get-childitem",
-    "get-process",
-    "get-content ",
-    "set-executionpolicy",
-    "iex(",
-    "iex (",
-];
 
 static SPELLINGS: Needles = LazyLock::new(|| needles::build(SPELLED));
 
@@ -136,7 +53,14 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
     if text.bits.any(Bits::BRACE) && braced(lower) {
         return hit(0.85, "a command between braces");
     }
-    let free = text.source == super::text::Source::FreeHeader;
+    let is_argument = matches!(text.source, Source::Query | Source::Body) && !text.in_document;
+    if is_argument
+        && !prose
+        && let Some(why) = line::detect(lower)
+    {
+        return hit(0.6, why);
+    }
+    let free = text.source == Source::FreeHeader;
     if !prose
         && text.hints.any(Hints::COMMAND)
         && let Some((_, start, _)) = needles::find(&SPELLINGS, lower)
@@ -146,6 +70,28 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
         return hit(0.8, "a spelling that only commands have");
     }
     None
+}
+
+/// Whether a value without any byte of note may be a command line: it begins with a shell, or with what runs one.
+pub(super) fn may_be_line(bytes: &[u8]) -> bool {
+    let length = memchr::memchr(b' ', bytes).unwrap_or(bytes.len());
+    let first = bytes.get(..length).unwrap_or_default();
+    (2..=6).contains(&length)
+        && [
+            &b"sh"[..],
+            b"bash",
+            b"zsh",
+            b"dash",
+            b"ksh",
+            b"time",
+            b"strace",
+            b"ltrace",
+            b"sudo",
+            b"nohup",
+            b"env",
+        ]
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(first))
 }
 
 /// A separator or substitution with a program behind it.
@@ -267,7 +213,10 @@ fn runs(lower: &[u8], start: usize, kind: Kind, separator: usize) -> bool {
         // A short name after `&` in a query is a parameter: `&ls=1`.
         return kind != Kind::Line || ends || technical;
     }
-    if !known(&WORDS) || kind == Kind::Line && !technical {
+    if !known(&WORDS) {
+        return kind == Kind::Separator && is_any_program(lower, &word, start, separator, argument);
+    }
+    if kind == Kind::Line && !technical {
         return false;
     }
     let tight = separator == 0
@@ -277,6 +226,31 @@ fn runs(lower: &[u8], start: usize, kind: Kind, separator: usize) -> bool {
         return kind != Kind::Ampersand || !argument.first().is_some_and(u8::is_ascii_digit) || tight;
     }
     ends && (blanks == 0 || argument.is_empty()) && tight && kind != Kind::Ampersand
+}
+
+/// `;tool --option`: any name, right behind the separator, with an option or a file of the machine.
+fn is_any_program(lower: &[u8], word: &[u8], start: usize, separator: usize, argument: &[u8]) -> bool {
+    let tight = separator == 0 || !at(lower, separator - 1).is_ascii_whitespace();
+    let touches = start > 0 && matches!(at(lower, start - 1), b';' | b'|' | b'&');
+    let option = argument
+        .strip_prefix(b"-")
+        .map(|option| option.strip_prefix(b"-").unwrap_or(option));
+    let has_option = option.is_some_and(|option| at(option, 0).is_ascii_lowercase());
+    let has_file = [
+        &b"/etc/"[..],
+        b"/tmp/",
+        b"/var/",
+        b"/proc/",
+        b"/dev/",
+        b"/home/",
+        b"/root/",
+        b"/bin/",
+        b"/usr/",
+    ]
+    .iter()
+    .any(|root| argument.starts_with(root));
+    let is_name = (2..=24).contains(&word.len()) && word.first().is_some_and(u8::is_ascii_lowercase);
+    is_name && tight && (touches || separator == 0) && (has_option || has_file)
 }
 
 /// `{cat,/etc/x}`, `{id,}`, `c{a,oun}t`: what a shell expands to a command.
@@ -377,7 +351,6 @@ fn hidden(lower: &[u8], start: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::signature::text::Source;
 
     fn is_command(value: &str) -> bool {
         let lower = value.to_ascii_lowercase();

@@ -80,7 +80,11 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
                 "a line break begins a message",
             ));
         }
-        if COMMANDS.iter().any(|command| rest.starts_with(command)) || imap(rest) {
+        if COMMANDS.iter().any(|command| rest.starts_with(command))
+            || imap(rest)
+            || flags(rest)
+            || !lines && alone(rest)
+        {
             return Some(Hit::new(
                 Class::MailInjection,
                 0.75,
@@ -89,6 +93,24 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
         }
     }
     None
+}
+
+/// `x store 2 +flags (\\deleted)`: IMAP.
+fn flags(rest: &[u8]) -> bool {
+    let head = rest.get(..64).unwrap_or(rest);
+    let has = |part: &[u8]| memchr::memmem::find(head, part).is_some();
+    has(b" store ") && has(b"flags (\\")
+}
+
+/// A command of POP3 that is all of its line: `quit`, `list 3`.
+fn alone(rest: &[u8]) -> bool {
+    let line = rest
+        .split(|byte| matches!(byte, b'\r' | b'\n'))
+        .next()
+        .unwrap_or(rest);
+    let digits = line.strip_prefix(b"list ").or(line.strip_prefix(b"top "));
+    line == b"quit"
+        || digits.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
 }
 
 fn header(rest: &[u8], lines: bool) -> bool {

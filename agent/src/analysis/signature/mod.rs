@@ -210,6 +210,7 @@ impl Look<'_> {
                 disguised,
                 depth,
                 name: item.place.name(),
+                in_document: item.place.is_in_document(),
                 ..Text::new(current, lower, item.source)
             };
             if self.judge(&text, item.place) || self.nested(current, item) {
@@ -292,11 +293,17 @@ fn deserves_a_look(item: &Item<'_>, bits: Bits) -> bool {
         // `1 union select …`
         let behind_number =
             text::skip_while(bytes, |byte| byte.is_ascii_digit() || matches!(byte, b'-' | b' '));
-        if begins_a_statement(behind_number) {
+        if begins_a_statement(behind_number) || command::may_be_line(bytes) {
             return true;
         }
     }
     if is_encoded_object(bytes) || bits.any(Bits::DOT) && names_a_class(bytes) {
+        return true;
+    }
+    if item.source == Source::FreeHeader
+        && bits.any(Bits::AMP)
+        && memchr::memmem::find(bytes, b"&lt").is_some()
+    {
         return true;
     }
     if item.source == Source::Name {

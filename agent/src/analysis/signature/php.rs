@@ -8,7 +8,7 @@ use super::{
     hints::Hints,
     needles::{self, Needles, Words},
     scan::Bits,
-    text::{Shape, Text, at, from, is_word, prose_words, take_while},
+    text::{Shape, Source, Text, at, from, is_word, prose_words, take_while},
 };
 
 /// What only PHP has.
@@ -52,9 +52,44 @@ static FUNCTIONS: Words = LazyLock::new(|| {
      posix_getpwuid mysql_query mysqli_query pg_query urldecode rawurldecode strrev is_dir is_file file_exists \
      filesize fileperms mail dl session_start include include_once require require_once tmpfile tempnam \
      imap_open ftp_connect stream_get_contents simplexml_load_file simplexml_load_string readgzfile gzopen \
-     zlib_decode convert_uuencode fputs file eregi_replace ereg_replace json_decode",
+     zlib_decode convert_uuencode fputs file eregi_replace ereg_replace json_decode \
+     strip_tags intval unpack assert_options filegroup fileowner fileinode fileatime filectime filemtime filetype",
     )
 });
+
+/// Beginnings of functions of extensions: what is called like this is called by nothing else.
+const FAMILIES: [&[u8]; 24] = [
+    b"apache_",
+    b"array_",
+    b"bzde",
+    b"curl_",
+    b"ftp_",
+    b"gzde",
+    b"imap_",
+    b"ini_",
+    b"mb_ereg",
+    b"mysqli_",
+    b"openssl_",
+    b"pcntl_",
+    b"php_",
+    b"posix_",
+    b"proc_",
+    b"readline_",
+    b"session_",
+    b"socket_",
+    b"sodium_",
+    b"stream_",
+    b"tidy_",
+    b"wincache_",
+    b"xmlwriter_",
+    b"zend_",
+];
+
+/// Whether a name is that of a function of PHP.
+fn is_function(name: &[u8]) -> bool {
+    needles::is_one_of(&FUNCTIONS, name)
+        || name.len() > 8 && FAMILIES.iter().any(|family| name.starts_with(family))
+}
 
 /// Bytes of a value that are read. Overflow policy: what is behind is not.
 const MAX_BYTES: usize = 1_024;
@@ -78,17 +113,23 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
     {
         return hit(0.9, "source of PHP");
     }
+    if text.bits.any(Bits::BRACE) && spaced_variable(lower) {
+        return hit(0.75, "a variable of PHP whose name is spaced out");
+    }
     if !text.bits.any(Bits::PAREN) {
         return None;
     }
-    if calls(lower) {
+    if calls(lower, text.source) {
         return hit(0.8, "a value that calls a function of PHP");
+    }
+    if text.bits.any(Bits::QUOTE) && text.bits.any(Bits::DOT) && joins_a_name(lower) {
+        return hit(0.85, "a function whose name is put together");
     }
     computed(lower).then(|| Hit::new(Class::PhpInjection, 0.75, "a function called by a computed name"))
 }
 
 /// A call at the front of a value, or behind what ended a string or statement.
-fn calls(lower: &[u8]) -> bool {
+fn calls(lower: &[u8], source: Source) -> bool {
     let mut place = 0;
     while let Some(found) = memchr::memchr(b'(', from(lower, place)) {
         let open = place + found;
@@ -96,11 +137,14 @@ fn calls(lower: &[u8]) -> bool {
         let before = trim_comments(lower.get(..open).unwrap_or_default());
         let length = before.iter().rev().take_while(|byte| is_word(**byte)).count();
         let (head, name) = before.split_at_checked(before.len() - length).unwrap_or_default();
-        if length < 2 || !needles::is_one_of(&FUNCTIONS, name) {
+        if length < 2 || !is_function(name) {
             continue;
         }
-        let dotted = matches!(head.last(), Some(b'.' | b'>' | b'$' | b'-' | b'/'));
-        let spaced = before.len() != open;
+        let in_path = source == Source::Path && head.last() == Some(&b'/');
+        let dotted = matches!(head.last(), Some(b'.' | b'>' | b'$' | b'-' | b'/')) && !in_path;
+        let between = lower.get(before.len()..open).unwrap_or_default();
+        // One blank is for people; tabs, lines and comments are not.
+        let spaced = between == b" ";
         let inside = from(lower, place);
         let inside = inside
             .get(..memchr::memchr(b')', inside).unwrap_or(inside.len()))
@@ -113,6 +157,61 @@ fn calls(lower: &[u8]) -> bool {
         }
     }
     false
+}
+
+/// `$_S ERVER[`: PHP takes blanks in names of parameters for underscores, filters do not.
+fn spaced_variable(lower: &[u8]) -> bool {
+    let Some(start) = memchr::memmem::find(lower, b"$_") else {
+        return false;
+    };
+    let rest = from(lower, start + 2);
+    let head = rest.get(..16).unwrap_or(rest);
+    let Some(end) = memchr::memchr2(b'[', b'{', head) else {
+        return false;
+    };
+    let name = head.get(..end).unwrap_or_default();
+    let letters: Vec<u8> = name.iter().copied().filter(u8::is_ascii_lowercase).collect();
+    letters.len() < name.len()
+        && matches!(
+            letters.as_slice(),
+            b"server" | b"get" | b"post" | b"request" | b"cookie" | b"files" | b"env" | b"session"
+        )
+}
+
+/// `'sys'.'tem'`: pieces between quotes that make the name of a function that runs.
+fn joins_a_name(lower: &[u8]) -> bool {
+    const RUN: [&[u8]; 8] = [
+        b"system",
+        b"exec",
+        b"passthru",
+        b"shell_exec",
+        b"assert",
+        b"popen",
+        b"proc_open",
+        b"phpinfo",
+    ];
+    let mut joined = Vec::with_capacity(lower.len());
+    let mut is_joined = false;
+    let mut rest = lower;
+    while let Some((&byte, behind)) = rest.split_first() {
+        if matches!(byte, b'\'' | b'"') && !joined.is_empty() {
+            let dot = behind.trim_ascii_start().strip_prefix(b".");
+            let next = dot
+                .map(<[u8]>::trim_ascii_start)
+                .and_then(|dot| dot.split_first());
+            if let Some((b'\'' | b'"', tail)) = next {
+                is_joined = true;
+                rest = tail;
+                continue;
+            }
+        }
+        joined.push(byte);
+        rest = behind;
+    }
+    is_joined
+        && joined
+            .split(|byte| !is_word(*byte))
+            .any(|name| RUN.contains(&name))
 }
 
 /// Without white space and comments at the end: they may stand between a function and its arguments.
@@ -198,7 +297,11 @@ fn computed(lower: &[u8]) -> bool {
         return !name.is_empty() && !digit && behind.starts_with(b"(") && behind.contains(&b')');
     }
     let names = |name: &[u8]| {
-        let letters: Vec<u8> = name.iter().copied().filter(|byte| is_word(*byte)).collect();
+        let letters: Vec<u8> = name
+            .iter()
+            .copied()
+            .filter(|byte| byte.is_ascii_alphabetic() || *byte == b'_')
+            .collect();
         needles::is_one_of(&FUNCTIONS, &letters)
             || name.contains(&b'.')
                 && letters.len() >= 4
@@ -223,9 +326,14 @@ fn computed(lower: &[u8]) -> bool {
         }
         _ => return false,
     };
-    let close = memchr::memmem::find(start, close).or_else(|| memchr::memmem::find(start, b"}("));
+    let close = memchr::memmem::find(start, close)
+        .or_else(|| memchr::memmem::find(start, b"}("))
+        .or_else(|| memchr::memmem::find(start, b"]("));
     let name = close.and_then(|close| start.get(1..close)).unwrap_or_default();
-    let name = name.strip_suffix(b"[0]").unwrap_or(name);
+    let name = name
+        .strip_suffix(b"[0]")
+        .or(name.strip_suffix(b"][0"))
+        .unwrap_or(name);
     // `(a.b)(c)` is an ordinary call in many languages: what is put together from pieces is not.
     let pieces = open == b'('
         && name.contains(&b'.')
@@ -240,7 +348,6 @@ const MAX_NAME_BYTES: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::signature::text::Source;
 
     #[test]
     fn source_and_calls_are_found_and_talk_is_not() {
@@ -258,6 +365,12 @@ mod tests {
             "\"system\"(ls)",
             "(sy.(st).em)(whoami)",
             "x;file_get_contents('/x')",
+            "exec\t(x)",
+            "$_S ERVER['x']",
+            "define('x', 'sys' . 'tem');(x)('id');",
+            "[system][0](ls);",
+            "(['system'])[0]('id')",
+            "sodium_crypto_box_keypair ()",
         ] {
             assert!(is_php(value), "{value}");
         }
@@ -272,6 +385,9 @@ mod tests {
             "\"quoted\" (and more)",
             "[link](https://example.test)",
             "(a)(b)",
+            "'a'.'b' (joined)",
+            "array_ (sic)",
+            "[a](b)",
         ] {
             assert!(!is_php(value), "{value}");
         }

@@ -99,6 +99,9 @@ pub(super) fn expression(text: &Text<'_>) -> Option<&'static str> {
     } else {
         lower
     };
+    if is_apart(lower) {
+        return Some("script that spaces out what attacks read");
+    }
     for sink in SINKS {
         for place in memchr::memmem::find_iter(lower, sink).take(MAX_PLACES) {
             if stands_alone(lower, place) && is_used(lower, place + sink.len(), sink) {
@@ -115,6 +118,25 @@ pub(super) fn expression(text: &Text<'_>) -> Option<&'static str> {
         }
     }
     None
+}
+
+/// `document .  cookie`: blanks that a sentence has behind a full stop, not before it.
+fn is_apart(lower: &[u8]) -> bool {
+    memchr::memmem::find_iter(lower, b"document")
+        .take(MAX_PLACES)
+        .any(|place| {
+            let rest = from(lower, place + 8);
+            let stop = skip(rest, 0);
+            let member = from(rest, skip(rest, stop + 1));
+            let named = [&b"cookie"[..], b"domain", b"write", b"location"]
+                .iter()
+                .any(|name| {
+                    member
+                        .strip_prefix(*name)
+                        .is_some_and(|behind| !is_word(at(behind, 0)))
+                });
+            stop > 0 && at(rest, stop) == b'.' && named
+        })
 }
 
 /// `[][(![]+[])[+[]]…`: all of JavaScript can be written with six characters.

@@ -6,6 +6,7 @@
 //! statement or a filter expression that is balanced in itself is none of these. Source of the idea: libinjection
 //! (Galbreath, 2012), which compares sequences of tokens to a list; here they are rules.
 
+mod fragments;
 mod operand;
 mod rules;
 mod tokens;
@@ -16,7 +17,7 @@ use super::{
     class::Class,
     hints::Hints,
     scan::Bits,
-    text::{Shape, Text, prose_words},
+    text::{Shape, Source, Text, prose_words},
 };
 use rules::Reading;
 use tokens::{MAX_TOKENS, tokenise};
@@ -31,8 +32,11 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
         .or(Bits::HASH)
         .or(Bits::SHELL)
         .or(Bits::ANGLE);
-    if text.is_content() || !text.bits.any(kinds) || !text.hints.any(Hints::SQL) {
+    if text.is_content() || !text.bits.any(kinds) {
         return None;
+    }
+    if !text.hints.any(Hints::SQL) {
+        return fragments::may_be(text).then(|| fragment(text)).flatten();
     }
     let bytes = text.lower.get(..MAX_BYTES).unwrap_or(text.lower);
     let is_prose = text.shape == Shape::Prose && prose_words(bytes, 8) >= 6;
@@ -56,7 +60,16 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
             best = Some(found);
         }
     }
-    let (confidence, why) = best?;
+    match best {
+        Some((confidence, why)) => Some(Hit::new(Class::Sqli, confidence, why)),
+        None => fragment(text),
+    }
+}
+
+/// A piece of SQL that leaves nothing.
+fn fragment(text: &Text<'_>) -> Option<Hit> {
+    let can_be = text.shape == Shape::Short && !text.in_document || text.source == Source::Name;
+    let (confidence, why) = can_be.then(|| fragments::find(text)).flatten()?;
     Some(Hit::new(Class::Sqli, confidence, why))
 }
 

@@ -54,6 +54,8 @@ pub(super) struct Text<'a> {
     pub(super) source: Source,
     /// Name of its parameter, field or header.
     pub(super) name: &'a [u8],
+    /// It is a field of JSON, where text is content; else a parameter, a field of a form, a header.
+    pub(super) in_document: bool,
     /// Its characters were disguised.
     pub(super) disguised: bool,
     /// Layers of encoding beyond that of its place.
@@ -79,6 +81,7 @@ impl<'a> Text<'a> {
             is_plain_url,
             source,
             name: &[],
+            in_document: false,
             disguised: false,
             depth: 0,
         }

@@ -13,7 +13,7 @@ use super::{
     hints::Hints,
     scan::Bits,
     script,
-    text::{Shape, Source, Text, at, from},
+    text::{Shape, Source, Text, at, from, is_word},
 };
 
 use attributes::{is_event, judge_attribute, next_attribute};
@@ -131,6 +131,13 @@ fn element(bytes: &[u8], text: &Text<'_>, page: bool) -> Option<(f32, &'static s
     let (name, mut rest) = rest.split_at_checked(length)?;
     if name.is_empty() {
         return None;
+    }
+    // `< x: script`: a prefix apart from its name.
+    if name.ends_with(b":") {
+        let apart = rest.trim_ascii_start();
+        if apart.starts_with(b"script") && !is_word(at(apart, 6)) {
+            return Some((0.85, "an element whose name is spaced out"));
+        }
     }
     let name = name.rsplit(|byte| *byte == b':').next().unwrap_or(name);
     let behind = at(rest, 0);
@@ -305,18 +312,23 @@ fn added_attribute(text: &Text<'_>) -> Option<&'static str> {
         }
         let quoted = start > 0 && matches!(at(lower, start - 1), b'"' | b'\'' | b'`');
         let known = EVENTS.iter().any(|known| event.ends_with(known));
-        let handles = known || quoted && is_event(lower.get(start..place + name).unwrap_or_default());
+        let encoded = text.source == Source::Name && lower.trim_ascii_start().len() + start == lower.len();
+        let handles =
+            known || (quoted || encoded) && is_event(lower.get(start..place + name).unwrap_or_default());
         if !handles {
             continue;
         }
         let value = from(lower, after + 1);
         let runs = value.iter().any(|byte| matches!(byte, b'(' | b'`'));
-        let left = lower
-            .get(..start)
-            .unwrap_or_default()
+        let before = lower.get(..start).unwrap_or_default();
+        let left = before
             .iter()
             .any(|byte| matches!(byte, b'"' | b'\'' | b'`' | b'>'));
-        if runs || left || text.source == Source::Name || start == 0 && value.trim_ascii().is_empty() {
+        if runs
+            || left
+            || text.source == Source::Name
+            || value.trim_ascii().is_empty() && before.trim_ascii().is_empty()
+        {
             return Some("an attribute that handles an event");
         }
     }

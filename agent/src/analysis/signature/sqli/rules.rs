@@ -40,7 +40,7 @@ impl<'a> Reading<'_, 'a> {
     }
 
     /// What stands before the end of the string reads like a sentence.
-    fn sentence_before(&self) -> bool {
+    pub(super) fn sentence_before(&self) -> bool {
         matches!(self.at(0), Token::Text { inside, .. } if prose_words(inside, 3) >= 3)
     }
 

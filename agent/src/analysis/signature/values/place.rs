@@ -56,6 +56,11 @@ impl Place<'_> {
         }
     }
 
+    /// Whether it is a field of JSON.
+    pub(in crate::analysis::signature) const fn is_in_document(&self) -> bool {
+        matches!(self, Self::Json(_))
+    }
+
     /// The last name of the place, as sent.
     pub(in crate::analysis::signature) fn name(&self) -> &[u8] {
         match self {

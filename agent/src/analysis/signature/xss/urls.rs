@@ -66,6 +66,7 @@ fn is_code(rest: &[u8]) -> bool {
             .iter()
             .any(|byte| matches!(byte, b'(' | b'`' | b'=' | b'/' | b'[' | b'%' | b'\\'))
         || head.iter().take(24).any(|byte| *byte == b'(')
+        || head.trim_ascii_start().starts_with(b"\\")
 }
 
 /// Whether a style runs script: in old browsers, but attacks carry it still.
