@@ -270,3 +270,30 @@ fn an_end_of_stream_in_the_middle_of_a_message_is_not_believed_at_once() {
     flows.finish(Timestamp(5), &mut out);
     assert_eq!(summaries(&out), ["GET /a [] > 204 [] Complete"]);
 }
+
+#[test]
+fn a_request_lost_before_a_head_that_is_cut_is_not_forgotten() {
+    let mut flows = flows();
+    let mut wire = Wire::server();
+    let mut out = Vec::new();
+    flows.event(&wire.open(0), &mut out);
+    flows.event(&wire.data(MS, true, &message(true, 1, 0)), &mut out);
+    wire.lose(true, message(true, 2, 0).len());
+    flows.event(
+        &wire.data(2 * MS, true, b"GET /x?id=3 HTTP/1.1\r\nHost: h\r\nX-Cut: "),
+        &mut out,
+    );
+    wire.lose(true, 10);
+    for number in 1..=3 {
+        flows.event(
+            &wire.data((2 + number) * MS, false, &message(false, number as usize, 1)),
+            &mut out,
+        );
+    }
+    flows.event(&wire.close(9 * MS), &mut out);
+    assert_pairs(&out, "a hole and a cut head");
+    assert_eq!(
+        out.iter().filter(|exchange| exchange.request.is_some()).count(),
+        2
+    );
+}

@@ -4,6 +4,7 @@ mod conformance;
 mod gaps;
 mod hostile;
 mod kit;
+mod properties;
 mod semantics;
 mod speed;
 mod splits;

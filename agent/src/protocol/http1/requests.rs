@@ -153,7 +153,7 @@ impl Http1 {
 
     /// A head whose end is missing: the request line and whole fields in front are kept.
     fn request_cut_head(&mut self, mut head: Vec<u8>, at: Timestamp, loss: bool, cx: &mut Context<'_>) {
-        self.pairing.requests = Hole::Between;
+        let before = std::mem::replace(&mut self.pairing.requests, Hole::Between);
         head.truncate(MAX_HEAD_BYTES);
         let Some(end) = memchr::memrchr(b'\n', &head) else {
             return;
@@ -172,10 +172,12 @@ impl Http1 {
             self.emit(pending, cx);
             return;
         }
-        // It is known of; what follows it is not.
-        self.pairing.requests = Hole::None;
+        // It is known of, as well as what came before it; what follows it is not.
+        self.pairing.requests = before;
         self.request_starts(parsed, head, at, cx);
-        self.pairing.requests = Hole::Inside;
+        if self.pairing.requests == Hole::None {
+            self.pairing.requests = Hole::Inside;
+        }
         if let Some(pending) = self.pairing.arriving() {
             pending.loss |= loss;
             pending.body(false).lose_framing();
