@@ -74,7 +74,12 @@ fn with_agent(test: impl FnOnce(&str)) {
             let core = async {
                 while let Some(request) = requests.recv().await {
                     match request {
-                        Request::Endpoints(reply) => reply.send(endpoints()).unwrap(),
+                        Request::Endpoints(reply) => {
+                            let views = endpoints();
+                            let rows = views.iter().map(|row| serde_json::to_string(row).unwrap().into());
+                            reply.send(rows.collect()).unwrap();
+                        }
+                        Request::Endpoint(_, reply) => reply.send(None).unwrap(),
                         Request::Workloads(reply) => reply.send(Vec::new()).unwrap(),
                         Request::Specifications(reply) => reply.send(Vec::new()).unwrap(),
                         Request::Status(reply) => reply
@@ -86,8 +91,8 @@ fn with_agent(test: impl FnOnce(&str)) {
                         Request::Alerts(reply) | Request::Anomalies(reply) => {
                             reply.send(vec![alert()]).unwrap();
                         }
-                        Request::Findings(reply) => reply.send(vec![finding()]).unwrap(),
-                        Request::Risks(reply) => reply.send(vec![risk()]).unwrap(),
+                        Request::Findings(reply) => reply.send(vec![finding().into()]).unwrap(),
+                        Request::Risks(reply) => reply.send(vec![risk().into()]).unwrap(),
                         Request::Follow(reply) => {
                             // The sender is dropped: the stream ends after what is there.
                             let (_, further) = tokio::sync::broadcast::channel(1);

@@ -6,6 +6,7 @@ use super::{
     Context, Failure,
     output::{self, Format},
     query::{self, at},
+    rows::{self, Line},
     source::Topic,
     table::{self, Column},
 };
@@ -24,13 +25,14 @@ pub(super) struct List<'a> {
 impl List<'_> {
     /// Fetches, selects and writes.
     pub(super) fn show(&self, query: &query::Args, context: &mut Context<'_>) -> Result<(), Failure> {
-        let rows = query.rows(self.topic, context)?;
+        let lines = query.lines(self.topic, context)?;
         match query.output {
             Format::Table => {
-                let lines: Vec<_> = rows.iter().map(|row| (self.cells)(row, context.now)).collect();
-                table::write(context.out, context.terminal, self.columns, &lines, self.empty)
+                let cells = |line: &Line| Ok((self.cells)(&rows::whole(line)?, context.now));
+                let cells = lines.iter().map(cells).collect::<Result<Vec<_>, Failure>>()?;
+                table::write(context.out, context.terminal, self.columns, &cells, self.empty)
             }
-            format => output::rows(context.out, format, &rows),
+            format => output::lines(context.out, format, &lines),
         }
     }
 }

@@ -30,6 +30,7 @@ mod record;
 mod replay;
 mod report;
 mod risks;
+mod rows;
 mod run;
 mod source;
 mod spec;

@@ -7,7 +7,10 @@ use std::io::Write;
 
 use serde_json::Value;
 
-use super::Failure;
+use super::{
+    Failure,
+    rows::{self, Line},
+};
 
 /// Form of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -30,10 +33,40 @@ pub(super) fn rows(out: &mut dyn Write, format: Format, rows: &[Value]) -> Resul
     match format {
         Format::Table => Ok(()),
         Format::Json => json(out, &rows),
-        Format::Jsonl => lines(out, rows),
+        Format::Jsonl => json_lines(out, rows),
         Format::Csv => comma_separated(out, rows),
         Format::Yaml => yaml(out, &rows),
     }
+}
+
+/// Writes rows that are JSON already; [`Format::Table`] writes nothing and is the caller's. JSON has one row a line, so
+/// that lists can be compared and searched line by line.
+pub(super) fn lines(out: &mut dyn Write, format: Format, lines: &[Line]) -> Result<(), Failure> {
+    match format {
+        Format::Json if lines.is_empty() => writeln!(out, "[]")?,
+        Format::Json => {
+            for (line, before) in lines
+                .iter()
+                .zip(std::iter::once("[\n").chain(std::iter::repeat(",\n")))
+            {
+                write!(out, "{before}{line}")?;
+            }
+            writeln!(out, "\n]")?;
+        }
+        Format::Jsonl => {
+            for line in lines {
+                writeln!(out, "{line}")?;
+            }
+        }
+        other => {
+            let whole = lines
+                .iter()
+                .map(|line| rows::whole(line))
+                .collect::<Result<Vec<_>, _>>()?;
+            rows(out, other, &whole)?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes one object: a document of its own in JSON and YAML, one row elsewhere.
@@ -50,7 +83,7 @@ fn json(out: &mut dyn Write, value: &impl serde::Serialize) -> Result<(), Failur
     Ok(writeln!(out)?)
 }
 
-fn lines(out: &mut dyn Write, rows: &[Value]) -> Result<(), Failure> {
+fn json_lines(out: &mut dyn Write, rows: &[Value]) -> Result<(), Failure> {
     for row in rows {
         serde_json::to_writer(&mut *out, row).map_err(std::io::Error::from)?;
         writeln!(out)?;
@@ -130,6 +163,20 @@ mod tests {
             serde_norway::from_str::<Vec<Value>>(&write(Format::Yaml, &rows)).unwrap(),
             rows
         );
+    }
+
+    #[test]
+    fn rows_that_are_json_already_are_passed_on() {
+        let lines = sample().iter().map(Value::to_string).collect::<Vec<_>>();
+        for format in [Format::Json, Format::Jsonl, Format::Csv, Format::Yaml] {
+            let mut out = Vec::new();
+            super::lines(&mut out, format, &lines).unwrap();
+            let written = String::from_utf8(out).unwrap();
+            match format {
+                Format::Json => assert_eq!(serde_json::from_str::<Vec<Value>>(&written).unwrap(), sample()),
+                other => assert_eq!(written, write(other, &sample())),
+            }
+        }
     }
 
     #[test]

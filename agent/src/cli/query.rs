@@ -11,6 +11,7 @@ use super::{
     Context, Failure,
     filter::{Filter, compare_text},
     output::Format,
+    rows::{self, Line},
     source,
     time::{self, point_in_time},
 };
@@ -60,7 +61,7 @@ pub(super) struct Selection {
 
 impl Args {
     /// Fetches the rows and selects.
-    pub(super) fn rows(&self, topic: source::Topic, context: &Context<'_>) -> Result<Vec<Value>, Failure> {
+    pub(super) fn lines(&self, topic: source::Topic, context: &Context<'_>) -> Result<Vec<Line>, Failure> {
         // What can be wrong with the options is found before anybody is asked.
         if topic == source::Topic::Workloads && (!self.method.is_empty() || self.path.is_some()) {
             return Err(Failure::usage(
@@ -68,8 +69,8 @@ impl Args {
             ));
         }
         let selection = self.selection(context.now)?;
-        let rows = self.source.rows(topic, context)?;
-        self.select(rows, &selection)
+        let lines = self.source.lines(topic, context)?;
+        self.select(lines, &selection)
     }
 
     /// The conditions, parsed.
@@ -102,39 +103,67 @@ impl Args {
             .transpose()
     }
 
-    fn select(&self, mut rows: Vec<Value>, selection: &Selection) -> Result<Vec<Value>, Failure> {
-        let members: BTreeSet<String> = rows
-            .iter()
-            .filter_map(Value::as_object)
-            .flat_map(|row| row.keys().cloned())
-            .collect();
-        let known = |option: &str, name: &str| match rows.is_empty() || members.contains(name) {
-            true => Ok(()),
-            false => Err(unknown_member(option, name, &members)),
-        };
-        for name in selection.filter.iter().flat_map(Filter::members) {
-            known("--filter", name)?;
-        }
+    fn select(&self, mut lines: Vec<Line>, selection: &Selection) -> Result<Vec<Line>, Failure> {
         let sort = self.sort.as_deref().map(|key| match key.strip_prefix('-') {
             Some(key) => (key, true),
             None => (key, false),
         });
-        if let Some((key, _)) = sort {
-            known("--sort", key.split('.').next().unwrap_or(key))?;
+        let sorted_by = sort.map(|(key, _)| key.split('.').next().unwrap_or(key));
+        let mut named: Vec<(&str, &str)> = Vec::new();
+        named.extend(
+            selection
+                .filter
+                .iter()
+                .flat_map(Filter::members)
+                .map(|name| ("--filter", name)),
+        );
+        named.extend(sorted_by.map(|name| ("--sort", name)));
+        let mut needed: BTreeSet<&str> = named.iter().map(|(_, name)| *name).collect();
+        needed.extend(self.read(selection));
+        if !needed.is_empty() {
+            let picked = lines.iter().map(|line| rows::pick(line, &needed));
+            let mut picked: Vec<(Value, usize)> = picked
+                .zip(0..)
+                .map(|(row, place)| Ok((row?, place)))
+                .collect::<Result<_, Failure>>()?;
+            for (option, name) in named {
+                if !picked.is_empty() && picked.iter().all(|(row, _)| row.get(name).is_none()) {
+                    return Err(unknown_member(option, name, &lines)?);
+                }
+            }
+            picked.retain(|(row, _)| self.accepts(row, selection));
+            if let Some((key, reverse)) = sort {
+                // The sort is stable: equal rows keep the order of the agent.
+                picked.sort_by(|(a, _), (b, _)| {
+                    let (a, b) = (at(a, key), at(b, key));
+                    let order = compare(a, b);
+                    let order = if reverse { order.reverse() } else { order };
+                    a.is_null().cmp(&b.is_null()).then(order)
+                });
+            }
+            let places = picked.into_iter().map(|(_, place)| place);
+            lines = places
+                .filter_map(|place| lines.get_mut(place).map(std::mem::take))
+                .collect();
         }
-        rows.retain(|row| self.accepts(row, selection));
-        if let Some((key, reverse)) = sort {
-            // The sort is stable: equal rows keep the order of the agent.
-            rows.sort_by(|a, b| {
-                let (a, b) = (at(a, key), at(b, key));
-                let order = compare(a, b);
-                let order = if reverse { order.reverse() } else { order };
-                a.is_null().cmp(&b.is_null()).then(order)
-            });
+        lines.drain(..self.offset.unwrap_or(0).min(lines.len()));
+        lines.truncate(self.limit.unwrap_or(usize::MAX));
+        Ok(lines)
+    }
+
+    /// The members that the other options look at.
+    fn read(&self, selection: &Selection) -> Vec<&'static str> {
+        let mut read = Vec::new();
+        if self.workload.is_some() {
+            read.extend(["workload", "workload_id", "name", "id"]);
         }
-        rows.drain(..self.offset.unwrap_or(0).min(rows.len()));
-        rows.truncate(self.limit.unwrap_or(usize::MAX));
-        Ok(rows)
+        if !self.method.is_empty() || self.path.is_some() {
+            read.extend(["endpoint_name", "method", "template"]);
+        }
+        if selection.since.is_some() {
+            read.extend(["last_seen", "updated"]);
+        }
+        read
     }
 
     fn wants(&self, row: &Value) -> bool {
@@ -161,24 +190,23 @@ impl Args {
     }
 }
 
-fn unknown_member(option: &str, name: &str, members: &BTreeSet<String>) -> Failure {
+fn unknown_member(option: &str, name: &str, lines: &[Line]) -> Result<Failure, Failure> {
+    let mut members: BTreeSet<String> = BTreeSet::new();
+    for line in lines {
+        members.extend(rows::names(line)?);
+    }
     let nearest = members
         .iter()
         .map(|member| (strsim::damerau_levenshtein(member, name), member))
         .min()
         .filter(|(distance, _)| *distance <= 2);
-    match nearest {
-        Some((_, member)) => {
-            Failure::usage(format!("{option}: no row has `{name}`: did you mean `{member}`?"))
-        }
+    Ok(Failure::usage(match nearest {
+        Some((_, member)) => format!("{option}: no row has `{name}`: did you mean `{member}`?"),
         None => {
             let all: Vec<&str> = members.iter().map(String::as_str).collect();
-            Failure::usage(format!(
-                "{option}: no row has `{name}`: there are {}",
-                all.join(", ")
-            ))
+            format!("{option}: no row has `{name}`: there are {}", all.join(", "))
         }
-    }
+    }))
 }
 
 /// When it last happened: alerts say so in another member than the rest.
@@ -250,19 +278,21 @@ mod tests {
 
     fn ids(arguments: &[&str]) -> Result<Vec<String>, String> {
         let line = Line::try_parse_from(std::iter::once(&"x").chain(arguments)).unwrap();
-        let rows = vec![
+        let rows = [
             json!({"id": "a", "workload": "shop", "method": "GET", "template": "/v1/users", "hits": 3, "last_seen": 1.8e9 - 5.0}),
             json!({"id": "b", "workload": "shop", "method": "POST", "template": "/v1/users/{userId}", "hits": 20, "last_seen": 1.8e9 - 500.0}),
             json!({"id": "c", "workload": "billing", "method": "GET", "template": "/v2/bills", "hits": null, "last_seen": "2027-01-15T07:00:00Z"}),
         ];
-        let select = || line.query.select(rows, &line.query.selection(NOW)?);
+        let lines = rows.iter().map(Value::to_string).collect();
+        let select = || line.query.select(lines, &line.query.selection(NOW)?);
         match select() {
-            Ok(rows) => Ok(rows
-                .iter()
-                .map(|row| row["id"].as_str().unwrap().to_owned())
-                .collect()),
+            Ok(lines) => Ok(lines.iter().map(|line| id(line)).collect()),
             Err(failure) => Err(failure.sentence().unwrap().to_owned()),
         }
+    }
+
+    fn id(line: &str) -> String {
+        rows::whole(line).unwrap()["id"].as_str().unwrap().to_owned()
     }
 
     fn selected(arguments: &[&str]) -> String {
@@ -326,9 +356,10 @@ mod tests {
             let rows = ["low", "critical", "medium", "high"].map(|severity| {
                 json!({"id": severity, "workload": "shop", "severity": severity,
                     "endpoint_name": format!("GET /{severity}"), "updated": "2027-01-15T07:00:00Z"})
+                .to_string()
             });
             let rows = query.select(rows.into(), &query.selection(NOW).unwrap()).unwrap();
-            let ids: Vec<_> = rows.iter().map(|row| row["id"].as_str().unwrap()).collect();
+            let ids: Vec<_> = rows.iter().map(|line| id(line)).collect();
             ids.join(" ")
         };
         assert_eq!(select(&["--sort", "-severity"]), "critical high medium low");

@@ -7,17 +7,19 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Context, Failure};
+use super::{
+    Context, Failure,
+    rows::{self, Line},
+};
 use crate::{
     analysis::Kept,
     clock::Timestamp,
     config::Config,
     control,
     inventory::{Inventory, Limits},
-    risk::{self, Assessment, Risk},
-    spec::Matcher,
+    risk::{self, Assessment, Criteria},
     status::Status,
-    store::{Reader, Restored, Table},
+    store::{Reader, Restored, Row, Table},
 };
 
 /// Which agent or store is asked.
@@ -82,13 +84,13 @@ impl Topic {
 impl Args {
     /// The rows of a list.
     pub(super) fn rows(&self, topic: Topic, context: &Context<'_>) -> Result<Vec<Value>, Failure> {
-        match self.object(topic, context)? {
-            Value::Array(rows) => Ok(rows),
-            _ => Err(Failure::usage(format!(
-                "the agent answered {} with something that is no list",
-                topic.route()
-            ))),
-        }
+        let lines = self.lines(topic, context)?;
+        lines.iter().map(|line| rows::whole(line)).collect()
+    }
+
+    /// The rows of a list as they come.
+    pub(super) fn lines(&self, topic: Topic, context: &Context<'_>) -> Result<Vec<Line>, Failure> {
+        self.settled(context)?.lines(topic)
     }
 
     /// The answer as it is.
@@ -143,6 +145,28 @@ impl Settled {
         }
     }
 
+    /// The rows of a list as they come.
+    pub(super) fn lines(&self, topic: Topic) -> Result<Vec<Line>, Failure> {
+        match (self, topic) {
+            (Self::Agent(socket), Topic::Endpoints | Topic::Findings | Topic::Risks) => {
+                return control::lines(socket, topic.route()).map_err(Failure::unreachable);
+            }
+            (Self::Store { directory, config }, Topic::Endpoints) => {
+                if let Some(lines) = summaries(directory, config)? {
+                    return Ok(lines);
+                }
+            }
+            _ => {}
+        }
+        match self.object(topic)? {
+            Value::Array(rows) => Ok(rows.iter().map(Value::to_string).collect()),
+            _ => Err(Failure::usage(format!(
+                "the agent answered {} with something that is no list",
+                topic.route()
+            ))),
+        }
+    }
+
     /// The store, read whole; `None` when it is an agent.
     pub(super) fn opened(&self) -> Result<Option<Opened>, Failure> {
         let Self::Store { directory, config } = self else {
@@ -155,6 +179,22 @@ impl Settled {
 
 fn from_agent(socket: &Path, topic: Topic) -> Result<Value, Failure> {
     control::get(socket, topic.route()).map_err(Failure::unreachable)
+}
+
+/// The rows of endpoints as the agent left them, if it judged them as the present configuration would.
+fn summaries(directory: &Path, config: &Config) -> Result<Option<Vec<Line>>, Failure> {
+    let criteria = config.criteria().map_err(Failure::usage)?;
+    let reader = Reader::open(directory).map_err(Failure::usage)?;
+    let rows = reader
+        .summaries(&criteria.fingerprint())
+        .map_err(Failure::usage)?;
+    let lines = |rows: Vec<Row>| {
+        let lines = rows
+            .into_iter()
+            .filter_map(|row| String::from_utf8(row.record).ok());
+        rows::in_order(lines.collect())
+    };
+    rows.map(lines).transpose()
 }
 
 /// The same rows that an agent with this store would answer, as of the newest exchange in it.
@@ -193,13 +233,12 @@ pub(super) struct Opened {
     pub(super) status: Option<Status>,
     /// When its newest exchange was seen.
     newest: Timestamp,
-    risk: Risk,
-    documents: Option<Matcher>,
+    criteria: Criteria,
 }
 
 impl Opened {
     fn read(reader: &Reader, directory: &Path, config: &Config) -> Result<Self, Failure> {
-        let documents = config.inventory.documents().map_err(Failure::usage)?;
+        let criteria = config.criteria().map_err(Failure::usage)?;
         let mut contents = reader.load().map_err(Failure::usage)?;
         let Restored {
             inventory,
@@ -214,16 +253,20 @@ impl Opened {
             kept,
             newest,
             status: status.and_then(|status| serde_json::from_slice(&status).ok()),
-            risk: config.risk.clone(),
-            documents,
+            criteria,
         })
     }
 
     /// Endpoints, findings and risks, as of the newest exchange.
     pub(super) fn assess(&self) -> Assessment {
         let Kept { findings, alerts, .. } = &self.kept;
-        let judged_by = (&self.risk, self.documents.as_ref());
-        risk::assess(&self.inventory, findings.clone(), alerts, judged_by, self.newest)
+        risk::assess(
+            &self.inventory,
+            findings.clone(),
+            alerts,
+            &self.criteria,
+            self.newest,
+        )
     }
 }
 

@@ -1,6 +1,6 @@
 //! `apiarist top`: what happens now, on a terminal.
 
-use super::{Context, Failure, everything::Everything, source};
+use super::{Context, Failure, everything::Now, source};
 use crate::tui::{self, Answer, Feed};
 
 const EXAMPLES: &str = "EXAMPLES:
@@ -27,10 +27,10 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure>
     }
     let asked = args.source.settled(context)?;
     // What is wrong from the start is said where it can be read.
-    let mut first = Some(answer(Everything::of(&asked)?));
+    let mut first = Some(answer(Now::of(&asked)?));
     let feed = Feed::start(move || match first.take() {
         Some(first) => Ok(first),
-        None => match Everything::of(&asked) {
+        None => match Now::of(&asked) {
             Ok(everything) => Ok(answer(everything)),
             Err(failure) => Err(failure.sentence().unwrap_or_default().to_owned()),
         },
@@ -38,14 +38,14 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure>
     Ok(tui::run(&feed)?)
 }
 
-fn answer(everything: Everything) -> Answer {
-    let mut alerts = everything.alerts;
-    alerts.extend(everything.anomalies);
+fn answer(now: Now) -> Answer {
+    let mut alerts = now.alerts;
+    alerts.extend(now.anomalies);
     alerts.sort_by(|a, b| b.updated.cmp(&a.updated).then_with(|| a.id.cmp(&b.id)));
     Answer {
-        endpoints: everything.endpoints,
-        workloads: everything.workloads,
+        endpoints: now.endpoints,
+        workloads: now.workloads,
         alerts,
-        status: everything.status.unwrap_or_default(),
+        status: now.status.unwrap_or_default(),
     }
 }

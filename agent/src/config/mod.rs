@@ -14,6 +14,8 @@ mod sections;
 
 use std::{fmt, io, path::Path};
 
+use crate::risk::Criteria;
+
 pub use check::{Problem, check};
 pub use detection::{AllowEntry, Detection};
 pub use difference::{Difference, RELOADABLE};
@@ -67,6 +69,19 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// What endpoints are judged by.
+    ///
+    /// # Errors
+    /// One sentence: a document cannot be read, or is no OpenAPI document.
+    pub fn criteria(&self) -> Result<Criteria, String> {
+        Ok(Criteria {
+            risk: self.risk.clone(),
+            documents: self.inventory.documents()?,
+        })
+    }
+}
 
 /// Reads the file at `path`, or the one at [`DEFAULT_PATH`] if that exists, or takes the defaults.
 ///

@@ -61,6 +61,25 @@ pub fn get(socket: &Path, route: &str) -> Result<Value, ClientError> {
     runtime(socket)?.block_on(fetch(socket, route))
 }
 
+/// Asks the agent on `socket` for a list, one JSON object a line; `route` has no parameters yet. Waits as [`get`] does.
+///
+/// # Errors
+/// See [`ClientError`].
+pub fn lines(socket: &Path, route: &str) -> Result<Vec<String>, ClientError> {
+    let body = runtime(socket)?.block_on(body(socket, &format!("{route}?lines=true")))?;
+    let text = std::str::from_utf8(&body).map_err(|error| broken(socket, error))?;
+    if text.starts_with('[') {
+        // An agent of a version that knows no lines.
+        let rows: Vec<Value> = serde_json::from_str(text).map_err(|error| broken(socket, error))?;
+        return Ok(rows.iter().map(Value::to_string).collect());
+    }
+    Ok(text
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect())
+}
+
 /// Asks the agent on `socket` for `route`, an answer that does not end, and passes each JSON line on until told to
 /// stop. Ends without an error when the agent stops.
 ///
@@ -82,10 +101,14 @@ fn runtime(socket: &Path) -> Result<tokio::runtime::Runtime, ClientError> {
 }
 
 pub(super) async fn fetch(socket: &Path, route: &str) -> Result<Value, ClientError> {
-    let body = tokio::time::timeout(TIMEOUT, exchange(socket, route))
-        .await
-        .map_err(|_| ClientError::TimedOut(socket.display().to_string()))??;
+    let body = body(socket, route).await?;
     serde_json::from_slice(&body).map_err(|error| broken(socket, error))
+}
+
+async fn body(socket: &Path, route: &str) -> Result<Bytes, ClientError> {
+    tokio::time::timeout(TIMEOUT, exchange(socket, route))
+        .await
+        .map_err(|_| ClientError::TimedOut(socket.display().to_string()))?
 }
 
 #[cfg(test)]

@@ -14,12 +14,12 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-pub use client::{ClientError, follow, get};
+pub use client::{ClientError, follow, get, lines};
 pub use listener::{BindError, Socket, bind};
 pub use server::serve;
 
 use crate::{
-    inventory::{EndpointView, WorkloadView},
+    inventory::{EndpointId, WorkloadView},
     openapi::Specification,
     risk::RiskView,
     status::Status,
@@ -41,8 +41,10 @@ pub type Reply<T> = oneshot::Sender<T>;
 /// What the core thread is asked.
 #[derive(Debug)]
 pub enum Request {
-    /// All endpoints, in a stable order.
-    Endpoints(Reply<Vec<EndpointView>>),
+    /// The rows of all endpoints as JSON, in a stable order.
+    Endpoints(Reply<Vec<Arc<str>>>),
+    /// The row of one endpoint as JSON, if there is one.
+    Endpoint(EndpointId, Reply<Option<Arc<str>>>),
     /// All workloads, in a stable order.
     Workloads(Reply<Vec<WorkloadView>>),
     /// The OpenAPI documents of all workloads.
@@ -54,9 +56,9 @@ pub enum Request {
     /// All anomalies, the latest first.
     Anomalies(Reply<Vec<Alert>>),
     /// All findings.
-    Findings(Reply<Vec<Finding>>),
+    Findings(Reply<Vec<Arc<Finding>>>),
     /// Risk of endpoints and workloads, the highest first.
-    Risks(Reply<Vec<RiskView>>),
+    Risks(Reply<Vec<Arc<RiskView>>>),
     /// All incidents, and those that come.
     Follow(Reply<Followed>),
 }
@@ -97,12 +99,20 @@ impl Query {
         (Self { requests }, receiver)
     }
 
-    /// Asks for all endpoints.
+    /// Asks for the rows of all endpoints.
     ///
     /// # Errors
     /// The core did not answer.
-    pub async fn endpoints(&self) -> Result<Vec<EndpointView>, NoAnswer> {
+    pub async fn endpoints(&self) -> Result<Vec<Arc<str>>, NoAnswer> {
         self.ask(Request::Endpoints).await
+    }
+
+    /// Asks for the row of one endpoint.
+    ///
+    /// # Errors
+    /// The core did not answer.
+    pub async fn endpoint(&self, id: EndpointId) -> Result<Option<Arc<str>>, NoAnswer> {
+        self.ask(|reply| Request::Endpoint(id, reply)).await
     }
 
     /// Asks for all workloads.
@@ -149,7 +159,7 @@ impl Query {
     ///
     /// # Errors
     /// The core did not answer.
-    pub async fn findings(&self) -> Result<Vec<Finding>, NoAnswer> {
+    pub async fn findings(&self) -> Result<Vec<Arc<Finding>>, NoAnswer> {
         self.ask(Request::Findings).await
     }
 
@@ -157,7 +167,7 @@ impl Query {
     ///
     /// # Errors
     /// The core did not answer.
-    pub async fn risks(&self) -> Result<Vec<RiskView>, NoAnswer> {
+    pub async fn risks(&self) -> Result<Vec<Arc<RiskView>>, NoAnswer> {
         self.ask(Request::Risks).await
     }
 
@@ -169,7 +179,7 @@ impl Query {
         self.ask(Request::Follow).await
     }
 
-    async fn ask<T>(&self, request: fn(Reply<T>) -> Request) -> Result<T, NoAnswer> {
+    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, NoAnswer> {
         let (reply, answer) = oneshot::channel();
         self.requests
             .try_send(request(reply))

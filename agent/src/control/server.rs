@@ -19,7 +19,7 @@ use axum::{
     routing::get,
     serve::Listener,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -28,7 +28,6 @@ use tokio::{
 };
 
 use super::{NoAnswer, Query, Socket, follow, metrics};
-use crate::inventory::EndpointView;
 
 /// Clients that may be connected. Overflow policy: further ones wait in the listen queue.
 const MAX_CONNECTIONS: usize = 64;
@@ -73,15 +72,64 @@ fn router(query: Query) -> Router {
         .with_state(query)
 }
 
-async fn endpoints(State(query): State<Query>) -> Result<Json<Vec<EndpointView>>, NoAnswer> {
-    query.endpoints().await.map(Json)
+/// Parameters of lists.
+#[derive(Deserialize)]
+struct ListParameters {
+    /// One object a line, not one array.
+    #[serde(default)]
+    lines: bool,
+    /// Rows left out before the first.
+    #[serde(default)]
+    offset: usize,
+    /// At most so many rows.
+    limit: Option<usize>,
+}
+
+impl ListParameters {
+    /// The page that was asked for.
+    fn list(&self, all: &[Arc<str>]) -> Response {
+        let page = all
+            .iter()
+            .skip(self.offset)
+            .take(self.limit.unwrap_or(usize::MAX));
+        match self.lines {
+            true => rows(page, ["", "\n", "\n"], "application/jsonl"),
+            false => rows(page, ["[", ",", "]"], "application/json"),
+        }
+    }
+}
+
+async fn endpoints(
+    State(query): State<Query>,
+    Parameters(parameters): Parameters<ListParameters>,
+) -> Result<Response, NoAnswer> {
+    Ok(parameters.list(&query.endpoints().await?))
+}
+
+/// Rows that are JSON already, with something before, between and behind them.
+fn rows<'a>(
+    rows: impl Iterator<Item = &'a Arc<str>>,
+    [before, between, behind]: [&str; 3],
+    media: &'static str,
+) -> Response {
+    let mut body = String::from(before);
+    for (number, row) in rows.enumerate() {
+        if number > 0 {
+            body.push_str(between);
+        }
+        body.push_str(row);
+    }
+    body.push_str(behind);
+    ([(header::CONTENT_TYPE, media)], body).into_response()
 }
 
 async fn endpoint(State(query): State<Query>, Path(id): Path<String>) -> Result<Response, NoAnswer> {
-    let all = query.endpoints().await?;
-    let found = all.into_iter().find(|one| one.id.to_string() == id);
+    let found = match id.parse() {
+        Ok(id) => query.endpoint(id).await?,
+        Err(_) => None,
+    };
     Ok(match found {
-        Some(one) => Json(one).into_response(),
+        Some(row) => rows([row].iter(), ["", "", ""], "application/json"),
         None => refuse(StatusCode::NOT_FOUND, "no endpoint has this id"),
     })
 }
@@ -120,12 +168,24 @@ async fn anomalies(State(query): State<Query>) -> Result<Response, NoAnswer> {
     Ok(Json(query.anomalies().await?).into_response())
 }
 
-async fn findings(State(query): State<Query>) -> Result<Response, NoAnswer> {
-    Ok(Json(query.findings().await?).into_response())
+async fn findings(
+    State(query): State<Query>,
+    Parameters(parameters): Parameters<ListParameters>,
+) -> Result<Response, NoAnswer> {
+    Ok(parameters.list(&written(&query.findings().await?)))
 }
 
-async fn risks(State(query): State<Query>) -> Result<Response, NoAnswer> {
-    Ok(Json(query.risks().await?).into_response())
+async fn risks(
+    State(query): State<Query>,
+    Parameters(parameters): Parameters<ListParameters>,
+) -> Result<Response, NoAnswer> {
+    Ok(parameters.list(&written(&query.risks().await?)))
+}
+
+/// Rows as JSON. They hold maps with text keys and finite numbers only, which JSON can always write.
+fn written<T: Serialize>(rows: &[Arc<T>]) -> Vec<Arc<str>> {
+    let rows = rows.iter().filter_map(|row| serde_json::to_string(row).ok());
+    rows.map(Arc::from).collect()
 }
 
 async fn prometheus(State(query): State<Query>) -> Result<Response, NoAnswer> {
@@ -210,6 +270,7 @@ mod tests {
         clock::Timestamp,
         control::{ClientError, Followed, Request, bind, client},
         inventory::{Inventory, Limits, fixture::call},
+        risk::Assessor,
         status::Status,
         verdict::fixture::{alert, finding},
         workload::{Workload, WorkloadKind},
@@ -231,11 +292,14 @@ mod tests {
         let socket = bind(&dir.path().join("api.sock"), "").unwrap();
         let (query, mut requests) = Query::channel();
         let inventory = inventory();
+        let mut assessor = Assessor::default();
+        assessor.refresh(&inventory, &[], &[], Timestamp(0));
         let further = broadcast::Sender::new(4);
         let core = async {
             while let Some(request) = requests.recv().await {
                 match request {
-                    Request::Endpoints(reply) => reply.send(inventory.endpoint_views(Timestamp(0))).unwrap(),
+                    Request::Endpoints(reply) => reply.send(assessor.endpoints()).unwrap(),
+                    Request::Endpoint(id, reply) => reply.send(assessor.endpoint(id)).unwrap(),
                     Request::Workloads(reply) => reply.send(inventory.workload_views()).unwrap(),
                     Request::Specifications(reply) => reply.send(Vec::new()).unwrap(),
                     Request::Status(reply) => {
@@ -249,7 +313,7 @@ mod tests {
                     }
                     Request::Alerts(reply) => reply.send(vec![alert("a1")]).unwrap(),
                     Request::Anomalies(reply) => reply.send(vec![alert("odd")]).unwrap(),
-                    Request::Findings(reply) => reply.send(vec![finding("f1")]).unwrap(),
+                    Request::Findings(reply) => reply.send(vec![Arc::new(finding("f1"))]).unwrap(),
                     Request::Risks(reply) => reply.send(Vec::new()).unwrap(),
                     Request::Follow(reply) => {
                         let followed = Followed {
@@ -277,6 +341,12 @@ mod tests {
             assert_eq!(endpoints[0]["template"], "/v1/users");
             let id = endpoints[0]["id"].as_str().unwrap();
             assert_eq!(get(&format!("/v1/endpoints/{id}")).await, endpoints[0]);
+            assert_eq!(get("/v1/endpoints?limit=1").await, endpoints);
+            assert_eq!(get("/v1/endpoints?offset=1").await, json!([]));
+            let lines = client::fetch_text(path, "/v1/endpoints?lines=true")
+                .await
+                .unwrap();
+            assert_eq!(lines, format!("{}\n", endpoints[0]));
             assert_eq!(get("/v1/workloads").await[0]["name"], "shop");
             assert_eq!(get("/v1/status").await["lost"]["ring_full"], 3);
             assert_eq!(get("/v1/openapi.json").await["openapi"], "3.1.0");

@@ -224,7 +224,7 @@ mod tests {
     use super::*;
     use crate::{
         inventory::{Inventory, Limits, fixture::call},
-        risk::{Risk, assess},
+        risk::{Criteria, assess},
         verdict::fixture,
         workload::{Workload, WorkloadKind},
     };
@@ -254,7 +254,7 @@ mod tests {
             &inventory,
             vec![fixture::finding("f1")],
             &[],
-            (&Risk::default(), None),
+            &Criteria::default(),
             now,
         );
         let workloads = inventory.workload_views();

@@ -18,7 +18,7 @@ use super::{
     path::{PathError, canonical, without_query},
     recent::Recent,
     record::{EndpointRecord, WorkloadRecord},
-    registry::Registry,
+    registry::{Registry, Revised},
     schema::Schemas,
     template::{OVERFLOW, Pins, Routes, Template, trie::MAX_HITS},
     traffic::{Traffic, caller_name, host},
@@ -144,6 +144,11 @@ impl Inventory {
     /// The rows of all endpoints, by workload, template, method and operation.
     pub fn endpoint_views(&self, now: Timestamp) -> Vec<EndpointView> {
         self.registry.endpoint_views(now)
+    }
+
+    /// All endpoints with their workloads, and when each changed last.
+    pub fn revised(&self) -> impl Iterator<Item = Revised<'_>> {
+        self.registry.revised()
     }
 
     /// The row of one endpoint.

@@ -44,6 +44,7 @@ pub use ledger::{Inventory, Observation};
 pub use limits::{Limits, Stats};
 pub use nature::{Nature, NatureKind};
 pub use record::{EndpointRecord, RECORD_VERSION, WorkloadRecord};
+pub use registry::Revised;
 pub use sketch::Sketch;
 pub use traffic::{CompletenessCounts, NO_SCHEME, Traffic};
 pub use view::{AuthView, EndpointView, LatencyView, SensitiveView, WorkloadView};

@@ -45,6 +45,19 @@ pub(super) struct Registry {
     gone: BTreeSet<EndpointId>,
     /// Former ids, with those they lead to now.
     moved: Vec<(EndpointId, EndpointId)>,
+    /// Counts changes of what rows show.
+    revision: u64,
+}
+
+/// An endpoint as somebody sees it who keeps something that was made of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Revised<'a> {
+    /// The endpoint.
+    pub endpoint: &'a Endpoint,
+    /// The workload that serves it.
+    pub workload: &'a Workload,
+    /// Grows with every change of the endpoint, or of who says what its template is.
+    pub revision: u64,
 }
 
 #[derive(Debug)]
@@ -59,6 +72,8 @@ struct WorkloadSlot {
     harvested: Routes,
     /// Paths observed that nothing was learned from yet.
     news: usize,
+    /// When its routes changed last.
+    revision: u64,
 }
 
 #[derive(Debug)]
@@ -67,6 +82,8 @@ struct EndpointSlot {
     endpoint: Option<Endpoint>,
     workload: usize,
     is_dirty: bool,
+    /// When it changed last.
+    revision: u64,
 }
 
 impl Registry {
@@ -84,6 +101,7 @@ impl Registry {
             documents: Routes::default(),
             gone: BTreeSet::new(),
             moved: Vec::new(),
+            revision: 0,
         }
     }
 
@@ -156,13 +174,21 @@ impl Registry {
     /// Puts templates before all that is learned; endpoints move when they are settled next.
     pub(super) fn set_pins(&mut self, pins: Pins) {
         self.pins = pins;
-        self.workloads.iter_mut().for_each(|slot| slot.news += 1);
+        self.routes_changed();
     }
 
     /// As [`Self::set_pins`], with the routes of documents.
     pub(super) fn set_documents(&mut self, documents: Routes) {
         self.documents = documents;
-        self.workloads.iter_mut().for_each(|slot| slot.news += 1);
+        self.routes_changed();
+    }
+
+    fn routes_changed(&mut self) {
+        self.revision += 1;
+        for slot in &mut self.workloads {
+            slot.news += 1;
+            slot.revision = self.revision;
+        }
     }
 
     /// As [`Self::set_pins`], with the routes that the application of one workload has.
@@ -174,6 +200,8 @@ impl Registry {
         {
             slot.harvested = routes.clone();
             slot.news += 1;
+            self.revision += 1;
+            slot.revision = self.revision;
         }
     }
 
@@ -331,6 +359,8 @@ impl Registry {
         if !std::mem::replace(&mut slot.is_dirty, true) {
             self.dirty_endpoints.push(place);
         }
+        self.revision += 1;
+        slot.revision = self.revision;
         Some(endpoint)
     }
 
@@ -348,13 +378,16 @@ impl Registry {
         }
         self.endpoint_places.insert(endpoint.id, place);
         let endpoint = Some(endpoint);
+        self.revision += 1;
+        let revision = self.revision;
         match self.endpoints.get_mut(place) {
             // It may be waiting to be written: then it is written with what is there now.
-            Some(slot) => (slot.endpoint, slot.workload) = (endpoint, workload),
+            Some(slot) => (slot.endpoint, slot.workload, slot.revision) = (endpoint, workload, revision),
             None => self.endpoints.push(EndpointSlot {
                 endpoint,
                 workload,
                 is_dirty: false,
+                revision,
             }),
         }
         Some(place)
@@ -375,6 +408,18 @@ impl Registry {
             ))
         });
         views
+    }
+
+    /// All endpoints with their workloads, and when what their rows show changed last.
+    pub(super) fn revised(&self) -> impl Iterator<Item = Revised<'_>> {
+        self.endpoints.iter().filter_map(|slot| {
+            let workload = self.workloads.get(slot.workload)?;
+            Some(Revised {
+                endpoint: slot.endpoint.as_ref()?,
+                workload: &workload.record.workload,
+                revision: slot.revision.max(workload.revision),
+            })
+        })
     }
 
     /// The row of the endpoint at a place.
@@ -411,6 +456,8 @@ impl Registry {
             slot.is_dirty = false;
             if let Some(endpoint) = &mut slot.endpoint {
                 endpoint.schemas.note_words();
+                self.revision += 1;
+                slot.revision = self.revision;
             }
             Some(EndpointRecord {
                 version: RECORD_VERSION,
@@ -531,6 +578,7 @@ impl Registry {
             templates: HashSet::new(),
             endpoints: 0,
             is_dirty: false,
+            revision: self.revision,
         });
         place
     }

@@ -8,7 +8,7 @@ use crate::{
     config::RunOptions,
     inventory::{EndpointView, Limits},
     openapi::Specification,
-    risk::{self, RiskView},
+    risk::{self, Criteria, RiskView},
     spec::{Diff, Given, Issue, diff},
     status::Status,
     store::Reader,
@@ -60,8 +60,11 @@ impl Outcome {
         });
         let (kept, _) = contents.kept();
         let (inventory, now) = (&restored.inventory, restored.newest);
-        let risk = &options.config.risk;
-        let assessment = risk::assess(inventory, kept.findings, &kept.alerts, (risk, None), now);
+        let criteria = Criteria {
+            risk: options.config.risk.clone(),
+            documents: None,
+        };
+        let assessment = risk::assess(inventory, kept.findings, &kept.alerts, &criteria, now);
         let specifications = inventory.specifications(now);
         let mut endpoints = assessment.endpoints;
         let diff = (!documents.is_empty()).then(|| diff(documents, &endpoints, &specifications));

@@ -21,7 +21,7 @@ use super::{
     governor::Governor,
     harvester::Harvester,
     health::Health,
-    keeper::Keeper,
+    keeper::{Keeper, Known},
     reload::Change,
 };
 use crate::{
@@ -35,9 +35,8 @@ use crate::{
     inventory::Inventory,
     openapi::routes,
     policy::Policies,
-    risk::{self, Assessment, Risk},
+    risk::{self, Assessor, Criteria, Risk},
     sink::{Event, Sinks},
-    spec::Matcher,
     status::Status,
     store::Store,
     verdict::Alert,
@@ -53,8 +52,7 @@ pub(super) struct Restart {
     inventory: Inventory,
     analysis: Analysis,
     directory: Directory,
-    risk: Risk,
-    documents: Option<Matcher>,
+    assessor: Assessor,
     /// Reads the routes of applications, if that is wanted.
     harvester: Option<Harvester>,
 }
@@ -84,13 +82,16 @@ impl Restart {
         let mut directory = Directory::new(Path::new("/proc"));
         directory.set_owners(owners);
         let harvester = limits.harvest.then(Harvester::start).transpose()?;
+        let documents = limits.documents().map_err(anyhow::Error::msg)?;
+        let mut assessor = Assessor::new(Criteria { risk, documents });
+        // Before there is traffic, there is time.
+        assessor.refresh(&inventory, &analysis.findings(), &analysis.alerts(), clock::now());
         Ok(Self {
             store,
             inventory,
             analysis,
             directory,
-            risk,
-            documents: limits.documents().map_err(anyhow::Error::msg)?,
+            assessor,
             harvester,
         })
     }
@@ -107,8 +108,7 @@ pub(super) struct Core {
     analysis: Analysis,
     harvester: Option<Harvester>,
     directory: Directory,
-    risk: Risk,
-    documents: Option<Matcher>,
+    assessor: Assessor,
     keeper: Keeper,
     health: Health,
     throttled: Throttled,
@@ -141,8 +141,7 @@ impl Core {
             inventory,
             analysis,
             directory,
-            risk,
-            documents,
+            assessor,
             harvester,
         } = restart;
         Self {
@@ -150,8 +149,7 @@ impl Core {
             analysis,
             directory,
             harvester,
-            risk,
-            documents,
+            assessor,
             keeper: Keeper::new(store, settings, clock::now()),
             health,
             throttled,
@@ -286,14 +284,18 @@ impl Core {
         let now = clock::now();
         // A client that has gone away needs no answer.
         match request {
-            Request::Endpoints(reply) => drop(reply.send(self.assess(now).endpoints)),
+            Request::Endpoints(reply) => drop(reply.send(self.assessed(now).endpoints())),
+            Request::Endpoint(id, reply) => drop(reply.send(self.assessed(now).endpoint(id))),
             Request::Workloads(reply) => drop(reply.send(self.inventory.workload_views())),
             Request::Specifications(reply) => drop(reply.send(self.inventory.specifications(now))),
             Request::Status(reply) => drop(reply.send(self.status())),
             Request::Alerts(reply) => drop(reply.send(self.analysis.alerts())),
             Request::Anomalies(reply) => drop(reply.send(self.analysis.anomalies())),
-            Request::Findings(reply) => drop(reply.send(self.assess(now).findings)),
-            Request::Risks(reply) => drop(reply.send(self.assess(now).risks)),
+            Request::Findings(reply) => {
+                let behaviour = self.analysis.findings();
+                drop(reply.send(self.assessed(now).findings(behaviour)));
+            }
+            Request::Risks(reply) => drop(reply.send(self.assessed(now).risks())),
             Request::Follow(reply) => drop(reply.send(Followed {
                 present: self.analysis.alerts(),
                 further: self.alerts.subscribe(),
@@ -301,10 +303,11 @@ impl Core {
         }
     }
 
-    fn assess(&self, now: Timestamp) -> Assessment {
+    /// What is known of all endpoints, judged where something changed.
+    fn assessed(&mut self, now: Timestamp) -> &Assessor {
         let (findings, alerts) = (self.analysis.findings(), self.analysis.alerts());
-        let judged_by = (&self.risk, self.documents.as_ref());
-        risk::assess(&self.inventory, findings, &alerts, judged_by, now)
+        self.assessor.refresh(&self.inventory, &findings, &alerts, now);
+        &self.assessor
     }
 
     /// Tells databases what changed.
@@ -312,7 +315,10 @@ impl Core {
         if !self.sinks.reports() {
             return;
         }
-        let (assessment, status) = (self.assess(now), self.status());
+        let (findings, alerts) = (self.analysis.findings(), self.analysis.alerts());
+        let criteria = self.assessor.criteria();
+        let assessment = risk::assess(&self.inventory, findings, &alerts, criteria, now);
+        let status = self.status();
         self.sinks.report(&Snapshot {
             assessment: &assessment,
             workloads: &self.inventory.workload_views(),
@@ -352,7 +358,7 @@ impl Core {
         if let Some(policies) = policies {
             self.analysis.set_policies(policies);
         }
-        self.risk = risk;
+        self.assessor.set_risk(risk);
         if let Err(error) = self.sinks.retarget(&targets, spool_bytes) {
             tracing::warn!("not all sinks were changed: {error:#}");
         }
@@ -390,7 +396,11 @@ impl Core {
 
     fn keep(&mut self, now: Timestamp) {
         let status = self.status();
-        self.keeper
-            .write(now, &mut self.inventory, &mut self.analysis, &status);
+        let known = Known {
+            inventory: &mut self.inventory,
+            analysis: &mut self.analysis,
+            assessor: &mut self.assessor,
+        };
+        self.keeper.write(now, known, &status);
     }
 }

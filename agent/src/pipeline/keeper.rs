@@ -11,6 +11,7 @@ use crate::{
     clock::Timestamp,
     config,
     inventory::Inventory,
+    risk::Assessor,
     status::Status,
     store::{Batch, Pending, Store, StoreError},
 };
@@ -32,6 +33,37 @@ pub(super) struct Keeper {
     retry: Option<Duration>,
     failures: u64,
     evicted: u64,
+}
+
+/// What the core knows, as far as it is kept.
+pub(super) struct Known<'a> {
+    /// Endpoints and workloads.
+    pub(super) inventory: &'a mut Inventory,
+    /// Verdicts and baselines.
+    pub(super) analysis: &'a mut Analysis,
+    /// The rows of lists.
+    pub(super) assessor: &'a mut Assessor,
+}
+
+impl Known<'_> {
+    /// Endpoints and workloads that changed, with the rows that lists show of them.
+    fn take_changed(&mut self, now: Timestamp) -> Batch {
+        let Self {
+            inventory,
+            analysis,
+            assessor,
+        } = self;
+        let mut batch = Batch::of(&inventory.take_dirty(), &inventory.take_dirty_workloads(), None);
+        assessor.refresh(inventory, &analysis.findings(), &analysis.alerts(), now);
+        batch.add_summaries(assessor);
+        batch
+    }
+
+    /// What was taken was not kept.
+    fn put_back(&mut self) {
+        self.inventory.mark_all_dirty();
+        self.assessor.mark_all_changed();
+    }
 }
 
 impl Keeper {
@@ -64,20 +96,15 @@ impl Keeper {
     }
 
     /// Writes what changed.
-    pub(super) fn write(
-        &mut self,
-        now: Timestamp,
-        inventory: &mut Inventory,
-        analysis: &mut Analysis,
-        status: &Status,
-    ) {
+    pub(super) fn write(&mut self, now: Timestamp, mut known: Known<'_>, status: &Status) {
         // Ids that go and the endpoints that take their place belong into one write.
-        inventory.settle();
+        known.inventory.settle();
         let mut waiting = Batch::default();
-        waiting.add_baselines(analysis.take_baselines());
-        waiting.removed_endpoints = inventory.take_gone().iter().map(ToString::to_string).collect();
+        waiting.add_baselines(known.analysis.take_baselines());
+        let gone = known.inventory.take_gone();
+        waiting.removed_endpoints = gone.iter().map(ToString::to_string).collect();
         self.pending.add(waiting);
-        match self.try_to_write(inventory, status) {
+        match self.try_to_write(now, &mut known, status) {
             Ok(()) => {
                 self.pending.written();
                 if self.retry.take().is_some() {
@@ -90,19 +117,26 @@ impl Keeper {
         self.expire(now);
     }
 
-    fn try_to_write(&mut self, inventory: &mut Inventory, status: &Status) -> Result<(), StoreError> {
+    fn try_to_write(
+        &mut self,
+        now: Timestamp,
+        known: &mut Known<'_>,
+        status: &Status,
+    ) -> Result<(), StoreError> {
         let mut batch = self.pending.batch();
         batch.status = Batch::of(&[], &[], Some(status)).status;
         if self.retry.is_some() {
             // A small write first: as long as not even that succeeds, the inventory is not copied.
             self.save(&batch)?;
         }
-        let changed = Batch::of(&inventory.take_dirty(), &inventory.take_dirty_workloads(), None);
+        let changed = known.take_changed(now);
         batch.endpoints = changed.endpoints;
         batch.workloads = changed.workloads;
+        batch.summaries = changed.summaries;
+        batch.judged_by = changed.judged_by;
         let saved = self.save(&batch);
         if saved.is_err() {
-            inventory.mark_all_dirty();
+            known.put_back();
         }
         saved
     }
@@ -164,6 +198,7 @@ mod tests {
     use super::*;
     use crate::{
         inventory::{Limits, fixture::call},
+        risk::Criteria,
         store::Reader,
         verdict::fixture::alert,
         workload::{Workload, WorkloadKind},
@@ -177,6 +212,7 @@ mod tests {
         keeper: Keeper,
         inventory: Inventory,
         analysis: Analysis,
+        assessor: Assessor,
         now: Timestamp,
     }
 
@@ -205,6 +241,7 @@ mod tests {
                 keeper: Keeper::new(store, &settings, now),
                 inventory: Inventory::new(Limits::default()),
                 analysis: Analysis::default(),
+                assessor: Assessor::default(),
                 directory: None,
                 now,
             }
@@ -225,10 +262,16 @@ mod tests {
                 keeper,
                 inventory,
                 analysis,
+                assessor,
                 now,
                 ..
             } = self;
-            keeper.write(*now, inventory, analysis, &Status::default());
+            let known = Known {
+                inventory,
+                analysis,
+                assessor,
+            };
+            keeper.write(*now, known, &Status::default());
         }
 
         fn counter(&self, name: &str) -> u64 {
@@ -239,6 +282,9 @@ mod tests {
 
     fn stored(directory: &Path) -> (usize, usize) {
         let contents = Reader::open(directory).unwrap().load().unwrap();
+        let reader = Reader::open(directory).unwrap();
+        let summaries = reader.summaries(&Criteria::default().fingerprint()).unwrap();
+        assert_eq!(summaries.map_or(0, |rows| rows.len()), contents.endpoints.len());
         (contents.endpoints.len(), contents.alerts.len())
     }
 

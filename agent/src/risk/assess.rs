@@ -1,20 +1,44 @@
 //! Everything about risk, from everything that is known.
 //!
-//! In: rows of endpoints and workloads, findings and incidents. Out: risk rows, the highest first. [`assess`] starts
-//! from an inventory and adds its posture findings. Pure: what is asked twice is answered twice alike.
+//! In: an inventory, findings and incidents. Out: the rows of endpoints with their risk, all findings, and risk rows, the
+//! highest first. [`assess`] does it once; [`super::Assessor`] keeps what it found. Pure: what is asked twice is answered
+//! twice alike.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+
+use sha2::{Digest as _, Sha256};
 
 use super::{posture, score, score::RiskView, weights::Risk};
 use crate::{
     clock::Timestamp,
-    inventory::{EndpointId, EndpointView, Inventory, WorkloadView},
+    inventory::{Endpoint, EndpointId, EndpointView, Inventory},
     spec::Matcher,
     verdict::{Alert, Finding},
 };
 
 /// Factors shown of a workload. Overflow policy: the heaviest.
 const MAX_FACTORS: usize = 16;
+
+/// What endpoints are judged by.
+#[derive(Debug, Default)]
+pub struct Criteria {
+    /// What weighs how much.
+    pub risk: Risk,
+    /// What documents say, if any were given.
+    pub documents: Option<Matcher>,
+}
+
+impl Criteria {
+    /// Names these criteria: whoever finds the name beside what was judged knows that it would judge alike. Differs
+    /// between versions of the program.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(env!("CARGO_PKG_VERSION"));
+        hash.update(format!("{self:?}"));
+        let digest = hash.finalize();
+        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
 
 /// What is known of endpoints, and what is wrong with them.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -27,85 +51,115 @@ pub struct Assessment {
     pub risks: Vec<RiskView>,
 }
 
-/// Assesses an inventory, with what detectors found in behaviour, and what documents say of its endpoints.
+/// Assesses an inventory, with what detectors found in behaviour.
 pub fn assess(
     inventory: &Inventory,
     behaviour: Vec<Finding>,
     incidents: &[Alert],
-    (risk, documents): (&Risk, Option<&Matcher>),
+    criteria: &Criteria,
     now: Timestamp,
 ) -> Assessment {
-    let mut endpoints = inventory.endpoint_views(now);
-    if let Some(documents) = documents {
-        for view in &mut endpoints {
-            documents.find(view).0.as_str().clone_into(&mut view.spec);
-        }
+    let verdicts = Verdicts::of(&behaviour, incidents);
+    let mut assessment = Assessment::default();
+    for view in inventory.endpoint_views(now) {
+        let Some(endpoint) = inventory.endpoint(view.id) else {
+            continue;
+        };
+        let Judged { view, posture, risk } = judge(endpoint, view, &verdicts, criteria);
+        assessment.endpoints.push(view);
+        assessment.findings.extend(posture);
+        assessment.risks.extend(risk);
     }
-    let rows = endpoints
-        .iter()
-        .filter_map(|view| Some((inventory.endpoint(view.id)?, view)));
-    let mut findings = posture::findings(rows);
-    findings.extend(behaviour);
-    let risks = views(
-        &mut endpoints,
-        &inventory.workload_views(),
-        &findings,
-        incidents,
-        risk,
-    );
-    Assessment {
-        endpoints,
-        findings,
-        risks,
+    let of_workloads = of_workloads(&assessment.risks);
+    assessment.risks.extend(of_workloads);
+    assessment.risks.sort_by(higher_first);
+    assessment.findings.extend(behaviour);
+    assessment
+}
+
+/// What detectors concluded, by endpoint.
+pub(super) struct Verdicts<'a> {
+    by_endpoint: HashMap<EndpointId, (Vec<&'a Finding>, Vec<&'a Alert>)>,
+}
+
+impl<'a> Verdicts<'a> {
+    pub(super) fn of(behaviour: &'a [Finding], incidents: &'a [Alert]) -> Self {
+        let mut by_endpoint: HashMap<EndpointId, (Vec<&Finding>, Vec<&Alert>)> = HashMap::new();
+        for finding in behaviour {
+            if let Some(id) = finding.endpoint {
+                by_endpoint.entry(id).or_default().0.push(finding);
+            }
+        }
+        for incident in incidents {
+            if let Some(id) = incident.endpoint {
+                by_endpoint.entry(id).or_default().1.push(incident);
+            }
+        }
+        Self { by_endpoint }
+    }
+
+    /// Whether there is anything about an endpoint.
+    pub(super) fn has(&self, id: EndpointId) -> bool {
+        self.by_endpoint.contains_key(&id)
     }
 }
 
-/// The risk of endpoints and workloads, the highest first; fills in the risk of each endpoint's row. Endpoints that
-/// nothing speaks against are left out, their row says 0.
-pub fn views(
-    endpoints: &mut [EndpointView],
-    workloads: &[WorkloadView],
-    findings: &[Finding],
-    incidents: &[Alert],
-    risk: &Risk,
-) -> Vec<RiskView> {
-    let mut found: BTreeMap<EndpointId, (Vec<&Finding>, Vec<&Alert>)> = BTreeMap::new();
-    for finding in findings {
-        if let Some(id) = finding.endpoint {
-            found.entry(id).or_default().0.push(finding);
-        }
+/// One endpoint, judged.
+pub(super) struct Judged {
+    /// Its row, complete.
+    pub(super) view: EndpointView,
+    /// What follows from how it is served.
+    pub(super) posture: Vec<Finding>,
+    /// Its risk; absent when nothing speaks against it.
+    pub(super) risk: Option<RiskView>,
+}
+
+/// Judges one endpoint by everything that is known of it.
+pub(super) fn judge(
+    endpoint: &Endpoint,
+    mut view: EndpointView,
+    verdicts: &Verdicts<'_>,
+    criteria: &Criteria,
+) -> Judged {
+    if let Some(documents) = &criteria.documents {
+        documents.find(&view).0.as_str().clone_into(&mut view.spec);
     }
-    for incident in incidents {
-        if let Some(id) = incident.endpoint {
-            found.entry(id).or_default().1.push(incident);
-        }
-    }
+    let posture = posture::findings([(endpoint, &view)]);
     let none = (Vec::new(), Vec::new());
-    let mut risks: Vec<RiskView> = Vec::new();
-    let mut worst: BTreeMap<String, RiskView> = BTreeMap::new();
-    for view in endpoints.iter_mut() {
-        let (findings, incidents) = found.get(&view.id).unwrap_or(&none);
-        let row = score::of(view, findings, incidents, risk);
-        view.risk = Some(row.score);
-        if row.factors.is_empty() {
-            continue;
-        }
-        let of_workload = worst.entry(view.workload.clone()).or_insert_with(|| row.clone());
+    let (behaviour, incidents) = verdicts.by_endpoint.get(&view.id).unwrap_or(&none);
+    let findings: Vec<&Finding> = posture.iter().chain(behaviour.iter().copied()).collect();
+    let row = score::of(&view, &findings, incidents, &criteria.risk);
+    view.risk = Some(row.score);
+    let risk = (!row.factors.is_empty()).then_some(row);
+    Judged { view, posture, risk }
+}
+
+/// The risk of workloads: that of the worst of their endpoints, the first among equals.
+pub(super) fn of_workloads<'a>(risks: impl IntoIterator<Item = &'a RiskView>) -> Vec<RiskView> {
+    let mut worst: BTreeMap<&str, &RiskView> = BTreeMap::new();
+    for row in risks {
+        let of_workload = worst.entry(&row.workload).or_insert(row);
         if row.score > of_workload.score {
-            *of_workload = row.clone();
+            *of_workload = row;
         }
-        risks.push(row);
     }
-    risks.extend(workloads.iter().filter_map(|workload| {
-        let mut row = worst.remove(&workload.name)?;
-        row.endpoint = None;
-        row.endpoint_name = None;
+    let of_workload = |worst: &RiskView| {
+        let mut row = RiskView {
+            endpoint: None,
+            endpoint_name: None,
+            ..worst.clone()
+        };
         row.factors.truncate(MAX_FACTORS);
-        Some(row)
-    }));
-    risks.sort_by(|a, b| {
-        let key = |row: &RiskView| (row.endpoint.is_none(), row.workload.clone(), row.endpoint);
-        b.score.total_cmp(&a.score).then_with(|| key(a).cmp(&key(b)))
-    });
-    risks
+        row
+    };
+    worst.into_values().map(of_workload).collect()
+}
+
+/// The order of risk rows: the highest score, then endpoints before workloads, then by name.
+pub(super) fn higher_first(a: &RiskView, b: &RiskView) -> std::cmp::Ordering {
+    b.score
+        .total_cmp(&a.score)
+        .then_with(|| a.endpoint.is_none().cmp(&b.endpoint.is_none()))
+        .then_with(|| a.workload.cmp(&b.workload))
+        .then_with(|| a.endpoint.cmp(&b.endpoint))
 }

@@ -56,17 +56,20 @@ pub enum Table {
     Findings,
     /// Baselines.
     Baselines,
+    /// The rows that lists show of the endpoints, with their risk: what a list of many endpoints is read from.
+    Summaries,
 }
 
 impl Table {
     /// Every table.
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Endpoints,
         Self::Workloads,
         Self::Alerts,
         Self::Anomalies,
         Self::Findings,
         Self::Baselines,
+        Self::Summaries,
     ];
 
     const fn name(self) -> &'static str {
@@ -77,6 +80,7 @@ impl Table {
             Self::Anomalies => "anomalies",
             Self::Findings => "findings",
             Self::Baselines => "baselines",
+            Self::Summaries => "summaries",
         }
     }
 }
@@ -98,6 +102,10 @@ pub struct Batch {
     pub findings: Vec<Row>,
     /// Baselines that are new or changed.
     pub baselines: Vec<Row>,
+    /// Rows of lists that are new or changed.
+    pub summaries: Vec<Row>,
+    /// Names what the summaries were judged by.
+    pub judged_by: Option<String>,
     /// The agent's health as JSON, for readers that come after it.
     pub status: Option<Vec<u8>>,
 }
@@ -112,6 +120,7 @@ impl Batch {
             Table::Anomalies => &self.anomalies,
             Table::Findings => &self.findings,
             Table::Baselines => &self.baselines,
+            Table::Summaries => &self.summaries,
         }
     }
 }

@@ -24,8 +24,8 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// Takes the rows of a batch in; a newer row takes the place of an older one. Its endpoints and workloads are
-    /// left out.
+    /// Takes the rows of a batch in; a newer row takes the place of an older one. Its endpoints, their
+    /// summaries and workloads are left out.
     pub fn add(&mut self, batch: Batch) {
         let Batch {
             endpoints: _,
@@ -35,6 +35,8 @@ impl Pending {
             anomalies,
             findings,
             baselines,
+            summaries: _,
+            judged_by: _,
             status: _,
         } = batch;
         self.removed_endpoints.extend(removed_endpoints);

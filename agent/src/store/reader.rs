@@ -76,12 +76,28 @@ impl Reader {
             .map_err(|error| StoreError::database(&self.directory, error))
     }
 
+    /// The rows that lists show of all endpoints, if they are there and were judged by this; in order of id.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub fn summaries(&self, judged_by: &str) -> Result<Option<Vec<Row>>, StoreError> {
+        let read = || {
+            let snapshot = self.connection.unchecked_transaction()?;
+            let is_alike = meta(&snapshot, "judged_by")?.is_some_and(|known| known == judged_by.as_bytes());
+            if !is_alike || self.version < schema::since(Table::Summaries) {
+                return Ok(None);
+            }
+            rows(&snapshot, Table::Summaries, self.version).map(Some)
+        };
+        read().map_err(|error| StoreError::database(&self.directory, error))
+    }
+
     /// The agent's health when it last wrote, as JSON.
     ///
     /// # Errors
     /// The database refuses.
     pub fn status(&self) -> Result<Option<Vec<u8>>, StoreError> {
-        status(&self.connection).map_err(|error| StoreError::database(&self.directory, error))
+        meta(&self.connection, "status").map_err(|error| StoreError::database(&self.directory, error))
     }
 }
 
@@ -127,15 +143,13 @@ pub(super) fn contents(connection: &Connection, version: u32) -> rusqlite::Resul
         anomalies: all(Table::Anomalies)?,
         findings: all(Table::Findings)?,
         baselines: all(Table::Baselines)?,
-        status: status(&snapshot)?,
+        status: meta(&snapshot, "status")?,
     })
 }
 
-fn status(connection: &Connection) -> rusqlite::Result<Option<Vec<u8>>> {
+fn meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<Vec<u8>>> {
     connection
-        .query_row("SELECT value FROM meta WHERE key = 'status'", [], |row| {
-            row.get(0)
-        })
+        .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
         .optional()
 }
 

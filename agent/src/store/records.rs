@@ -10,6 +10,7 @@ use crate::{
     analysis::{BaselineRecord, Changes, Kept},
     clock::Timestamp,
     inventory::{EndpointRecord, Inventory, Limits, WorkloadRecord},
+    risk::{Assessed, Assessor},
     status::Status,
     verdict::{Alert, Finding},
 };
@@ -67,6 +68,22 @@ impl Batch {
             last_seen: baseline.updated,
             record: baseline.record,
         }));
+    }
+}
+
+impl Batch {
+    /// Adds the rows of endpoints that changed, as [`Assessor::take_changed`] gives them.
+    pub fn add_summaries(&mut self, assessor: &mut Assessor) {
+        self.judged_by = Some(assessor.criteria().fingerprint());
+        let summary = |assessed: &Assessed| Row {
+            id: assessed.id.to_string(),
+            workload: assessed.workload.clone(),
+            last_seen: assessed.last_seen,
+            record: assessed.row.as_bytes().to_vec(),
+        };
+        let changed = assessor.take_changed();
+        self.summaries
+            .extend(changed.iter().map(|assessed| summary(assessed)));
     }
 }
 

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Transaction};
 
 use super::Table;
 
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE endpoints (
         id        TEXT PRIMARY KEY,
@@ -58,6 +58,15 @@ const MIGRATIONS: [&str; 2] = [
     ) WITHOUT ROWID;
     CREATE INDEX baselines_by_age ON baselines (last_seen);
 ",
+    "
+    CREATE TABLE summaries (
+        id        TEXT PRIMARY KEY,
+        workload  TEXT NOT NULL,
+        last_seen INTEGER NOT NULL,
+        record    BLOB NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX summaries_by_age ON summaries (last_seen);
+",
 ];
 
 /// The format this version writes.
@@ -68,6 +77,7 @@ pub(super) const fn since(table: Table) -> u32 {
     match table {
         Table::Endpoints | Table::Workloads => 1,
         Table::Alerts | Table::Anomalies | Table::Findings | Table::Baselines => 2,
+        Table::Summaries => 3,
     }
 }
 

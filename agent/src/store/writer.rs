@@ -82,18 +82,23 @@ impl Store {
     pub fn save(&mut self, batch: &Batch) -> Result<(), StoreError> {
         self.transaction(|transaction| {
             // Removals first: an id that waited to be removed may be in use again.
-            let mut remove = transaction.prepare_cached("DELETE FROM endpoints WHERE id = ?1")?;
-            for id in &batch.removed_endpoints {
-                remove.execute([id])?;
+            for table in [Table::Endpoints, Table::Summaries] {
+                let sql = format!("DELETE FROM {} WHERE id = ?1", table.name());
+                let mut remove = transaction.prepare_cached(&sql)?;
+                for id in &batch.removed_endpoints {
+                    remove.execute([id])?;
+                }
             }
             for table in Table::ALL {
                 upsert(transaction, table, batch.rows(table))?;
             }
-            if let Some(status) = &batch.status {
+            let judged_by = batch.judged_by.as_ref().map(String::as_bytes);
+            for (key, value) in [("status", batch.status.as_deref()), ("judged_by", judged_by)] {
+                let Some(value) = value else { continue };
                 transaction.execute(
-                    "INSERT INTO meta (key, value) VALUES ('status', ?1)
+                    "INSERT INTO meta (key, value) VALUES (?1, ?2)
                      ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                    [status],
+                    params![key, value],
                 )?;
             }
             Ok(())

@@ -8,13 +8,20 @@ use std::{
 };
 
 use crate::{
+    clock::monotonic_ns,
     inventory::{EndpointView, WorkloadView},
     status::Status,
     verdict::Alert,
 };
 
-/// Pause between an answer and the next question.
+/// Shortest pause between an answer and the next question.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What fetching may take of the time: one part in so many. The larger the inventory, the rarer it is asked for.
+const SHARE: u32 = 10;
 
 /// One state of affairs, or why there is none.
 #[derive(Debug)]
@@ -51,10 +58,14 @@ impl Feed {
             .name("apiarist-feed".to_owned())
             .spawn(move || {
                 loop {
-                    if give.send(fetch()).is_err() {
+                    let start = monotonic_ns();
+                    let answer = fetch();
+                    let took = Duration::from_nanos(monotonic_ns().saturating_sub(start));
+                    if give.send(answer).is_err() {
                         return;
                     }
-                    if stopped.recv_timeout(PAUSE) != Err(RecvTimeoutError::Timeout) {
+                    let pause = (took * SHARE).clamp(PAUSE, LONGEST_PAUSE);
+                    if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
                         return;
                     }
                 }

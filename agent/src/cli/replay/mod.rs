@@ -114,7 +114,8 @@ pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<(), Failure> 
         target.write(context.out, |out| trace.write(out, &outcome.inventory))?;
     }
     if let Some(store) = store {
-        store.save(&mut outcome.inventory, &mut outcome.analysis, &status)?;
+        let judged = (config.criteria().map_err(Failure::usage)?, outcome.now);
+        store.save(&mut outcome.inventory, &mut outcome.analysis, &status, judged)?;
     }
     if !quiet {
         let workloads = outcome.inventory.workload_views().len();

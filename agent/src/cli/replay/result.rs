@@ -11,6 +11,7 @@ use crate::{
     cli::Failure,
     clock::Timestamp,
     inventory::Inventory,
+    risk::{Assessor, Criteria},
     status::Status,
     store::{Batch, Store},
 };
@@ -46,17 +47,22 @@ impl Replacement {
         inventory: &mut Inventory,
         analysis: &mut Analysis,
         status: &Status,
+        (criteria, now): (Criteria, Timestamp),
     ) -> Result<(), Failure> {
         let mut batch = Batch::of(
             &inventory.take_dirty(),
             &inventory.take_dirty_workloads(),
             Some(status),
         );
-        batch.add_changes(&Changes {
+        let changes = Changes {
             alerts: analysis.alerts(),
             anomalies: analysis.anomalies(),
             findings: analysis.findings(),
-        });
+        };
+        let mut assessor = Assessor::new(criteria);
+        assessor.refresh(inventory, &changes.findings, &changes.alerts, now);
+        batch.add_summaries(&mut assessor);
+        batch.add_changes(&changes);
         batch.add_baselines(analysis.take_baselines());
         let saved = self
             .store

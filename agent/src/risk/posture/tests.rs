@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     capture::file,
     replay::{Options, Replay},
-    risk::{Assessment, Risk, assess},
+    risk::{Assessment, Criteria, assess},
     verdict::Severity,
 };
 
@@ -57,7 +57,7 @@ fn assessed(lines: &[Value]) -> Assessment {
         &outcome.inventory,
         Vec::new(),
         &[],
-        (&Risk::default(), None),
+        &Criteria::default(),
         outcome.now,
     )
 }
@@ -402,7 +402,10 @@ fn parts_make_the_whole() {
 fn documents_tell_shadow_and_zombie_endpoints() {
     let text = r#"{"openapi":"3.0.0","paths":{"/a":{"get":{}},"/old":{"get":{"deprecated":true}}}}"#;
     let given = crate::spec::Given::read("a.json", text.as_bytes()).expect("a document");
-    let matcher = crate::spec::Matcher::new(&[given]);
+    let criteria = Criteria {
+        documents: Some(crate::spec::Matcher::new(&[given])),
+        ..Criteria::default()
+    };
     let lines: String = [get("/a"), get("/old"), get("/new")]
         .iter()
         .map(|line| format!("{line}\n"))
@@ -410,8 +413,7 @@ fn documents_tell_shadow_and_zombie_endpoints() {
     let mut replay = Replay::new(&Options::default());
     file::read(lines.as_bytes(), &Replay::redactor(), &mut replay).expect("a file");
     let outcome = replay.finish().expect("an end");
-    let judged_by = (&Risk::default(), Some(&matcher));
-    let assessment = assess(&outcome.inventory, Vec::new(), &[], judged_by, outcome.now);
+    let assessment = assess(&outcome.inventory, Vec::new(), &[], &criteria, outcome.now);
     let specs: Vec<_> = assessment
         .endpoints
         .iter()

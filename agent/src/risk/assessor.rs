@@ -1,0 +1,348 @@
+//! What was assessed stays assessed until something changes.
+//!
+//! In: an inventory, findings and incidents, again and again. Out: the same as [`super::assess`] gives, at the price of
+//! the endpoints that changed since: rows as JSON text, ready to be sent or stored, and which of them are new. An
+//! endpoint is judged again when it, its workload or what is said of its template changed, when it became stale, and
+//! as long as a detector says something about it. Holds one row per endpoint: the inventory's bound is its bound.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    assess::{Criteria, Judged, Verdicts, higher_first, judge, of_workloads},
+    score::RiskView,
+    weights::Risk,
+};
+use crate::{
+    clock::Timestamp,
+    inventory::{EndpointId, EndpointState, EndpointView, Inventory, Revised},
+    verdict::{Alert, Finding},
+};
+
+/// One endpoint as it was judged last.
+#[derive(Debug)]
+pub struct Assessed {
+    /// Its id.
+    pub id: EndpointId,
+    /// Id of its workload.
+    pub workload: String,
+    /// Its last exchange.
+    pub last_seen: Timestamp,
+    /// Its row as JSON in one line.
+    pub row: Arc<str>,
+    order: (String, Arc<str>, Box<str>, Option<Box<str>>, EndpointId),
+    owner: Option<String>,
+    revision: u64,
+    state: EndpointState,
+    has_verdicts: bool,
+    posture: Vec<Arc<Finding>>,
+    risk: Option<Arc<RiskView>>,
+}
+
+/// Keeps what was assessed.
+#[derive(Debug, Default)]
+pub struct Assessor {
+    criteria: Criteria,
+    /// By workload, template, method and operation.
+    known: Vec<Arc<Assessed>>,
+    places: HashMap<EndpointId, usize>,
+    /// Judged since they were taken, oldest first; may hold one endpoint several times.
+    changed: Vec<EndpointId>,
+    /// The criteria are others than those that were judged by.
+    is_outdated: bool,
+}
+
+impl Assessor {
+    /// Knows nothing yet.
+    pub fn new(criteria: Criteria) -> Self {
+        Self {
+            criteria,
+            ..Self::default()
+        }
+    }
+
+    /// What it judges by.
+    pub fn criteria(&self) -> &Criteria {
+        &self.criteria
+    }
+
+    /// Weighs otherwise from now on.
+    pub fn set_risk(&mut self, risk: Risk) {
+        self.is_outdated |= self.criteria.risk != risk;
+        self.criteria.risk = risk;
+    }
+
+    /// Judges what changed.
+    pub fn refresh(
+        &mut self,
+        inventory: &Inventory,
+        behaviour: &[Finding],
+        incidents: &[Alert],
+        now: Timestamp,
+    ) {
+        let verdicts = Verdicts::of(behaviour, incidents);
+        let mut is_present = vec![false; self.known.len()];
+        let mut is_in_order = true;
+        let is_outdated = std::mem::take(&mut self.is_outdated);
+        for revised in inventory.revised() {
+            let id = revised.endpoint.id;
+            let place = self.places.get(&id).copied();
+            let known = place.and_then(|place| self.known.get(place));
+            if let Some(present) = place.and_then(|place| is_present.get_mut(place)) {
+                *present = true;
+            }
+            if !is_outdated && known.is_some_and(|known| known.holds(&revised, verdicts.has(id), now)) {
+                continue;
+            }
+            let Some(view) = inventory.endpoint_view(id, now) else {
+                continue;
+            };
+            let has_verdicts = verdicts.has(id);
+            let judged = judge(revised.endpoint, view, &verdicts, &self.criteria);
+            let Some(assessed) = Assessed::of(&revised, judged, has_verdicts, now) else {
+                continue;
+            };
+            if known.is_none_or(|known| known.row != assessed.row) {
+                self.changed.push(id);
+            }
+            match place.and_then(|place| self.known.get_mut(place)) {
+                Some(known) => {
+                    is_in_order &= known.order == assessed.order;
+                    *known = Arc::new(assessed);
+                }
+                None => {
+                    is_in_order = false;
+                    self.places.insert(id, self.known.len());
+                    self.known.push(Arc::new(assessed));
+                }
+            }
+        }
+        if is_present.contains(&false) {
+            let mut is_present = is_present.into_iter().chain(std::iter::repeat(true));
+            self.known.retain(|_| is_present.next() != Some(false));
+            is_in_order = false;
+        }
+        if !is_in_order {
+            self.known.sort_by(|a, b| a.order.cmp(&b.order));
+            self.places = self
+                .known
+                .iter()
+                .zip(0..)
+                .map(|(known, place)| (known.id, place))
+                .collect();
+        }
+    }
+
+    /// The rows of all endpoints, by workload, template, method and operation.
+    pub fn endpoints(&self) -> Vec<Arc<str>> {
+        self.known.iter().map(|known| Arc::clone(&known.row)).collect()
+    }
+
+    /// The row of one endpoint.
+    pub fn endpoint(&self, id: EndpointId) -> Option<Arc<str>> {
+        let known = self.known.get(*self.places.get(&id)?)?;
+        Some(Arc::clone(&known.row))
+    }
+
+    /// Posture findings, then those given.
+    pub fn findings(&self, behaviour: Vec<Finding>) -> Vec<Arc<Finding>> {
+        let posture = self.known.iter().flat_map(|known| known.posture.iter().cloned());
+        posture.chain(behaviour.into_iter().map(Arc::new)).collect()
+    }
+
+    /// Risk of endpoints and workloads, the highest first.
+    pub fn risks(&self) -> Vec<Arc<RiskView>> {
+        let of_endpoints = || self.known.iter().filter_map(|known| known.risk.as_ref());
+        let workloads = of_workloads(of_endpoints().map(Arc::as_ref));
+        let mut risks: Vec<_> = of_endpoints()
+            .cloned()
+            .chain(workloads.into_iter().map(Arc::new))
+            .collect();
+        risks.sort_by(|a, b| higher_first(a, b));
+        risks
+    }
+
+    /// The endpoints whose rows changed since the last call.
+    pub fn take_changed(&mut self) -> Vec<Arc<Assessed>> {
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.sort_unstable();
+        changed.dedup();
+        let known = |id: &EndpointId| self.known.get(*self.places.get(id)?).cloned();
+        changed.iter().filter_map(known).collect()
+    }
+
+    /// Every row counts as changed: what was kept of it may be gone.
+    pub fn mark_all_changed(&mut self) {
+        self.changed = self.known.iter().map(|known| known.id).collect();
+    }
+}
+
+impl Assessed {
+    fn of(revised: &Revised<'_>, judged: Judged, has_verdicts: bool, now: Timestamp) -> Option<Self> {
+        let Revised {
+            endpoint,
+            workload,
+            revision,
+        } = *revised;
+        let Judged { view, posture, risk } = judged;
+        Some(Self {
+            id: endpoint.id,
+            workload: endpoint.workload.clone(),
+            last_seen: endpoint.traffic.last_seen,
+            row: line(&view)?,
+            order: (
+                workload.name.clone(),
+                Arc::clone(&endpoint.template),
+                endpoint.method.clone(),
+                endpoint.operation.clone(),
+                endpoint.id,
+            ),
+            owner: workload.owner.clone(),
+            revision,
+            state: endpoint.state(now),
+            has_verdicts,
+            posture: posture.into_iter().map(Arc::new).collect(),
+            risk: risk.map(Arc::new),
+        })
+    }
+
+    /// Whether the endpoint would be judged alike now.
+    fn holds(&self, revised: &Revised<'_>, has_verdicts: bool, now: Timestamp) -> bool {
+        let Revised {
+            endpoint,
+            workload,
+            revision,
+        } = *revised;
+        !has_verdicts
+            && !self.has_verdicts
+            && self.revision == revision
+            && self.order.0 == workload.name
+            && self.owner == workload.owner
+            && self.state == endpoint.state(now)
+    }
+}
+
+/// A row as JSON in one line. Rows hold maps with text keys and finite numbers only, which JSON can always write.
+fn line(view: &EndpointView) -> Option<Arc<str>> {
+    serde_json::to_string(view).ok().map(Arc::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        inventory::{EndpointView, Limits, fixture::call},
+        risk::assess,
+        verdict::fixture::{alert, finding},
+        workload::{Workload, WorkloadKind},
+    };
+
+    const NOW: Timestamp = Timestamp(1_700_000_100_000_000_000);
+
+    fn observe(inventory: &mut Inventory, target: &str) -> EndpointId {
+        let workload = Arc::new(Workload {
+            id: "w1".into(),
+            ..Workload::named(WorkloadKind::Process, "shop")
+        });
+        let answer = r#"{"email":"a@example.test","password":"secret-word"}"#;
+        let exchange = call("GET", target).answer(answer).exchange();
+        inventory.observe(&exchange, &workload, None).endpoint.unwrap()
+    }
+
+    /// The same as everything assessed at once.
+    fn check(
+        assessor: &mut Assessor,
+        inventory: &Inventory,
+        behaviour: &[Finding],
+        incidents: &[Alert],
+        now: Timestamp,
+    ) {
+        assessor.refresh(inventory, behaviour, incidents, now);
+        let whole = assess(inventory, behaviour.to_vec(), incidents, assessor.criteria(), now);
+        let endpoints: Vec<EndpointView> = assessor
+            .endpoints()
+            .iter()
+            .map(|row| serde_json::from_str(row).unwrap())
+            .collect();
+        assert_eq!(endpoints, whole.endpoints);
+        let findings = assessor.findings(behaviour.to_vec());
+        assert!(findings.iter().map(Arc::as_ref).eq(&whole.findings));
+        assert!(assessor.risks().iter().map(Arc::as_ref).eq(&whole.risks));
+    }
+
+    #[test]
+    fn what_is_kept_is_what_would_be_found_anew() {
+        let mut inventory = Inventory::new(Limits::default());
+        let mut assessor = Assessor::default();
+        let users = observe(&mut inventory, "/v1/users");
+        check(&mut assessor, &inventory, &[], &[], NOW);
+        assert_eq!(assessor.take_changed().len(), 1);
+        // Another endpoint, that sorts before it.
+        observe(&mut inventory, "/v1/carts");
+        check(&mut assessor, &inventory, &[], &[], NOW);
+        assert_eq!(assessor.take_changed().len(), 1);
+        // Nothing new.
+        check(&mut assessor, &inventory, &[], &[], NOW);
+        assert!(assessor.take_changed().is_empty());
+        // A detector speaks, and is silent again.
+        let behaviour = [Finding {
+            endpoint: Some(users),
+            ..finding("f1")
+        }];
+        let incidents = [Alert {
+            endpoint: Some(users),
+            ..alert("a1")
+        }];
+        check(&mut assessor, &inventory, &behaviour, &incidents, NOW);
+        assert_eq!(assessor.take_changed()[0].id, users);
+        check(&mut assessor, &inventory, &[], &[], NOW);
+        assert_eq!(assessor.take_changed().len(), 1);
+        // Other weights.
+        assessor.set_risk(Risk {
+            host: 10,
+            cluster: 10,
+            ..Risk::default()
+        });
+        check(&mut assessor, &inventory, &[], &[], NOW);
+        assert_eq!(assessor.take_changed().len(), 2);
+        // Time passes.
+        let later = NOW.after(2 * crate::inventory::STALE_AFTER);
+        check(&mut assessor, &inventory, &[], &[], later);
+        assert_eq!(assessor.take_changed().len(), 2);
+        // Endpoints become one.
+        for user in 0..50 {
+            observe(&mut inventory, &format!("/v1/users/{user}"));
+        }
+        inventory.settle();
+        check(&mut assessor, &inventory, &[], &[], later);
+    }
+
+    #[test]
+    fn a_store_that_lost_rows_gets_all_of_them() {
+        let mut inventory = Inventory::new(Limits::default());
+        let mut assessor = Assessor::default();
+        observe(&mut inventory, "/v1/users");
+        assessor.refresh(&inventory, &[], &[], NOW);
+        assert_eq!(
+            (assessor.take_changed().len(), assessor.take_changed().len()),
+            (1, 0)
+        );
+        assessor.mark_all_changed();
+        assert_eq!(assessor.take_changed().len(), 1);
+    }
+
+    #[test]
+    fn criteria_are_told_apart() {
+        let strict = Criteria {
+            risk: crate::risk::Risk {
+                ceiling: 50,
+                ..Default::default()
+            },
+            documents: None,
+        };
+        assert_ne!(strict.fingerprint(), Criteria::default().fingerprint());
+        assert_eq!(
+            Criteria::default().fingerprint(),
+            Criteria::default().fingerprint()
+        );
+    }
+}
