@@ -21,6 +21,7 @@
 //! | `sequence` | positions of TCP streams, from the socket itself |
 //! | `spare` | spare copies of programs, where tracepoints can be preempted |
 //! | `kernel_tls` | sockets whose TLS the kernel does |
+//! | `go` | registers of Go's calls |
 //! | `tls` | sessions of TLS libraries, bound to their sockets |
 //! | `maps` | maps and constants |
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
@@ -36,6 +37,8 @@ mod decide;
 mod emit;
 #[cfg(target_arch = "bpf")]
 mod gather;
+#[cfg(target_arch = "bpf")]
+mod go;
 #[cfg(target_arch = "bpf")]
 mod identity;
 #[cfg(target_arch = "bpf")]

@@ -4,6 +4,7 @@
 //! socket (*direct*). Users of memory buffers do their input and output outside: the ciphertext that a thread received
 //! last, and that no call has followed yet, belongs to the session it calls the library for next (*inferred*). A
 //! session keeps its socket once plaintext has moved, unless an operation inside a call names another one.
+//! Calls of Go's library are noted for the goroutine: their sockets are always named directly.
 
 use apiarist_common::{
     counter::Counter,
@@ -17,6 +18,7 @@ use aya_ebpf::{
 
 use crate::{
     connection::{Connection, STATE_ANNOUNCED, STATE_DIRECT, STATE_INITIALISED, STATE_MUTED, STATE_UNTOLD},
+    go::calling_goroutine,
     kernel::succeeded,
     maps::{Counters, Scratch, Slot, constant, counters, scratch},
     operation::{Plaintext, plaintext},
@@ -33,6 +35,9 @@ pub(crate) struct Call {
     pub(crate) length_at: u64,
     /// [`CallKind`] as a number.
     pub(crate) kind: u32,
+    /// [`Transport`] as a number.
+    transport: u32,
+    reserved: u32,
     /// The socket that was used meanwhile: its ring and cookie, zero if none was.
     ring: u32,
     cookie: u64,
@@ -47,6 +52,16 @@ pub(crate) enum CallKind {
     Handshake,
 }
 
+/// What a function moves its bytes through.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Transport {
+    /// TLS.
+    Session = 0,
+    /// Anything; TLS only if the socket that is used meanwhile carries it.
+    File,
+}
+
 /// Ciphertext that a thread received outside a call.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -57,6 +72,42 @@ struct Arrival {
     fresh: u32,
 }
 
+impl Call {
+    #[inline(always)]
+    fn is_of_file(&self) -> bool {
+        self.transport == Transport::File as u32
+    }
+}
+
+/// Who makes a call.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Caller {
+    /// The thread's number, or the address of the goroutine: these are never as small.
+    context: u64,
+    tgid: u64,
+}
+
+impl Caller {
+    #[inline(always)]
+    pub(crate) fn thread() -> Self {
+        // SAFETY: no arguments.
+        let thread = unsafe { bpf_get_current_pid_tgid() };
+        Self {
+            context: thread & 0xffff_ffff,
+            tgid: thread >> 32,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn goroutine(address: u64) -> Self {
+        Self {
+            context: address,
+            ..Self::thread()
+        }
+    }
+}
+
 /// A session of one process.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -65,35 +116,40 @@ struct SessionKey {
     tgid: u64,
 }
 
-/// Calls by thread. Overflow policy, here and below: the least used give way; the agent sets the sizes.
+/// Calls by caller. Overflow policy, here and below: the least used give way; the agent sets the sizes.
 #[map]
-static TLS_CALLS: LruHashMap<u64, Call> = LruHashMap::with_max_entries(1, 0);
+static TLS_CALLS: LruHashMap<Caller, Call> = LruHashMap::with_max_entries(1, 0);
 
-/// Last arrivals by thread.
+/// Last arrivals, by thread.
 #[map]
-static TLS_ARRIVALS: LruHashMap<u64, Arrival> = LruHashMap::with_max_entries(1, 0);
+static TLS_ARRIVALS: LruHashMap<Caller, Arrival> = LruHashMap::with_max_entries(1, 0);
 
 /// Sessions whose socket is known, with the positions of their plaintext.
 #[map]
 static TLS_SESSIONS: LruHashMap<SessionKey, Connection> = LruHashMap::with_max_entries(1, 0);
 
-#[inline(always)]
-fn thread() -> u64 {
-    // SAFETY: no arguments.
-    unsafe { bpf_get_current_pid_tgid() }
-}
-
 fn key(session: u64) -> SessionKey {
     SessionKey {
         session,
-        tgid: thread() >> 32,
+        tgid: Caller::thread().tgid,
     }
+}
+
+/// The call that this thread, or the goroutine that it runs, is in.
+#[inline(always)]
+fn present_call() -> Option<&'static mut Call> {
+    let call = match TLS_CALLS.get_ptr_mut(Caller::thread()) {
+        Some(call) => call,
+        None => TLS_CALLS.get_ptr_mut(Caller::goroutine(calling_goroutine()?))?,
+    };
+    // SAFETY: a value of this caller alone.
+    Some(unsafe { &mut *call })
 }
 
 /// Whether this thread is inside a call of a library.
 #[inline(always)]
 pub(crate) fn is_inside() -> bool {
-    constant!(SETTINGS.tls) != 0 && TLS_CALLS.get_ptr(thread()).is_some()
+    constant!(SETTINGS.tls) != 0 && present_call().is_some()
 }
 
 /// A socket has moved ciphertext.
@@ -102,10 +158,7 @@ pub(crate) fn moved(connection: &Connection, direction: u8) {
     if constant!(SETTINGS.tls) == 0 {
         return;
     }
-    let thread = thread();
-    if let Some(call) = TLS_CALLS.get_ptr_mut(thread) {
-        // SAFETY: a value of this thread alone.
-        let call = unsafe { &mut *call };
+    if let Some(call) = present_call() {
         call.cookie = connection.cookie;
         call.ring = u32::from(connection.ring);
         return;
@@ -118,6 +171,7 @@ pub(crate) fn moved(connection: &Connection, direction: u8) {
         ring: u32::from(connection.ring),
         fresh: 1,
     };
+    let thread = Caller::thread();
     match TLS_ARRIVALS.get_ptr_mut(thread) {
         // SAFETY: a value of this thread alone.
         Some(known) => unsafe { *known = arrival },
@@ -127,13 +181,19 @@ pub(crate) fn moved(connection: &Connection, direction: u8) {
 
 /// A call starts.
 #[inline(always)]
-pub(crate) fn enter(kind: CallKind, session: u64, buffer: u64, length_at: u64) {
-    let thread = thread();
-    if thread >> 32 == u64::from(constant!(SETTINGS.own_tgid)) {
+pub(crate) fn enter(
+    caller: Caller,
+    kind: CallKind,
+    transport: Transport,
+    session: u64,
+    buffer: u64,
+    length_at: u64,
+) {
+    if caller.tgid == u64::from(constant!(SETTINGS.own_tgid)) {
         return;
     }
     // Reading and writing may shake hands by a function that is watched, too.
-    if kind == CallKind::Handshake && TLS_CALLS.get_ptr(thread).is_some() {
+    if kind == CallKind::Handshake && TLS_CALLS.get_ptr(caller).is_some() {
         return;
     }
     let call = Call {
@@ -141,25 +201,26 @@ pub(crate) fn enter(kind: CallKind, session: u64, buffer: u64, length_at: u64) {
         buffer,
         length_at,
         kind: kind as u32,
+        transport: transport as u32,
+        reserved: 0,
         ring: 0,
         cookie: 0,
     };
-    TLS_CALLS.insert(thread, call, 0).unwrap_or(());
+    TLS_CALLS.insert(caller, call, 0).unwrap_or(());
 }
 
 /// A call returns. A handshake's return says nothing about a call around it.
 #[inline(always)]
-pub(crate) fn leave<const LOOP: bool>(result: i32, handshake: bool) {
-    let thread = thread();
-    let Some(call) = TLS_CALLS.get_ptr(thread) else {
+pub(crate) fn leave<const LOOP: bool>(caller: Caller, result: i32, handshake: bool) {
+    let Some(call) = TLS_CALLS.get_ptr(caller) else {
         return;
     };
-    // SAFETY: a value of this thread alone.
+    // SAFETY: a value of this caller alone.
     let call = unsafe { *call };
     if (call.kind == CallKind::Handshake as u32) != handshake {
         return;
     }
-    TLS_CALLS.remove(thread).unwrap_or(());
+    TLS_CALLS.remove(caller).unwrap_or(());
     let Some((slot, scratch)) = claim() else {
         if let Some(counters) = counters(Slot::Tls) {
             counters.add(Counter::TlsBusyOperations, 1);
@@ -167,7 +228,7 @@ pub(crate) fn leave<const LOOP: bool>(result: i32, handshake: bool) {
         return;
     };
     if let Some(counters) = counters(slot) {
-        returned::<LOOP>(&call, result, thread, slot, scratch, counters);
+        returned::<LOOP>(&call, result, caller, slot, scratch, counters);
     }
     scratch.claimed = 0;
 }
@@ -183,17 +244,17 @@ pub(crate) fn forget(session: u64) {
 fn returned<const LOOP: bool>(
     call: &Call,
     result: i32,
-    thread: u64,
+    caller: Caller,
     slot: Slot,
     scratch: &mut Scratch,
     counters: &mut Counters,
 ) {
-    let session = bind(call, thread, scratch);
+    let session = bind(call, caller, scratch);
     if call.kind == CallKind::Handshake as u32 || result <= 0 {
         return;
     }
     let len = length(call, result);
-    if len == 0 {
+    if len == 0 || (session.is_none() && call.is_of_file()) {
         return;
     }
     counters.add(Counter::TlsOperations, 1);
@@ -240,14 +301,16 @@ fn length(call: &Call, result: i32) -> u32 {
 
 /// The session of a call, with what the call says about its socket taken into account.
 #[inline(always)]
-fn bind(call: &Call, thread: u64, scratch: &mut Scratch) -> Option<&'static mut Connection> {
+fn bind(call: &Call, caller: Caller, scratch: &mut Scratch) -> Option<&'static mut Connection> {
     let key = key(call.session);
     let known = TLS_SESSIONS.get_ptr_mut(key);
     // SAFETY: null or a value of the map; calls for one session do not overlap.
     let known = known.map(|pointer| unsafe { &mut *pointer });
     let (cookie, ring, state) = if call.cookie != 0 {
         (call.cookie, call.ring, STATE_DIRECT)
-    } else if let Some(arrival) = TLS_ARRIVALS.get_ptr_mut(thread) {
+    } else if call.is_of_file() {
+        return known;
+    } else if let Some(arrival) = TLS_ARRIVALS.get_ptr_mut(caller) {
         // SAFETY: a value of this thread alone.
         let arrival = unsafe { &mut *arrival };
         if arrival.fresh == 0 {

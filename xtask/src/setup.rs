@@ -47,6 +47,9 @@ const TEST: &[Need] = &[
     ("wget", "wget"),
     ("haproxy", "haproxy"),
     ("php", "php-cli"),
+    ("apache2", "apache2-bin"),
+    ("caddy", "caddy"),
+    ("puma", "puma"),
     ("python3", "python3"),
     ("node", "nodejs"),
     ("openssl", "openssl"),
@@ -68,6 +71,8 @@ const TEST: &[Need] = &[
     ("etcdctl", "etcd-client"),
     ("nghttpd", "nghttp2-server"),
     ("h2load", "nghttp2-client"),
+    // Not a program: a module of PHP.
+    ("php-curl", "php-curl"),
     // Not programs: modules of Python.
     ("grpc", "python3-grpcio"),
     ("websockets", "python3-websockets"),
@@ -97,6 +102,7 @@ const BENCH: &[Need] = &[
 const SERVICES: &[(&str, &str)] = &[
     ("nginx-light", "nginx"),
     ("haproxy", "haproxy"),
+    ("caddy", "caddy"),
     ("redis-server", "redis-server"),
     ("postgresql", "postgresql"),
     ("rsyslog", "rsyslog"),
@@ -152,6 +158,7 @@ fn install(needs: &[Need]) -> Result<()> {
 fn is_there(program: &str) -> bool {
     match program {
         "postgres" => find_program(program).is_some() || has_versioned_postgres(),
+        "php-curl" => packages::is_installed(program),
         "sprig" => Path::new("/usr/share/gocode/src/github.com/Masterminds/sprig").is_dir(),
         "grpc" | "websockets" | "graphql" => {
             Path::new("/usr/lib/python3/dist-packages").join(program).is_dir()

@@ -8,7 +8,7 @@ use aya_ebpf::{
     programs::{ProbeContext, RetProbeContext},
 };
 
-use crate::tls::{CallKind, enter, forget, leave};
+use crate::tls::{CallKind, Caller, Transport, enter, forget, leave};
 
 /// `f(session, buffer, length)`: the bytes written are the result.
 #[uprobe]
@@ -34,6 +34,18 @@ fn on_tls_read_ex(ctx: ProbeContext) -> u32 {
     call(&ctx, CallKind::Read, ctx.arg(3).unwrap_or(0))
 }
 
+/// `f(file, buffer, length, ...)` of NSPR, whose files may be TLS: the bytes written are the result.
+#[uprobe]
+fn on_file_write(ctx: ProbeContext) -> u32 {
+    file(&ctx, CallKind::Write)
+}
+
+/// `f(file, buffer, length, ...)` of NSPR: the bytes read are the result.
+#[uprobe]
+fn on_file_read(ctx: ProbeContext) -> u32 {
+    file(&ctx, CallKind::Read)
+}
+
 /// `f(session)`: moves no plaintext, names the socket.
 #[uprobe]
 fn on_tls_handshake(ctx: ProbeContext) -> u32 {
@@ -51,34 +63,51 @@ fn on_tls_free(ctx: ProbeContext) -> u32 {
 
 #[uretprobe]
 fn on_tls_return(ctx: RetProbeContext) -> u32 {
-    leave::<true>(ctx.ret(), false);
+    leave::<true>(Caller::thread(), ctx.ret(), false);
     0
 }
 
 /// The same for kernels without `bpf_loop`.
 #[uretprobe]
 fn on_tls_return_no_loop(ctx: RetProbeContext) -> u32 {
-    leave::<false>(ctx.ret(), false);
+    leave::<false>(Caller::thread(), ctx.ret(), false);
     0
 }
 
 #[uretprobe]
 fn on_tls_handshake_return(ctx: RetProbeContext) -> u32 {
-    leave::<true>(ctx.ret(), true);
+    leave::<true>(Caller::thread(), ctx.ret(), true);
     0
 }
 
 /// The same for kernels without `bpf_loop`.
 #[uretprobe]
 fn on_tls_handshake_return_no_loop(ctx: RetProbeContext) -> u32 {
-    leave::<false>(ctx.ret(), true);
+    leave::<false>(Caller::thread(), ctx.ret(), true);
     0
 }
 
 #[inline(always)]
 fn call(ctx: &ProbeContext, kind: CallKind, length_at: u64) -> u32 {
     if let Some(session) = ctx.arg(0) {
-        enter(kind, session, ctx.arg(1).unwrap_or(0), length_at);
+        let buffer = ctx.arg(1).unwrap_or(0);
+        enter(
+            Caller::thread(),
+            kind,
+            Transport::Session,
+            session,
+            buffer,
+            length_at,
+        );
+    }
+    0
+}
+
+#[inline(always)]
+fn file(ctx: &ProbeContext, kind: CallKind) -> u32 {
+    if let Some(file) = ctx.arg(0) {
+        let buffer = ctx.arg(1).unwrap_or(0);
+        enter(Caller::thread(), kind, Transport::File, file, buffer, 0);
     }
     0
 }

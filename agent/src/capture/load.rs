@@ -71,10 +71,11 @@ const EXEC_PROGRAM: &str = "on_exec";
 /// noticed by their first connection.
 const EXEC_RING_BYTES: u32 = 64 * 1024;
 
-/// Sizes of the tables of TLS: threads inside a library call, threads that received ciphertext, sessions. Overflow
-/// policy: the least used give way; a session that comes back is told as one that was joined late.
+/// Sizes of the tables of TLS: threads and goroutines inside a library call (a goroutine waits there for the next request
+/// of an idle connection), threads that received ciphertext, sessions. Overflow policy: the least used give way; a session
+/// that comes back is told as one that was joined late.
 const TLS_TABLES: [(&str, u32); 3] = [
-    ("TLS_CALLS", 8 * 1024),
+    ("TLS_CALLS", 32 * 1024),
     ("TLS_ARRIVALS", 8 * 1024),
     ("TLS_SESSIONS", 32 * 1024),
 ];

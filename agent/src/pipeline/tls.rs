@@ -73,7 +73,7 @@ pub(super) fn run(
         tracing::warn!("not confined as far as it should be: {kept}");
     }
     let mut swept_ns = clock::monotonic_ns();
-    discovery.look_around(swept_ns);
+    discovery.list();
     while !stop.load(Ordering::Acquire) {
         let drained = execs.drain(DRAIN, |record| {
             if let Some(pid) = record.first_chunk::<4>() {
@@ -86,7 +86,7 @@ pub(super) fn run(
         for pid in hinted {
             discovery.look(pid, now);
         }
-        if drained < DRAIN {
+        if drained < DRAIN && !discovery.look_around(now) {
             let longest = discovery.next_tick_ns(now).map_or(PAUSE, Duration::from_nanos);
             execs.wait(longest.min(PAUSE));
         }

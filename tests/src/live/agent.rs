@@ -1,6 +1,12 @@
 //! The agent as an operator runs it: `apiarist run`, then questions over its socket or to its store.
 
-use std::{collections::BTreeSet, fs, path::PathBuf, process::Command, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use apiarist::{
@@ -20,6 +26,9 @@ use super::{
 
 /// Longest wait for the agent to start, to stop, or to know what happened.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Longest wait for it to read an executable: an agent without optimisation takes seconds.
+const PROBES: Duration = Duration::from_secs(60);
 
 /// A running agent.
 #[derive(Debug)]
@@ -45,7 +54,9 @@ impl<'a> Agent<'a> {
     /// The same, by a command that ends in the binary.
     pub(crate) fn launch(place: &'a Place, mut command: Command, arguments: &[&str]) -> Result<Self> {
         let binary = binary::apiarist()?;
+        // For `probes`.
         command
+            .env("RUST_LOG", "info,apiarist::capture::tls=debug")
             .args([
                 "run",
                 "--store",
@@ -84,6 +95,19 @@ impl<'a> Agent<'a> {
         let said = self.program.complaints();
         ensure!(said.contains(words), "the agent has not said `{words}`: {said}");
         Ok(())
+    }
+
+    /// Waits until it probes the file at `path`: it takes a moment to read one that it does not know.
+    pub(crate) fn probes(&self, path: &Path) -> Result<()> {
+        let path = path.display().to_string();
+        until(PROBES, || {
+            let said = self.program.complaints();
+            let probed = said
+                .lines()
+                .any(|line| line.contains(" probed ") && line.contains(&path));
+            ensure!(probed, "{path} is not probed: {said}");
+            Ok(())
+        })
     }
 
     pub(crate) fn endpoints(&self) -> Result<Vec<EndpointView>> {

@@ -14,6 +14,7 @@ use super::{
     program::{Program, command, output, renamed},
     same,
     servers::{accepts, free_port},
+    tls::Certificate,
     wait::until,
 };
 
@@ -129,16 +130,32 @@ pub(super) fn mcp_tools_are_called(place: &Place) -> Result<()> {
 }
 
 pub(super) fn etcd_serves(place: &Place) -> Result<()> {
+    etcd(place, "http", &[], &[])
+}
+
+/// gRPC over TLS, by Go on both sides.
+pub(super) fn etcd_serves_tls(place: &Place) -> Result<()> {
+    let Certificate { certificate, key } = Certificate::new(place)?;
+    etcd(
+        place,
+        "https",
+        &["--cert-file", &certificate, "--key-file", &key],
+        &["--cacert", &certificate],
+    )
+}
+
+fn etcd(place: &Place, scheme: &str, of_server: &[&str], of_client: &[&str]) -> Result<()> {
     command("etcdctl")?;
     let (port, peers) = (free_port()?, free_port()?);
     let (url, peer_url) = (
-        format!("http://127.0.0.1:{port}"),
+        format!("{scheme}://127.0.0.1:{port}"),
         format!("http://127.0.0.1:{peers}"),
     );
     let etcd = renamed("etcd", "etcd-orders", place)?;
     let agent = watch(place)?;
     let mut etcd = Command::new(etcd);
     etcd.args(["--name", "default", "--data-dir", &place.file("etcd")])
+        .args(of_server)
         .args(["--listen-client-urls", &url, "--advertise-client-urls", &url])
         .args([
             "--listen-peer-urls",
@@ -149,11 +166,15 @@ pub(super) fn etcd_serves(place: &Place) -> Result<()> {
         .args(["--initial-cluster", &format!("default={peer_url}")]);
     let mut etcd = Program::start(&mut etcd, place)?;
     etcd.ready(|| accepts(port))?;
+    if scheme == "https" {
+        agent.probes(&place.path().join("etcd-orders"))?;
+    }
     let control = |arguments: &[&str]| {
         let mut control = command("etcdctl")?;
         control
             .env("ETCDCTL_API", "3")
             .args(["--endpoints", &url])
+            .args(of_client)
             .args(arguments);
         Program::run(&mut control, place, PATIENCE)?.success()
     };

@@ -120,7 +120,7 @@ live! {
     containers: podman_serves;
     ending: stops_on_sigterm, stops_on_sigint, keeps_what_it_knew_when_killed;
     load: wrk_against_nginx;
-    dialects: etcd_serves, grpcio_calls, h2load_against_nghttpd, websockets_talk, graphql_answers, mcp_tools_are_called;
+    dialects: etcd_serves, etcd_serves_tls, grpcio_calls, h2load_against_nghttpd, websockets_talk, graphql_answers, mcp_tools_are_called;
     governor: copies_less_when_it_costs_too_much;
     foreign: redis_is_muted, postgresql_is_muted, random_bytes_are_muted;
     privileges: a_user_of_its_own, gives_up_what_it_does_not_need;
@@ -129,6 +129,6 @@ live! {
     tools: curl_and_wget, php_serves, two_hops_through_haproxy;
     observe: a_suite_gives_the_same_ten_times, exit_codes_are_for_pipelines;
     steady: joins_an_older_connection;
-    tls: python_serves_tls, asyncio_serves_tls, node_serves_tls, nginx_serves_tls, haproxy_speaks_tls_on_both_sides;
+    tls: python_serves_tls, asyncio_serves_tls, node_serves_tls, nginx_serves_tls, puma_serves_tls, haproxy_speaks_tls_on_both_sides, apache_speaks_tls_on_both_sides, caddy_speaks_tls_on_both_sides;
     orders: python_serves, node_serves, nginx_serves, a_ring_too_small_mixes_nothing_up;
 }

@@ -2,7 +2,7 @@
 //!
 //! Every client does twenty of each kind of request on a resource of its own, so that each has rows of its own.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
 use anyhow::Result;
 
@@ -49,13 +49,18 @@ impl Certificate {
 }
 
 /// Clients: the name by which they are known, and the resource that they use.
-pub(super) const CLIENTS: [(&str, &str); 5] = [
+pub(super) const CLIENTS: [(&str, &str); 7] = [
     ("curl", "users"),
     ("wget", "reports"),
     ("tls_client.py", "carts"),
     ("tls_async.py", "parts"),
     ("tls_client.js", "zones"),
+    ("tls_client.php", "books"),
+    ("tls_client.rb", "desks"),
 ];
+
+/// Longest wait for a client.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Requests of each kind.
 const TIMES: u64 = 20;
@@ -103,9 +108,26 @@ pub(super) fn clients(place: &Place, port: u16) -> Result<()> {
 
     let client = fixture("tls_client.py");
     let other = place.write("tls_async.py", std::fs::read(&client)?)?;
-    output("python3", &[&client, "blocking", &port, "carts"], place)?;
-    output("python3", &[&other, "asyncio", &port, "parts"], place)?;
-    output("node", &[&fixture("tls_client.js"), &port, "zones"], place)?;
+    let (js, php, rb) = (
+        fixture("tls_client.js"),
+        fixture("tls_client.php"),
+        fixture("tls_client.rb"),
+    );
+    let scripts: [&[&str]; 5] = [
+        &["python3", &client, "blocking", &port, "carts"],
+        &["python3", &other, "asyncio", &port, "parts"],
+        &["node", &js, &port, "zones"],
+        &["php", &php, &port, "books"],
+        &["ruby", &rb, &port, "desks"],
+    ];
+    let running: Vec<Program> = scripts
+        .iter()
+        .filter_map(|line| line.split_first())
+        .map(|(program, arguments)| Program::start(command(program)?.args(arguments), place))
+        .collect::<Result<_>>()?;
+    for script in running {
+        script.end(PATIENCE)?.success()?;
+    }
     Ok(())
 }
 
@@ -162,6 +184,26 @@ pub(super) fn node_serves_tls(place: &Place) -> Result<()> {
     agent.expect("tls_server.js", &expected())
 }
 
+pub(super) fn puma_serves_tls(place: &Place) -> Result<()> {
+    let own = Certificate::new(place)?;
+    let port = free_port()?;
+    let agent = Agent::start(place)?;
+    let bind = format!("ssl://127.0.0.1:{port}?key={}&cert={}", own.key, own.certificate);
+    let mut server = command("puma")?;
+    server.args([
+        "--quiet",
+        "--tag",
+        "tls",
+        "--bind",
+        &bind,
+        &fixture("tls_server.ru"),
+    ]);
+    let mut server = Program::start(&mut server, place)?;
+    server.ready(|| accepts(port))?;
+    clients(place, port)?;
+    agent.expect("puma", &expected())
+}
+
 /// Answers of nginx by method.
 const ANSWERS: &str = "location / { if ($request_method = POST) { return 201 '{\"id\": 7}'; } \
      if ($request_method = DELETE) { return 409 '{}'; } return 200 '{\"total\": 12.5}'; }";
@@ -179,39 +221,107 @@ pub(super) fn nginx_serves_tls(place: &Place) -> Result<()> {
     agent.expect("nginx-tls", &expected())
 }
 
-/// TLS on both sides of a proxy: each hop is listed with the one before it as its caller.
 pub(super) fn haproxy_speaks_tls_on_both_sides(place: &Place) -> Result<()> {
+    proxied(place, "tls-proxy", |hop| {
+        let both = [std::fs::read(&hop.own.certificate)?, std::fs::read(&hop.own.key)?].concat();
+        let both = place.write("both.pem", both)?;
+        let Hop { port, behind, .. } = hop;
+        let configuration = place.write(
+            "haproxy.cfg",
+            format!(
+                "global\n  maxconn 100\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 5s\n  \
+                 timeout server 5s\nfrontend front\n  bind 127.0.0.1:{port} ssl crt {both}\n  \
+                 default_backend back\nbackend back\n  server one 127.0.0.1:{behind} ssl verify none\n"
+            ),
+        )?;
+        let proxy = renamed("haproxy", "tls-proxy", place)?;
+        Program::start(Command::new(proxy).args(["-db", "-f", &configuration]), place)
+    })
+}
+
+pub(super) fn apache_speaks_tls_on_both_sides(place: &Place) -> Result<()> {
+    proxied(place, "apache-tls", |hop| {
+        let Hop { port, behind, own } = hop;
+        let modules = ["mpm_event", "authz_core", "ssl", "http2", "proxy", "proxy_http"];
+        let modules = modules
+            .map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"))
+            .concat();
+        let configuration = place.write(
+            "apache.conf",
+            format!(
+                "{modules}ServerRoot {root}\nServerName localhost\nPidFile apache.pid\nErrorLog apache.log\n\
+                 DefaultRuntimeDir {root}\nListen 127.0.0.1:{port} https\nSSLEngine on\n\
+                 SSLCertificateFile {}\nSSLCertificateKeyFile {}\nProtocols h2 http/1.1\n\
+                 SSLProxyEngine on\nSSLProxyVerify none\nSSLProxyCheckPeerName off\n\
+                 ProxyPass / https://127.0.0.1:{behind}/\n",
+                own.certificate,
+                own.key,
+                root = place.file(""),
+            ),
+        )?;
+        let proxy = renamed("apache2", "apache-tls", place)?;
+        Program::start(
+            Command::new(proxy).args(["-DFOREGROUND", "-f", &configuration]),
+            place,
+        )
+    })
+}
+
+/// Go on both sides, in an executable without symbols.
+pub(super) fn caddy_speaks_tls_on_both_sides(place: &Place) -> Result<()> {
+    proxied(place, "caddy-tls", |hop| {
+        let Hop { port, behind, own } = hop;
+        let configuration = place.write(
+            "Caddyfile",
+            format!(
+                "{{\n  admin off\n  auto_https off\n}}\nhttps://:{port} {{\n  bind 127.0.0.1\n  tls {} {}\n  \
+                 reverse_proxy https://127.0.0.1:{behind} {{\n    transport http {{\n      \
+                 tls_insecure_skip_verify\n    }}\n  }}\n}}\n",
+                own.certificate, own.key
+            ),
+        )?;
+        let proxy = renamed("caddy", "caddy-tls", place)?;
+        let mut proxy = Command::new(proxy);
+        proxy
+            .env("HOME", place.path())
+            .args(["run", "--adapter", "caddyfile", "--config", &configuration]);
+        Program::start(&mut proxy, place)
+    })
+}
+
+/// Where a proxy listens, and where it sends requests.
+struct Hop {
+    port: u16,
+    behind: u16,
+    own: Certificate,
+}
+
+/// TLS on both sides of a proxy: each hop is listed with the one before it as its caller.
+fn proxied(place: &Place, name: &str, start: impl FnOnce(&Hop) -> Result<Program>) -> Result<()> {
     let own = Certificate::new(place)?;
-    let both = place.write(
-        "both.pem",
-        [std::fs::read(&own.certificate)?, std::fs::read(&own.key)?].concat(),
-    )?;
-    let (port, behind) = (free_port()?, free_port()?);
-    let servers = format!(
-        "server {{ listen 127.0.0.1:{behind} ssl; ssl_certificate {}; ssl_certificate_key {}; {ANSWERS} }}",
-        own.certificate, own.key
-    );
-    let configuration = place.write(
-        "haproxy.cfg",
-        format!(
-            "global\n  maxconn 100\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 5s\n  timeout server 5s\n\
-             frontend front\n  bind 127.0.0.1:{port} ssl crt {both}\n  default_backend back\n\
-             backend back\n  server one 127.0.0.1:{behind} ssl verify none\n"
-        ),
-    )?;
     let agent = Agent::start(place)?;
-    let _server = nginx(place, "nginx-inner", behind, &servers)?;
-    let proxy = renamed("haproxy", "tls-proxy", place)?;
-    let mut proxy = Program::start(Command::new(proxy).args(["-db", "-f", &configuration]), place)?;
-    proxy.ready(|| accepts(port))?;
-    clients(place, port)?;
-    agent.shows("tls-proxy", &expected())?;
+    // It reads each request to its end before it answers.
+    let mut server = command("python3")?;
+    server.args([&fixture("tls_server.py"), "asyncio", &own.certificate, &own.key]);
+    let mut server = Program::start(&mut server, place)?;
+    let hop = Hop {
+        port: free_port()?,
+        behind: server.first_line()?.parse()?,
+        own,
+    };
+    let mut proxy = start(&hop)?;
+    proxy.ready(|| accepts(hop.port))?;
+    if name == "caddy-tls" {
+        agent.probes(&place.path().join(name))?;
+    }
+    clients(place, hop.port)?;
+    agent.shows(name, &expected())?;
     let through: Vec<String> = expected()
         .into_iter()
         .map(|line| match line.rsplit_once(", by ") {
-            Some((row, _)) => format!("{row}, by tls-proxy"),
+            Some((row, _)) => format!("{row}, by {name}"),
             None => line,
         })
         .collect();
-    agent.expect("nginx-inner", &sorted(through))
+    agent.expect("tls_server.py", &sorted(through))
 }

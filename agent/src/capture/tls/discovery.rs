@@ -138,6 +138,8 @@ pub struct Discovery {
     /// When a process was looked at.
     processes: HashMap<u32, Process>,
     libraries: Libraries,
+    /// Processes from before the start that were not looked at yet.
+    older: VecDeque<u32>,
     /// When processes that started are to be looked at again, in order for each delay.
     started: [VecDeque<(u64, u32)>; AFTER_START_NS.len()],
     /// The present second, and looks in it.
@@ -177,6 +179,7 @@ impl Discovery {
             files: HashMap::new(),
             processes: HashMap::new(),
             libraries: Libraries::default(),
+            older: VecDeque::new(),
             started: Default::default(),
             second: (0, 0),
             totals: Totals::default(),
@@ -200,12 +203,20 @@ impl Discovery {
         }
     }
 
-    /// Looks at all processes there are. To be called once: it takes a while.
-    pub fn look_around(&mut self, now_ns: u64) {
-        for pid in pids(&self.proc).collect::<Vec<_>>() {
-            self.second = (0, 0);
-            self.look(pid, now_ns);
-        }
+    /// Notes all processes there are, for [`Self::look_around`]. To be called once.
+    pub fn list(&mut self) {
+        self.older = pids(&self.proc).collect();
+    }
+
+    /// Looks at one of the processes that were there at the start; false when there are no more. To be called when nothing
+    /// else is to do: what starts meanwhile cannot wait.
+    pub fn look_around(&mut self, now_ns: u64) -> bool {
+        let Some(pid) = self.older.pop_front() else {
+            return false;
+        };
+        self.second = (0, 0);
+        self.look(pid, now_ns);
+        true
     }
 
     /// A process has started a program.
@@ -343,7 +354,7 @@ impl Discovery {
         }
         // A process that is gone took the way to its file along: another one may lead there.
         let Ok(file) = open(paths, id) else { return };
-        let image = elf::read(&file, &library::names(), library::suffices);
+        let image = elf::read(&file, library::Names::all().wanted(), library::suffices);
         self.totals.read_files += 1;
         // A file that cannot be read is not tried again: what is in it does not change.
         let image = image.ok().flatten().unwrap_or_default();

@@ -11,11 +11,13 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, Read as _},
-    os::unix::fs::FileExt as _,
+    os::unix::fs::FileExt,
 };
 
+use super::{golang, returns::Machine};
+
 /// Bytes of the buffer that tables are streamed through.
-const BUFFER_BYTES: usize = 64 * 1024;
+pub(super) const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Section and program headers that are looked at. Overflow policy: further ones are not.
 const MAX_HEADERS: usize = 1024;
@@ -31,11 +33,14 @@ const MAX_NAMES: usize = 4096;
 
 const PT_LOAD: u32 = 1;
 const PT_NOTE: u32 = 4;
+const SHT_PROGBITS: u32 = 1;
 const SHT_SYMTAB: u32 = 2;
+const SHF_EXECINSTR: u64 = 4;
 const SHT_DYNSYM: u32 = 11;
 const STT_FUNC: u8 = 2;
 const STT_GNU_IFUNC: u8 = 10;
 const NT_GNU_BUILD_ID: u32 = 3;
+const NT_GO_BUILD_ID: u32 = 4;
 const PF_X: u32 = 1;
 
 /// What can be read at an offset.
@@ -45,11 +50,28 @@ pub trait Source {
     /// # Errors
     /// As reading does, and when the source ends before.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// Fills `buffer` from `offset` on as far as the source goes, and gives how far.
+    ///
+    /// # Errors
+    /// As reading does.
+    fn read_some_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 }
 
 impl Source for File {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.read_exact_at(buffer, offset)
+    }
+
+    fn read_some_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut filled = 0;
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match FileExt::read_at(self, rest, offset.saturating_add(filled as u64))? {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        Ok(filled)
     }
 }
 
@@ -58,6 +80,12 @@ impl Source for [u8] {
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
         let mut rest = self.get(start..).unwrap_or_default();
         rest.read_exact(buffer)
+    }
+
+    fn read_some_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let mut rest = self.get(start..).unwrap_or_default();
+        rest.read(buffer)
     }
 }
 
@@ -68,6 +96,43 @@ pub struct Image {
     pub build_id: Vec<u8>,
     /// File offsets of functions by name.
     pub functions: BTreeMap<String, u64>,
+    /// Functions of Go by name.
+    pub go: BTreeMap<String, golang::Function>,
+}
+
+/// Names of functions to look for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'n> {
+    /// Among symbols. No name may end with another one.
+    pub symbols: &'n [&'n str],
+    /// Among the functions of Go executables. Likewise.
+    pub go: &'n [&'n str],
+}
+
+/// What the headers of a file say.
+#[derive(Debug)]
+pub struct Layout {
+    pub(super) machine: Option<Machine>,
+    segments: Vec<Segment>,
+    sections: Vec<Section>,
+    /// Address of the first section of code.
+    pub(super) text: u64,
+    /// Whether a note says that Go's linker was at work.
+    pub(super) is_go: bool,
+}
+
+impl Layout {
+    /// Sections with data of the program, in order.
+    pub(super) fn data_sections(&self) -> impl Iterator<Item = &Section> {
+        self.sections
+            .iter()
+            .filter(|section| section.kind == SHT_PROGBITS && section.flags & SHF_EXECINSTR == 0)
+    }
+
+    /// Where in the file an address of executable code lies.
+    pub(super) fn file_offset(&self, address: u64) -> Option<u64> {
+        file_offset(&self.segments, address)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -79,22 +144,44 @@ struct Segment {
     file_bytes: u64,
 }
 
+/// A part of a file.
 #[derive(Debug, Clone, Copy)]
-struct Section {
+pub struct Section {
     kind: u32,
-    offset: u64,
+    flags: u64,
+    address: u64,
+    pub(super) offset: u64,
     bytes: u64,
     link: u32,
 }
 
-/// Reads build id and the functions among `names`, until they are `enough`; `None` when this is no 64-bit little-endian
-/// ELF file. No name may end with another one.
+impl Section {
+    /// A part that no header names.
+    pub(super) fn of(offset: u64, bytes: u64) -> Self {
+        Self {
+            kind: 0,
+            flags: 0,
+            address: 0,
+            offset,
+            bytes,
+            link: 0,
+        }
+    }
+
+    /// File offset of what follows it.
+    pub(super) fn end(&self) -> u64 {
+        self.offset.saturating_add(self.bytes)
+    }
+}
+
+/// Reads build id and the functions that are `wanted`, until they are `enough`; `None` when this is no 64-bit little-endian
+/// ELF file.
 ///
 /// # Errors
 /// When the file cannot be read where its headers point.
 pub fn read<S: Source + ?Sized>(
     source: &S,
-    names: &[&str],
+    wanted: Wanted<'_>,
     enough: impl Fn(&Image) -> bool,
 ) -> io::Result<Option<Image>> {
     let mut header = [0; 64];
@@ -103,10 +190,27 @@ pub fn read<S: Source + ?Sized>(
     }
     let segments = segments(source, &header)?;
     let sections = sections(source, &header)?;
-    let mut image = Image {
-        build_id: note(source, &segments).unwrap_or_default(),
-        functions: BTreeMap::new(),
+    let notes = notes(source, &segments);
+    let code = sections
+        .iter()
+        .find(|section| section.kind == SHT_PROGBITS && section.flags & SHF_EXECINSTR != 0);
+    let layout = Layout {
+        machine: Machine::from_number(u16_at(&header, 18)),
+        text: code.map_or(0, |section| section.address),
+        is_go: notes
+            .iter()
+            .any(|notes| find_note(notes, b"Go\0\0", NT_GO_BUILD_ID).is_some()),
+        segments,
+        sections,
     };
+    let mut image = Image {
+        build_id: build_id_of(&notes),
+        functions: BTreeMap::new(),
+        go: golang::functions(source, &layout, wanted.go)?,
+    };
+    let Layout {
+        segments, sections, ..
+    } = &layout;
     // What is linked dynamically first: it is the smaller table by far.
     for symbols in [SHT_DYNSYM, SHT_SYMTAB]
         .iter()
@@ -116,7 +220,7 @@ pub fn read<S: Source + ?Sized>(
             break;
         }
         if let Some(strings) = sections.get(symbols.link as usize) {
-            functions(source, symbols, strings, names, &segments, &mut image)?;
+            functions(source, symbols, strings, wanted.symbols, segments, &mut image)?;
         }
     }
     Ok(Some(image))
@@ -129,7 +233,7 @@ pub fn read<S: Source + ?Sized>(
 pub fn build_id<S: Source + ?Sized>(source: &S) -> io::Result<Vec<u8>> {
     let mut header = [0; 64];
     source.read_at(&mut header, 0)?;
-    Ok(note(source, &segments(source, &header)?).unwrap_or_default())
+    Ok(build_id_of(&notes(source, &segments(source, &header)?)))
 }
 
 fn segments<S: Source + ?Sized>(source: &S, header: &[u8]) -> io::Result<Vec<Segment>> {
@@ -147,6 +251,8 @@ fn sections<S: Source + ?Sized>(source: &S, header: &[u8]) -> io::Result<Vec<Sec
     let (offset, size, count) = (u64_at(header, 40), u16_at(header, 58), u16_at(header, 60));
     entries(source, offset, size, count, |entry| Section {
         kind: u32_at(entry, 4),
+        flags: u64_at(entry, 8),
+        address: u64_at(entry, 16),
         offset: u64_at(entry, 24),
         bytes: u64_at(entry, 32),
         link: u32_at(entry, 40),
@@ -169,25 +275,36 @@ fn entries<S: Source + ?Sized, T>(
     Ok(bytes.chunks_exact(usize::from(size)).map(entry).collect())
 }
 
-/// The build id among the notes.
-fn note<S: Source + ?Sized>(source: &S, segments: &[Segment]) -> Option<Vec<u8>> {
+/// The segments with notes, as far as they can be read.
+fn notes<S: Source + ?Sized>(source: &S, segments: &[Segment]) -> Vec<Vec<u8>> {
     segments
         .iter()
         .filter(|segment| segment.kind == PT_NOTE && segment.file_bytes <= MAX_NOTE_BYTES)
-        .find_map(|segment| {
+        .filter_map(|segment| {
             let mut notes = vec![0; segment.file_bytes as usize];
             source.read_at(&mut notes, segment.offset).ok()?;
-            build_id_note(&notes)
+            Some(notes)
         })
+        .collect()
 }
 
-fn build_id_note(mut notes: &[u8]) -> Option<Vec<u8>> {
+/// GNU's build id, else the one of Go's linker.
+fn build_id_of(notes: &[Vec<u8>]) -> Vec<u8> {
+    let kinds: [(&[u8], u32); 2] = [(b"GNU\0", NT_GNU_BUILD_ID), (b"Go\0\0", NT_GO_BUILD_ID)];
+    kinds
+        .iter()
+        .find_map(|(name, kind)| notes.iter().find_map(|notes| find_note(notes, name, *kind)))
+        .unwrap_or_default()
+}
+
+/// What one note says.
+fn find_note(mut notes: &[u8], wanted: &[u8], wanted_kind: u32) -> Option<Vec<u8>> {
     let padded = |bytes: u32| (bytes as usize).next_multiple_of(4);
     while notes.len() >= 12 {
         let (name_bytes, id_bytes, kind) = (u32_at(notes, 0), u32_at(notes, 4), u32_at(notes, 8));
         let rest = notes.get(12..)?;
         let (name, rest) = rest.split_at_checked(padded(name_bytes))?;
-        if kind == NT_GNU_BUILD_ID && name.starts_with(b"GNU\0") {
+        if kind == wanted_kind && name.starts_with(wanted) {
             return rest.get(..id_bytes as usize).map(<[u8]>::to_vec);
         }
         notes = rest.get(padded(id_bytes)..)?;
@@ -228,7 +345,7 @@ fn functions<S: Source + ?Sized>(
 
 /// Where the wanted names stand in a table of strings. Linkers let names share their ends: what precedes one does not
 /// matter.
-fn positions<'n, S: Source + ?Sized>(
+pub(super) fn positions<'n, S: Source + ?Sized>(
     source: &S,
     strings: &Section,
     names: &[&'n str],
@@ -298,11 +415,11 @@ fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes(array(bytes, at))
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(array(bytes, at))
 }
 
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(array(bytes, at))
 }
 
@@ -372,13 +489,24 @@ mod tests {
         out.extend_from_slice(section);
     }
 
+    fn symbols<'n>(names: &'n [&'n str]) -> Wanted<'n> {
+        Wanted {
+            symbols: names,
+            go: &[],
+        }
+    }
+
     #[test]
     fn wanted_functions_are_found_also_across_pieces() {
         for padding in [1, BUFFER_BYTES - 4, 3 * BUFFER_BYTES - 20] {
             let bytes = file(&[(b"xSSL_read_ex", 0x2000), (b"SSL_read", 0x2100)], padding);
-            let image = read(&bytes[..], &["SSL_read", "SSL_read_ex", "SSL_write"], |_| false)
-                .unwrap()
-                .unwrap();
+            let image = read(
+                &bytes[..],
+                symbols(&["SSL_read", "SSL_read_ex", "SSL_write"]),
+                |_| false,
+            )
+            .unwrap()
+            .unwrap();
             assert_eq!(image.functions.get("SSL_read"), Some(&0x1100), "{padding}");
             assert_eq!(image.functions.get("SSL_read_ex"), None, "named xSSL_read_ex");
             assert_eq!(image.build_id, [0xab, 0xcd, 0xef]);
@@ -390,24 +518,27 @@ mod tests {
         let bytes = file(&[(b"SSL_read", 0x2100)], 1);
         for cut in 0..bytes.len() {
             // Whether an error or nothing found: no panic, and never an offset beyond the segment.
-            if let Ok(Some(image)) = read(&bytes[..cut], &["SSL_read"], |_| false) {
+            if let Ok(Some(image)) = read(&bytes[..cut], symbols(&["SSL_read"]), |_| false) {
                 assert!(image.functions.values().all(|offset| *offset == 0x1100));
             }
         }
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0xff;
-            if let Ok(Some(image)) = read(&damaged[..], &["SSL_read"], |_| false) {
+            if let Ok(Some(image)) = read(&damaged[..], symbols(&["SSL_read"]), |_| false) {
                 assert!(image.functions.len() <= 1);
             }
         }
-        assert_eq!(read(&b"#!/bin/sh"[..], &["SSL_read"], |_| false).unwrap(), None);
+        assert_eq!(
+            read(&b"#!/bin/sh"[..], symbols(&["SSL_read"]), |_| false).unwrap(),
+            None
+        );
     }
 
     #[test]
     fn this_test_has_its_functions_where_they_are() {
         let own = File::open("/proc/self/exe").unwrap();
-        let image = read(&own, &["main"], |_| false).unwrap().unwrap();
+        let image = read(&own, symbols(&["main"]), |_| false).unwrap().unwrap();
         assert!(image.functions.contains_key("main"));
     }
 }

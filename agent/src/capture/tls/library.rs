@@ -4,7 +4,7 @@
 //! a file is taken for a library when it has the functions that move its plaintext, whatever it is called: executables
 //! that link a library in are served the same way.
 
-use super::elf::Image;
+use super::elf::{Image, Wanted};
 
 /// One probe: a program at an offset of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Probe {
     pub program: &'static str,
     /// Offset within the file.
     pub offset: u64,
-    /// At the return of the function that starts there, not at its entry.
+    /// At the return of the function that starts there, not at the place itself.
     pub at_return: bool,
 }
 
@@ -26,6 +26,11 @@ enum Role {
     ReadEx,
     Handshake,
     Free,
+    FileWrite,
+    FileRead,
+    GoWrite,
+    GoRead,
+    GoHandshake,
 }
 
 /// A library.
@@ -62,14 +67,66 @@ const LIBRARIES: &[Library] = &[
             ("gnutls_deinit", Role::Free),
         ],
     },
+    // Its files are sockets of any kind, with TLS as a layer of some. Bytes that are only looked at (`PR_MSG_PEEK`) would be
+    // read twice; browsers and their like do not.
+    Library {
+        name: "nss",
+        required: ["PR_Read", "PR_Write"],
+        functions: &[
+            ("PR_Write", Role::FileWrite),
+            ("PR_Read", Role::FileRead),
+            ("PR_Send", Role::FileWrite),
+            ("PR_Recv", Role::FileRead),
+            ("PR_Close", Role::Free),
+        ],
+    },
+    // A connection is never freed by hand. Its handshake always uses the socket: one at the address of another is bound
+    // anew before it moves plaintext.
+    Library {
+        name: "go",
+        required: ["crypto/tls.(*Conn).Read", "crypto/tls.(*Conn).Write"],
+        functions: &[
+            ("crypto/tls.(*Conn).Write", Role::GoWrite),
+            ("crypto/tls.(*Conn).Read", Role::GoRead),
+            ("crypto/tls.(*Conn).handshakeContext", Role::GoHandshake),
+        ],
+    },
 ];
 
-/// Names of all functions that matter.
-pub fn names() -> Vec<&'static str> {
-    LIBRARIES
-        .iter()
-        .flat_map(|library| library.functions.iter().map(|(name, _)| *name))
-        .collect()
+impl Library {
+    fn is_in(&self, image: &Image) -> bool {
+        self.required
+            .iter()
+            .all(|name| image.functions.contains_key(*name) || image.go.contains_key(*name))
+    }
+}
+
+/// Names of all functions that matter, among symbols and in executables of Go.
+#[derive(Debug)]
+pub struct Names {
+    symbols: Vec<&'static str>,
+    go: Vec<&'static str>,
+}
+
+impl Names {
+    /// Those of all libraries.
+    pub fn all() -> Self {
+        let functions = LIBRARIES.iter().flat_map(|library| library.functions);
+        let (go, symbols): (Vec<_>, Vec<_>) = functions.partition(|(_, role)| role.is_go());
+        let names = |functions: Vec<&(&'static str, Role)>| functions.iter().map(|(name, _)| *name).collect();
+        Self {
+            symbols: names(symbols),
+            go: names(go),
+        }
+    }
+
+    /// The same, to look for.
+    pub fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            symbols: &self.symbols,
+            go: &self.go,
+        }
+    }
 }
 
 /// Whether a mapped file that is not the executable may be a library worth reading.
@@ -81,12 +138,7 @@ pub fn is_candidate(file_name: &str) -> bool {
 
 /// Whether functions found so far are enough to know the library and all of it that matters.
 pub fn suffices(image: &Image) -> bool {
-    LIBRARIES.iter().any(|library| {
-        library
-            .required
-            .iter()
-            .all(|name| image.functions.contains_key(*name))
-    })
+    LIBRARIES.iter().any(|library| library.is_in(image))
 }
 
 /// What to do with a file.
@@ -101,18 +153,26 @@ pub struct Plan {
 
 /// Decides. `None` when the file has no plaintext to offer. `has_loop`: the kernel has `bpf_loop`.
 pub fn plan(image: &Image, has_loop: bool) -> Option<Plan> {
-    let library = LIBRARIES.iter().find(|library| {
-        library
-            .required
-            .iter()
-            .all(|name| image.functions.contains_key(*name))
-    })?;
+    let library = LIBRARIES.iter().find(|library| library.is_in(image))?;
     let mut probes = Vec::new();
     for (name, role) in library.functions {
+        let (entry, end) = programs(*role, has_loop);
+        if let Some(function) = image.go.get(*name) {
+            let at = |program, offset| Probe {
+                program,
+                offset,
+                at_return: false,
+            };
+            let ends = end
+                .iter()
+                .flat_map(|program| function.returns.iter().map(move |offset| at(*program, *offset)));
+            probes.extend(ends);
+            probes.push(at(entry, function.entry));
+            continue;
+        }
         let Some(&offset) = image.functions.get(*name) else {
             continue;
         };
-        let (entry, end) = programs(*role, has_loop);
         probes.extend(end.map(|program| Probe {
             program,
             offset,
@@ -130,33 +190,55 @@ pub fn plan(image: &Image, has_loop: bool) -> Option<Plan> {
     })
 }
 
+impl Role {
+    const ALL: [Self; 11] = [
+        Self::Write,
+        Self::Read,
+        Self::WriteEx,
+        Self::ReadEx,
+        Self::Handshake,
+        Self::Free,
+        Self::FileWrite,
+        Self::FileRead,
+        Self::GoWrite,
+        Self::GoRead,
+        Self::GoHandshake,
+    ];
+
+    fn is_go(self) -> bool {
+        matches!(self, Self::GoWrite | Self::GoRead | Self::GoHandshake)
+    }
+}
+
 /// Programs at entry and return.
 fn programs(role: Role, has_loop: bool) -> (&'static str, Option<&'static str>) {
-    let [moved, shaken] = match has_loop {
-        true => ["on_tls_return", "on_tls_handshake_return"],
-        false => ["on_tls_return_no_loop", "on_tls_handshake_return_no_loop"],
-    };
+    let end = |with_loop, without| Some(if has_loop { with_loop } else { without });
+    let moved = || end("on_tls_return", "on_tls_return_no_loop");
+    let go_moved = || end("on_go_return", "on_go_return_no_loop");
     match role {
-        Role::Write => ("on_tls_write", Some(moved)),
-        Role::Read => ("on_tls_read", Some(moved)),
-        Role::WriteEx => ("on_tls_write_ex", Some(moved)),
-        Role::ReadEx => ("on_tls_read_ex", Some(moved)),
-        Role::Handshake => ("on_tls_handshake", Some(shaken)),
+        Role::Write => ("on_tls_write", moved()),
+        Role::Read => ("on_tls_read", moved()),
+        Role::FileWrite => ("on_file_write", moved()),
+        Role::FileRead => ("on_file_read", moved()),
+        Role::WriteEx => ("on_tls_write_ex", moved()),
+        Role::ReadEx => ("on_tls_read_ex", moved()),
+        Role::Handshake => (
+            "on_tls_handshake",
+            end("on_tls_handshake_return", "on_tls_handshake_return_no_loop"),
+        ),
         Role::Free => ("on_tls_free", None),
+        Role::GoWrite => ("on_go_write", go_moved()),
+        Role::GoRead => ("on_go_read", go_moved()),
+        Role::GoHandshake => (
+            "on_go_handshake",
+            end("on_go_handshake_return", "on_go_handshake_return_no_loop"),
+        ),
     }
 }
 
 /// Programs that a plan may name on this kernel.
 pub fn all_programs(has_loop: bool) -> Vec<&'static str> {
-    let roles = [
-        Role::Write,
-        Role::Read,
-        Role::WriteEx,
-        Role::ReadEx,
-        Role::Handshake,
-        Role::Free,
-    ];
-    let mut names: Vec<_> = roles
+    let mut names: Vec<_> = Role::ALL
         .into_iter()
         .flat_map(|role| {
             let (entry, end) = programs(role, has_loop);
@@ -171,15 +253,16 @@ pub fn all_programs(has_loop: bool) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::tls::golang::Function;
 
     fn image(functions: &[&str]) -> Image {
         Image {
-            build_id: Vec::new(),
             functions: functions
                 .iter()
                 .zip(1..)
                 .map(|(name, offset)| ((*name).to_owned(), offset))
                 .collect(),
+            ..Image::default()
         }
     }
 
@@ -202,6 +285,41 @@ mod tests {
                 ("on_tls_free", 3, false),
             ]
         );
+    }
+
+    #[test]
+    fn functions_of_go_are_probed_where_they_return() {
+        let function = |entry, returns: &[u64]| Function {
+            entry,
+            returns: returns.to_vec(),
+        };
+        let image = Image {
+            go: [
+                ("crypto/tls.(*Conn).Read".to_owned(), function(100, &[120, 150])),
+                ("crypto/tls.(*Conn).Write".to_owned(), function(200, &[230])),
+            ]
+            .into(),
+            ..Image::default()
+        };
+        let plan = plan(&image, true).unwrap();
+        assert_eq!(plan.library, "go");
+        let probes: Vec<_> = plan
+            .probes
+            .iter()
+            .map(|probe| (probe.program, probe.offset))
+            .collect();
+        assert_eq!(
+            probes,
+            [
+                ("on_go_return", 230),
+                ("on_go_write", 200),
+                ("on_go_return", 120),
+                ("on_go_return", 150),
+                ("on_go_read", 100),
+            ]
+        );
+        // A return probe would break the process.
+        assert!(plan.probes.iter().all(|probe| !probe.at_return));
     }
 
     #[test]

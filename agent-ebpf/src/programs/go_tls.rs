@@ -1,0 +1,67 @@
+//! Methods of Go's `crypto/tls.Conn`.
+//!
+//! Hooks: the entry of each method and every instruction that returns from it, at offsets that the agent found in the
+//! executable. No return probes: they replace return addresses on the stack, which Go walks and moves.
+
+use aya_ebpf::{macros::uprobe, programs::ProbeContext};
+
+use crate::{
+    go::{argument, goroutine, result},
+    tls::{CallKind, Caller, Transport, enter, leave},
+};
+
+/// `Write(b []byte) (n int, err error)`
+#[uprobe]
+fn on_go_write(ctx: ProbeContext) -> u32 {
+    call(&ctx, CallKind::Write)
+}
+
+/// `Read(b []byte) (n int, err error)`
+#[uprobe]
+fn on_go_read(ctx: ProbeContext) -> u32 {
+    call(&ctx, CallKind::Read)
+}
+
+/// `handshakeContext(ctx context.Context) error`: moves no plaintext, names the socket.
+#[uprobe]
+fn on_go_handshake(ctx: ProbeContext) -> u32 {
+    call(&ctx, CallKind::Handshake)
+}
+
+#[uprobe]
+fn on_go_return(ctx: ProbeContext) -> u32 {
+    leave::<true>(caller(&ctx), result(&ctx), false);
+    0
+}
+
+/// The same for kernels without `bpf_loop`.
+#[uprobe]
+fn on_go_return_no_loop(ctx: ProbeContext) -> u32 {
+    leave::<false>(caller(&ctx), result(&ctx), false);
+    0
+}
+
+#[uprobe]
+fn on_go_handshake_return(ctx: ProbeContext) -> u32 {
+    leave::<true>(caller(&ctx), 0, true);
+    0
+}
+
+/// The same for kernels without `bpf_loop`.
+#[uprobe]
+fn on_go_handshake_return_no_loop(ctx: ProbeContext) -> u32 {
+    leave::<false>(caller(&ctx), 0, true);
+    0
+}
+
+#[inline(always)]
+fn caller(ctx: &ProbeContext) -> Caller {
+    Caller::goroutine(goroutine(ctx))
+}
+
+#[inline(always)]
+fn call(ctx: &ProbeContext, kind: CallKind) -> u32 {
+    let (connection, buffer) = (argument(ctx, 0), argument(ctx, 1));
+    enter(caller(ctx), kind, Transport::Session, connection, buffer, 0);
+    0
+}
