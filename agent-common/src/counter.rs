@@ -58,11 +58,13 @@ pub enum Counter {
     TlsUnboundBytes,
     /// Loss: plaintext operations that found all scratch memory of their processor in use.
     TlsBusyOperations,
+    /// Loss: starts and ends of processes that found their ring full: such a process is known as long as /proc has it.
+    ProcessEvents,
 }
 
 impl Counter {
     /// Number of counters: the length of the `COUNTERS` map.
-    pub const COUNT: u32 = 26;
+    pub const COUNT: u32 = 27;
 
     /// All counters in index order, each with its stable name in `status` and metrics, and whether it is a
     /// loss reason.
@@ -105,6 +107,7 @@ impl Counter {
         ),
         (Counter::TlsUnboundBytes, "tls_unbound_bytes", Kind::Loss),
         (Counter::TlsBusyOperations, "tls_busy_operations", Kind::Loss),
+        (Counter::ProcessEvents, "process_events", Kind::Loss),
     ];
 }
 

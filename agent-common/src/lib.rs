@@ -2,7 +2,7 @@
 //!
 //! Compiled twice: for the BPF target inside `apiarist-ebpf`, and for the host inside `apiarist`. It is
 //! `no_std`, depends on nothing and does no input or output. Layouts are asserted at compile time
-//! ([`event`], [`offsets`]); the logic that both sides run, protocol sniffing and following HTTP/2 frames, is pure, with
+//! ([`event`], [`offsets`], [`process`]); the logic that both sides run, protocol sniffing and following HTTP/2 frames, is pure, with
 //! host tests ([`sniff`], [`frames`]).
 #![no_std]
 
@@ -12,4 +12,5 @@ pub mod event;
 pub mod frames;
 pub mod limits;
 pub mod offsets;
+pub mod process;
 pub mod sniff;

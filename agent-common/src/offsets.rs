@@ -81,6 +81,44 @@ pub struct Offsets {
     pub task_start_boottime: u32,
     /// `struct task_struct.group_leader` (pointer to `struct task_struct`).
     pub task_group_leader: u32,
+    /// `struct task_struct.pid` (i32): of the thread.
+    pub task_pid: u32,
+    /// `struct task_struct.tgid` (i32): of the process.
+    pub task_tgid: u32,
+    /// `struct task_struct.mm` (pointer).
+    pub task_mm: u32,
+    /// `struct task_struct.fs` (pointer to `struct fs_struct`).
+    pub task_fs: u32,
+    /// `struct task_struct.real_parent` (pointer to `struct task_struct`).
+    pub task_real_parent: u32,
+    /// `struct task_struct.comm` (char[16]).
+    pub task_comm: u32,
+    /// `struct fs_struct.pwd` (`struct path`).
+    pub fs_pwd: u32,
+    /// `struct mm_struct.exe_file` (pointer to `struct file`).
+    pub mm_exe_file: u32,
+    /// `struct mm_struct.arg_start` (user address).
+    pub mm_arg_start: u32,
+    /// `struct mm_struct.arg_end` (user address).
+    pub mm_arg_end: u32,
+    /// `struct file.f_path` (`struct path`).
+    pub file_path: u32,
+    /// `struct path.mnt` (pointer to `struct vfsmount`).
+    pub path_mnt: u32,
+    /// `struct path.dentry` (pointer).
+    pub path_dentry: u32,
+    /// `struct dentry.d_parent` (pointer).
+    pub dentry_parent: u32,
+    /// `struct dentry.d_name.name` (pointer).
+    pub dentry_name: u32,
+    /// `struct vfsmount.mnt_root` (pointer to `struct dentry`).
+    pub mount_root: u32,
+    /// `struct mount.mnt` (`struct vfsmount`).
+    pub mount_mnt: u32,
+    /// `struct mount.mnt_parent` (pointer to `struct mount`).
+    pub mount_parent: u32,
+    /// `struct mount.mnt_mountpoint` (pointer to `struct dentry`).
+    pub mount_point: u32,
     /// `struct msghdr.msg_iter` (`struct iov_iter`).
     pub msghdr_iter: u32,
     /// `struct iov_iter.iter_type` (u8; before 5.14 `type`, a u32 of flags).
@@ -137,6 +175,25 @@ impl Offsets {
         task_stack: ABSENT,
         task_start_boottime: ABSENT,
         task_group_leader: ABSENT,
+        task_pid: ABSENT,
+        task_tgid: ABSENT,
+        task_mm: ABSENT,
+        task_fs: ABSENT,
+        task_real_parent: ABSENT,
+        task_comm: ABSENT,
+        fs_pwd: ABSENT,
+        mm_exe_file: ABSENT,
+        mm_arg_start: ABSENT,
+        mm_arg_end: ABSENT,
+        file_path: ABSENT,
+        path_mnt: ABSENT,
+        path_dentry: ABSENT,
+        dentry_parent: ABSENT,
+        dentry_name: ABSENT,
+        mount_root: ABSENT,
+        mount_mnt: ABSENT,
+        mount_parent: ABSENT,
+        mount_point: ABSENT,
         msghdr_iter: ABSENT,
         iter_type: ABSENT,
         iter_offset: ABSENT,
@@ -148,7 +205,7 @@ impl Offsets {
     };
 }
 
-const _: () = assert!(size_of::<Offsets>() == 43 * 4);
+const _: () = assert!(size_of::<Offsets>() == 62 * 4);
 
 /// What the agent tells the programs before they are loaded. Constants to the verifier, so that code for
 /// absent features is pruned.

@@ -134,8 +134,9 @@ fn netns(sock: Sock) -> u32 {
     }
 }
 
+/// When the current process was made.
 #[inline(always)]
-fn process_start() -> u64 {
+pub(crate) fn process_start() -> u64 {
     let leader: *const c_void = task_field(constant!(OFFSETS.task_group_leader)).unwrap_or(core::ptr::null());
     if leader.is_null() {
         0

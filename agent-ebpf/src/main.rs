@@ -18,6 +18,7 @@
 //! | `emit` | events into rings, batched wake-ups |
 //! | `identity` | the first event of a socket: addresses, process, namespace |
 //! | `kernel` | reading kernel fields at offsets resolved by the agent |
+//! | `process` | processes that start, become another program, end |
 //! | `sequence` | positions of TCP streams, from the socket itself |
 //! | `spare` | spare copies of programs, where tracepoints can be preempted |
 //! | `kernel_tls` | sockets whose TLS the kernel does |
@@ -49,6 +50,8 @@ mod kernel_tls;
 mod maps;
 #[cfg(target_arch = "bpf")]
 mod operation;
+#[cfg(target_arch = "bpf")]
+mod process;
 #[cfg(target_arch = "bpf")]
 mod programs;
 #[cfg(target_arch = "bpf")]

@@ -16,7 +16,7 @@ use aya_ebpf::{
 use crate::{connection::Connection, gather::Walk, operation::Operation, syscall::Source, tour::Tour};
 
 /// Size of a ring before the agent sets it: one page, the least the kernel takes.
-const RING_BYTES: u32 = 4096;
+pub(crate) const RING_BYTES: u32 = 4096;
 
 #[map]
 pub(crate) static RING_0: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
@@ -26,10 +26,6 @@ pub(crate) static RING_1: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
 pub(crate) static RING_2: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
 #[map]
 pub(crate) static RING_3: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
-
-/// Processes that start programs.
-#[map]
-pub(crate) static EXECS: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
 
 /// State kept with each socket. Created on first use, freed by the kernel with the socket.
 #[btf_map]

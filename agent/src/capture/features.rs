@@ -37,12 +37,14 @@ impl Release {
 }
 
 /// Attach points that the plan may want. Tracepoints are looked up as `btf_trace_NAME`.
-const TRACEPOINTS: [&str; 5] = [
+const TRACEPOINTS: [&str; 7] = [
     "sock_send_length",
     "sock_recv_length",
     "inet_sock_set_state",
     "tcp_destroy_sock",
+    "sched_process_fork",
     "sched_process_exec",
+    "sched_process_exit",
 ];
 /// As above, functions.
 const FUNCTIONS: [&str; 13] = [

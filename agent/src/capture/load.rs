@@ -64,12 +64,10 @@ const TIER1_SPARE_SLOTS: u32 = TIER1_SLOTS + 4;
 /// and show up again as joined late.
 const MAX_TABLE_SOCKETS: u32 = 64 * 1024;
 
-/// Needed for TLS only.
-const EXEC_PROGRAM: &str = "on_exec";
-
-/// Bytes of the ring of processes that start programs: some 4,000 of them. Overflow policy: further ones are not told, and
-/// noticed by their first connection.
-const EXEC_RING_BYTES: u32 = 64 * 1024;
+/// Bytes of the ring of processes: some 700 that become another program, or 8,000 that are made or end. Overflow policy:
+/// further ones are not told, which [`apiarist_common::counter::Counter::ProcessEvents`] counts, and are known as long as
+/// /proc has them.
+const PROCESS_RING_BYTES: u32 = 512 * 1024;
 
 /// Sizes of the tables of TLS: threads and goroutines inside a library call (a goroutine waits there for the next request
 /// of an idle connection), threads that received ciphertext, sessions. Overflow policy: the least used give way; a session
@@ -165,14 +163,14 @@ impl Attached {
             .collect()
     }
 
-    /// The ring of processes that start programs: the id of each, a native `u32`. To be called once.
+    /// The ring of processes, for [`super::process::ProcessRing`]. To be called once.
     ///
     /// # Errors
     /// When it is missing from the object or was taken before.
-    pub fn take_execs(&mut self) -> Result<RingBuf<MapData>> {
-        let map = self.ebpf.take_map("EXECS");
-        let map = map.ok_or_else(|| anyhow!("the kernel object has no map EXECS"))?;
-        RingBuf::try_from(map).context("cannot map EXECS")
+    pub fn take_processes(&mut self) -> Result<RingBuf<MapData>> {
+        let map = self.ebpf.take_map("PROCESSES");
+        let map = map.ok_or_else(|| anyhow!("the kernel object has no map PROCESSES"))?;
+        RingBuf::try_from(map).context("cannot map PROCESSES")
     }
 
     /// The programs for functions of TLS libraries, by name; empty when there are none. To be called once.
@@ -243,8 +241,8 @@ pub fn attach(
     if !features.tracing_sk_storage {
         loader.map_max_entries("SOCKETS", MAX_TABLE_SOCKETS);
     }
+    loader.map_max_entries("PROCESSES", PROCESS_RING_BYTES);
     if options.tls {
-        loader.map_max_entries("EXECS", EXEC_RING_BYTES);
         for (map, entries) in TLS_TABLES {
             loader.map_max_entries(map, entries);
         }
@@ -257,10 +255,7 @@ pub fn attach(
     };
     let mut refused = Vec::new();
     let attachments = std::mem::take(&mut plan.attachments);
-    for attachment in attachments
-        .into_iter()
-        .filter(|attachment| options.tls || attachment.program != EXEC_PROGRAM)
-    {
+    for attachment in attachments {
         match (attach_one(&mut ebpf, &attachment, &btf), &attachment.without) {
             (Ok(()), _) => {}
             (Err(error), None) => return Err(error),

@@ -14,5 +14,6 @@ pub mod file;
 pub mod load;
 pub mod memory;
 pub mod plan;
+pub mod process;
 pub mod reader;
 pub mod tls;

@@ -49,6 +49,7 @@ pub struct AttachPlan {
 }
 
 const IO_URING: &str = "io_uring: operations are counted, their payload is not read";
+const GONE: &str = "processes that end before they are looked up are known by their task's name";
 const UNIX_END: &str = "the end of a unix socket is not seen: its last exchange may end by time";
 
 /// Decides.
@@ -85,12 +86,15 @@ pub fn plan(features: &Features, offsets: &Offsets) -> Result<AttachPlan, String
             "tcp_destroy_sock",
             "closed sockets are not compared with their own byte counts",
         ),
+        (AttachKind::TracepointBtf, "on_fork", "sched_process_fork", GONE),
         (
             AttachKind::TracepointBtf,
             "on_exec",
             "sched_process_exec",
-            "TLS of programs that bring a library of their own is read from their second connection on",
+            "TLS of programs that bring a library of their own is read from their second connection on, and processes \
+             that end early are known by their task's name",
         ),
+        (AttachKind::TracepointBtf, "on_exit", "sched_process_exit", GONE),
         (
             AttachKind::Fentry,
             "on_unix_release",

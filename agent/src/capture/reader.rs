@@ -21,9 +21,17 @@ const LINGER: Duration = Duration::from_millis(5);
 /// Looks that found nothing before the long sleep.
 const QUIET_LOOKS: u32 = 2;
 
+/// A ring, mapped.
+pub type Ring = RingBuf<MapData>;
+
 /// A ring and what wakes its reader.
 pub struct RingReader {
-    ring: RingBuf<MapData>,
+    ring: Ring,
+    waiter: Waiter,
+}
+
+/// What wakes the reader of a ring, apart from the ring: others may empty it meanwhile.
+pub struct Waiter {
     epoll: OwnedFd,
     quiet: u32,
 }
@@ -33,7 +41,7 @@ impl RingReader {
     ///
     /// # Errors
     /// When the kernel refuses an epoll instance.
-    pub fn new(ring: RingBuf<MapData>) -> Result<Self> {
+    pub fn new(ring: Ring) -> Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).context("cannot create an epoll instance")?;
         // Edge-triggered: data that is there already must not end the pause.
         epoll::add(
@@ -43,29 +51,49 @@ impl RingReader {
             epoll::EventFlags::IN | epoll::EventFlags::ET,
         )
         .context("cannot wait for the ring")?;
-        Ok(Self {
-            ring,
-            epoll,
-            quiet: 0,
-        })
+        let waiter = Waiter { epoll, quiet: 0 };
+        Ok(Self { ring, waiter })
+    }
+
+    /// The ring and its waiter, each for itself.
+    pub fn split(self) -> (Ring, Waiter) {
+        (self.ring, self.waiter)
     }
 
     /// Hands waiting records to `record`, at most `most` so that the caller gets to its other work under constant
     /// load; returns how many there were.
     pub fn drain(&mut self, most: u64, mut record: impl FnMut(&[u8])) -> u64 {
-        let mut count = 0;
-        while count < most
-            && let Some(item) = self.ring.next()
-        {
-            record(&item);
-            count += 1;
-        }
+        let count = drain(&mut self.ring, most, &mut record);
+        self.waiter.found(count);
+        count
+    }
+
+    /// See [`Waiter::wait`].
+    pub fn wait(&mut self, longest: Duration) {
+        self.waiter.wait(longest);
+    }
+}
+
+/// Hands waiting records to `record`, at most `most`; returns how many there were.
+pub fn drain(ring: &mut Ring, most: u64, record: &mut impl FnMut(&[u8])) -> u64 {
+    let mut count = 0;
+    while count < most
+        && let Some(item) = ring.next()
+    {
+        record(&item);
+        count += 1;
+    }
+    count
+}
+
+impl Waiter {
+    /// Takes note of how many records a look has found.
+    pub fn found(&mut self, count: u64) {
         self.quiet = if count == 0 {
             self.quiet.saturating_add(1)
         } else {
             0
         };
-        count
     }
 
     /// Waits for a wake-up, at most `longest` (the caller's own timer), and less while events are coming.

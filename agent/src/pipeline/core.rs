@@ -22,6 +22,7 @@ use super::{
     harvester::Harvester,
     health::Health,
     keeper::{Keeper, Known},
+    past::SharedPast,
     reload::Change,
 };
 use crate::{
@@ -158,6 +159,13 @@ impl Core {
             alerts: broadcast::Sender::new(MAX_UNREAD_ALERTS),
             sinks,
         }
+    }
+
+    /// The same, asking `past` for processes that are gone.
+    #[must_use]
+    pub(super) fn remembering(mut self, past: SharedPast) -> Self {
+        self.directory = self.directory.remembering(past);
+        self
     }
 
     /// The same, with workloads named by their programs alone.

@@ -18,6 +18,7 @@ mod harvester;
 mod health;
 mod keeper;
 mod observed;
+mod past;
 mod record;
 mod reload;
 mod scope;
@@ -155,8 +156,10 @@ pub fn run_until(
     let (hint, hints) = sync_channel::<u32>(tls::MAX_HINTS);
     let discovery = tls::discovery(&mut attached, has_loop, &options.config.capture.tls)?;
     let mut libraries = Libraries::default();
+    let (started, starts) = sync_channel::<u32>(past::MAX_STARTS);
+    let (past, waiter) = past::open(&mut attached, discovery.is_some().then_some(started))?;
     let discoverer = match discovery {
-        Some((mut discovery, execs)) => {
+        Some(mut discovery) => {
             libraries = discovery.libraries();
             discovery.start();
             let stop = Arc::clone(&stop);
@@ -165,7 +168,7 @@ pub fn run_until(
                 ..NEEDS
             });
             Some(spawn("apiarist-tls", move || {
-                tls::run(discovery, execs, needs.as_ref(), &hints, &stop);
+                tls::run(discovery, &starts, needs.as_ref(), &hints, &stop);
             })?)
         }
         None => None,
@@ -205,9 +208,14 @@ pub fn run_until(
         options.config.alerts.spool_bytes,
     )?;
     let core = Core::new(restart, &options.config.store, health, throttled, announce, sinks);
+    let core = core.remembering(past.clone());
     let core = match options.observed {
         Some(_) => core.by_program(),
         None => core,
+    };
+    let keeper = {
+        let (past, stop) = (past.clone(), Arc::clone(&stop));
+        spawn("apiarist-past", move || past::run(&past, waiter, &stop))?
     };
     let core = spawn("apiarist-core", move || core.run(&from_shards))?;
 
@@ -225,7 +233,8 @@ pub fn run_until(
                 &options.config.capture.scope,
                 own_address(&options.socket),
                 options.observed.clone(),
-            ),
+            )
+            .remembering(&past),
             to_core.clone(),
             discoverer.as_ref().map(|_| hint.clone()),
             Arc::clone(&budget_bytes),
@@ -247,6 +256,7 @@ pub fn run_until(
     if let Some(discoverer) = discoverer {
         join(discoverer, "the TLS thread")?;
     }
+    join(keeper, "the thread that keeps processes")?;
     drop(attached);
     for shard in shards {
         join(shard, "a shard")?;

@@ -5,7 +5,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::observed::Processes;
+use super::{observed::Processes, past::SharedPast};
 use crate::{
     config,
     event::{Address, SocketOpen},
@@ -40,6 +40,15 @@ impl Scope {
             processes: observed.map(Processes::new),
             directory: by_workload.then(|| Directory::new(Path::new("/proc"))),
         }
+    }
+
+    /// The same, asking `past` for processes that are gone.
+    #[must_use]
+    pub(super) fn remembering(mut self, past: &SharedPast) -> Self {
+        self.directory = self
+            .directory
+            .map(|directory| directory.remembering(past.clone()));
+        self
     }
 
     /// Whether this socket is to be observed.

@@ -7,7 +7,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::Receiver,
+        mpsc::{Receiver, RecvTimeoutError},
     },
     time::Duration,
 };
@@ -17,7 +17,6 @@ use anyhow::Result;
 use crate::{
     capture::{
         load::Attached,
-        reader::RingReader,
         tls::{
             discovery::{Discovery, Exclusions},
             probe::Uprobes,
@@ -34,12 +33,12 @@ pub(super) const MAX_HINTS: usize = 1024;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Starts that are handled before hints are.
-const DRAIN: u64 = 64;
+const DRAIN: usize = 64;
 
 /// Time between two looks for processes that are gone.
 const SWEEP_NS: u64 = 5_000_000_000;
 
-/// The discovery of libraries and what tells it of programs that start, ready to work; `None` when there is nothing to attach.
+/// The discovery of libraries, ready to work; `None` when there is nothing to attach.
 ///
 /// # Errors
 /// When the kernel has no uprobes.
@@ -47,7 +46,7 @@ pub(super) fn discovery(
     attached: &mut Attached,
     has_loop: bool,
     settings: &config::Tls,
-) -> Result<Option<(Discovery, RingReader)>> {
+) -> Result<Option<Discovery>> {
     let programs = attached.take_tls_programs();
     if programs.is_empty() {
         return Ok(None);
@@ -57,14 +56,14 @@ pub(super) fn discovery(
         paths: settings.exclude_paths.clone(),
         cgroups: settings.exclude_cgroups.clone(),
     };
-    let discovery = Discovery::new(Uprobes::of_running_kernel()?, programs, has_loop, exclusions);
-    Ok(Some((discovery, RingReader::new(attached.take_execs()?)?)))
+    let probes = Uprobes::of_running_kernel()?;
+    Ok(Some(Discovery::new(probes, programs, has_loop, exclusions)))
 }
 
 /// Works until told to stop; the probes go with it. What this thread does not need, it gives up first.
 pub(super) fn run(
     mut discovery: Discovery,
-    mut execs: RingReader,
+    starts: &Receiver<u32>,
     needs: Option<&Needs>,
     hints: &Receiver<u32>,
     stop: &Arc<AtomicBool>,
@@ -75,20 +74,24 @@ pub(super) fn run(
     let mut swept_ns = clock::monotonic_ns();
     discovery.list();
     while !stop.load(Ordering::Acquire) {
-        let drained = execs.drain(DRAIN, |record| {
-            if let Some(pid) = record.first_chunk::<4>() {
-                discovery.started(u32::from_ne_bytes(*pid), clock::monotonic_ns());
-            }
-        });
+        let started: Vec<u32> = starts.try_iter().take(DRAIN).collect();
+        for pid in &started {
+            discovery.started(*pid, clock::monotonic_ns());
+        }
         let now = clock::monotonic_ns();
         discovery.tick(now);
         let hinted: Vec<u32> = hints.try_iter().take(MAX_HINTS).collect();
         for pid in hinted {
             discovery.look(pid, now);
         }
-        if drained < DRAIN && !discovery.look_around(now) {
+        if started.len() < DRAIN && !discovery.look_around(now) {
             let longest = discovery.next_tick_ns(now).map_or(PAUSE, Duration::from_nanos);
-            execs.wait(longest.min(PAUSE));
+            match starts.recv_timeout(longest.min(PAUSE)) {
+                Ok(pid) => discovery.started(pid, clock::monotonic_ns()),
+                Err(RecvTimeoutError::Timeout) => {}
+                // The end is near.
+                Err(RecvTimeoutError::Disconnected) => std::thread::park_timeout(PAUSE),
+            }
         }
         if now.saturating_sub(swept_ns) >= SWEEP_NS {
             swept_ns = now;

@@ -33,6 +33,8 @@ pub struct DirectoryStats {
     pub read: u64,
     /// Of these, gone or replaced by another process: named by the task name.
     pub gone: u64,
+    /// Of these, gone, but what they were had been told by the kernel.
+    pub remembered: u64,
     /// Entries forgotten because the directory was full.
     pub evicted: u64,
 }
@@ -40,10 +42,16 @@ pub struct DirectoryStats {
 impl DirectoryStats {
     /// All counters by the name `status` shows.
     pub fn list(self) -> impl Iterator<Item = (&'static str, u64)> {
-        let Self { read, gone, evicted } = self;
+        let Self {
+            read,
+            gone,
+            remembered,
+            evicted,
+        } = self;
         [
             ("processes_read", read),
             ("processes_gone", gone),
+            ("processes_remembered", remembered),
             ("processes_evicted", evicted),
         ]
         .into_iter()
@@ -63,7 +71,14 @@ pub struct Directory {
     interned: HashSet<Arc<Workload>>,
     /// Control groups name nothing.
     by_program: bool,
+    past: Option<Box<dyn Remember>>,
     stats: DirectoryStats,
+}
+
+/// Knows what processes were that are gone.
+pub trait Remember: std::fmt::Debug + Send {
+    /// What was known of a process.
+    fn facts(&mut self, process: &ProcessRef) -> Option<ProcessFacts>;
 }
 
 #[derive(Debug)]
@@ -91,6 +106,7 @@ impl Directory {
             addresses: LruCache::new(entries),
             interned: HashSet::new(),
             by_program: false,
+            past: None,
             stats: DirectoryStats::default(),
         }
     }
@@ -100,6 +116,13 @@ impl Directory {
     #[must_use]
     pub fn by_program(mut self) -> Self {
         self.by_program = true;
+        self
+    }
+
+    /// Asks `past` for processes that /proc does not have any more.
+    #[must_use]
+    pub fn remembering(mut self, past: impl Remember + 'static) -> Self {
+        self.past = Some(Box::new(past));
         self
     }
 
@@ -159,25 +182,34 @@ impl Directory {
             return Workload::named(WorkloadKind::Unknown, name);
         }
         self.stats.read += 1;
-        match proc::read(&self.proc_root, process.pid) {
-            Some((mut facts, start))
-                if process.start_ns == 0 || start == StartTicks::from_ns(process.start_ns) =>
-            {
-                if self.by_program {
-                    facts.cgroup.clear();
-                }
-                self.identify(&facts)
-            }
-            _ => {
-                self.stats.gone += 1;
-                let name = if process.comm.is_empty() {
-                    "unknown"
-                } else {
-                    &process.comm
-                };
-                Workload::named(WorkloadKind::Process, name)
-            }
+        let found = proc::read(&self.proc_root, process.pid)
+            .filter(|(_, start)| process.start_ns == 0 || *start == StartTicks::from_ns(process.start_ns));
+        // A process that is ending has a line in /proc, but no executable any more.
+        let facts = match found {
+            Some((facts, _)) if facts.executable.is_some() => Some(facts),
+            ending => self
+                .remembered(process)
+                .or_else(|| ending.map(|(facts, _)| facts)),
+        };
+        let Some(mut facts) = facts else {
+            self.stats.gone += 1;
+            let name = if process.comm.is_empty() {
+                "unknown"
+            } else {
+                &process.comm
+            };
+            return Workload::named(WorkloadKind::Process, name);
+        };
+        if self.by_program {
+            facts.cgroup.clear();
         }
+        self.identify(&facts)
+    }
+
+    fn remembered(&mut self, process: &ProcessRef) -> Option<ProcessFacts> {
+        let facts = self.past.as_mut()?.facts(process)?;
+        self.stats.remembered += 1;
+        Some(facts)
     }
 
     fn identify(&mut self, facts: &ProcessFacts) -> Workload {
@@ -297,6 +329,7 @@ mod tests {
             DirectoryStats {
                 read: 2,
                 gone: 1,
+                remembered: 0,
                 evicted: 0
             }
         );
@@ -315,6 +348,37 @@ mod tests {
             ..process(10, 0, "other")
         };
         assert_eq!(directory.resolve(&unknown_start).name, "other");
+    }
+
+    #[derive(Debug)]
+    struct Memory;
+
+    impl Remember for Memory {
+        fn facts(&mut self, process: &ProcessRef) -> Option<ProcessFacts> {
+            (process.pid == 10 && process.start_ns == 1_000_001_234).then(|| ProcessFacts {
+                executable: Some("/opt/short-lived-worker".to_owned()),
+                comm: "short-lived-wor".to_owned(),
+                ..ProcessFacts::default()
+            })
+        }
+    }
+
+    #[test]
+    fn who_is_gone_is_known_from_before() {
+        let proc = FakeProc::new("gone");
+        let mut directory = Directory::new(&proc.0).remembering(Memory);
+        let gone = directory.resolve(&process(10, 100, "short-lived-wor"));
+        assert_eq!(gone.name, "short-lived-worker");
+        // Replaced by another process: still what it was.
+        proc.process(11, "/usr/bin/other", "other", "/", 500);
+        assert_eq!(directory.resolve(&process(11, 100, "old")).name, "old");
+        // Ending: the line is there, the executable is not.
+        proc.process(10, "/usr/bin/x", "", "/", 100);
+        fs::remove_file(proc.0.join("10/exe")).expect("remove");
+        let ending = directory.resolve(&process(10, 100, "renamed"));
+        assert_eq!(ending.name, "short-lived-worker");
+        let stats = directory.stats();
+        assert_eq!((stats.read, stats.gone, stats.remembered), (3, 1, 2));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! In: a [`crate::event::ProcessRef`] and what /proc says about it. Out: a shared [`Workload`].
 //! [`identify()`] is the pure rule over [`ProcessFacts`]; [`Directory`] is the impure edge that reads the facts,
-//! remembers the answers and hands out one `Arc` for equal workloads. Containers get their names
+//! remembers the answers and hands out one `Arc` for equal workloads. [`Past`] knows processes that are gone, from what the
+//! kernel told of their start. Containers get their names
 //! from what their [`runtime`] has written down. Refuses to ask a runtime or an API server: what neither /proc nor a file tells stays
 //! unknown here.
 
@@ -11,6 +12,7 @@ mod controller;
 mod directory;
 mod identify;
 mod owner;
+mod past;
 mod proc;
 pub mod runtime;
 mod script;
@@ -19,9 +21,10 @@ mod unit_file;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-pub use directory::{DIRECTORY_ENTRIES, Directory, DirectoryStats};
+pub use directory::{DIRECTORY_ENTRIES, Directory, DirectoryStats, Remember};
 pub use identify::{ProcessFacts, identify, identify_in};
 pub use owner::{OWNER_LABELS, Owners};
+pub use past::{PAST_ENTRIES, Past, ProcessEvent, Program};
 
 /// What kind of thing a workload is, from the most specific that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -54,6 +54,11 @@ pub(super) fn read(proc_root: &Path, pid: u32) -> Option<(ProcessFacts, StartTic
     Some((ProcessFacts { comm, ..facts }, start))
 }
 
+/// The control groups of a process, as [`ProcessFacts::cgroup`].
+pub(super) fn cgroup(proc_root: &Path, pid: u32) -> Option<String> {
+    read_text(&proc_root.join(pid.to_string()).join("cgroup"), CGROUP_BYTES)
+}
+
 fn read_text(path: &Path, limit: u64) -> Option<String> {
     let mut bytes = Vec::new();
     File::open(path).ok()?.take(limit).read_to_end(&mut bytes).ok()?;

@@ -22,6 +22,7 @@ mod namespaces;
 mod netlink;
 mod observer;
 mod pair;
+mod processes;
 mod sharing;
 mod story;
 mod stream;
@@ -105,6 +106,7 @@ semantics! {
     namespaces: loopback_in_namespace, veth_between_namespaces;
     uring: io_uring_echo;
     crowds: connections_10_000, churn, reconciliation, no_growth, ring_overflow;
+    processes: fork_exec_exit;
     attaching: four_rings_then_detach;
     endings: half_close, reset, joined_late, compat_task;
 }

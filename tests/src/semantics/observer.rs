@@ -13,14 +13,15 @@ use apiarist::{
         decode::decode,
         features::{Features, running_release},
         load::{self, Attached, LoadOptions, Throttle},
-        plan,
-        reader::RingReader,
+        plan, process,
+        reader::{Ring, RingReader, drain},
     },
     clock::{Clock, monotonic_ns},
     event::{Direction, SocketClose, SocketEvent, SocketId, SocketOpen},
     exchange::Exchange,
     flow::{Flows, Limits},
     protocol::redact::Redactor,
+    workload::ProcessEvent,
 };
 use apiarist_common::{counter::Counter, limits::DEFAULT_BUDGET_BYTES};
 
@@ -116,6 +117,7 @@ pub(crate) type Log = BTreeMap<SocketId, SocketLog>;
 pub struct Observer {
     attached: Attached,
     rings: Vec<RingReader>,
+    processes: Ring,
     clock: Clock,
     features: Features,
     tier: u8,
@@ -150,9 +152,11 @@ impl Observer {
             .into_iter()
             .map(RingReader::new)
             .collect::<Result<_>>()?;
+        let processes = attached.take_processes()?;
         Ok(Self {
             attached,
             rings,
+            processes,
             clock: Clock::start(),
             features,
             tier,
@@ -237,6 +241,15 @@ impl Observer {
 
     pub(crate) fn counter(&self, counter: Counter) -> u64 {
         self.attached.counters().get(counter)
+    }
+
+    /// What happened to processes since the last call.
+    pub(crate) fn process_events(&mut self) -> Vec<ProcessEvent> {
+        let mut events = Vec::new();
+        drain(&mut self.processes, BATCH, &mut |record| {
+            events.extend(process::decode(record));
+        });
+        events
     }
 
     /// All counters.
