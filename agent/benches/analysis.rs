@@ -122,7 +122,7 @@ fn feed(analysis: &mut Analysis, workload: &Arc<Workload>, exchanges: &[Exchange
     for exchange in exchanges {
         let endpoint = exchange.number % ENDPOINTS;
         let conclusion = analysis.exchange(&Seen {
-            id: "1-1",
+            id: None,
             exchange,
             workload,
             caller: None,

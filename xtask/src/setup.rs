@@ -33,6 +33,8 @@ pub(crate) enum Purpose {
     Vm,
     /// Load generators and servers for measurements
     Bench,
+    /// `cargo xtask bench gate`: counting instructions
+    Gate,
 }
 
 /// A program, and the Debian package that brings it.
@@ -98,6 +100,8 @@ const BENCH: &[Need] = &[
     ("node", "nodejs"),
 ];
 
+const GATE: &[Need] = &[("cc", "gcc"), ("valgrind", "valgrind")];
+
 /// Packages whose daemon would start at boot, and the service that does it.
 const SERVICES: &[(&str, &str)] = &[
     ("nginx-light", "nginx"),
@@ -130,6 +134,7 @@ pub(crate) fn prepare(purpose: Purpose) -> Result<()> {
         }
         Purpose::Vm => install(VM),
         Purpose::Bench => install(BENCH),
+        Purpose::Gate => install(GATE),
         Purpose::Ebpf => ebpf::prepare(),
     }
 }

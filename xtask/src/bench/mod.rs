@@ -5,11 +5,16 @@
 //! minimum, median and maximum.
 
 mod agent;
+pub(crate) mod gate;
 mod load;
+mod pipeline;
 mod process;
 mod summary;
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
@@ -27,9 +32,9 @@ use summary::Summary;
 /// Options of `cargo xtask bench`.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// What is measured; all without a name
+    /// What is measured; without a name all that is done with and without the agent
     #[arg(value_enum, value_name = "WORK")]
-    works: Vec<Work>,
+    measures: Vec<Measure>,
     /// Pairs of rounds, without and with the agent
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=99))]
     rounds: u32,
@@ -42,11 +47,14 @@ pub(crate) struct Options {
     /// Where the figures are written [default: target/bench.json]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// With `gate`: record the counts instead of comparing them with the committed table
+    #[arg(long)]
+    update: bool,
 }
 
-/// Work that is done with and without the agent.
+/// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Work {
+pub(crate) enum Measure {
     /// nginx with one worker, wrk with 32 connections, answers of 600 bytes, as fast as they can
     Small,
     /// The same over TLS
@@ -59,26 +67,70 @@ pub(crate) enum Work {
     Node,
     /// Small reads and writes of files; no socket is opened
     Files,
+    /// Recorded events in memory through the whole user side, stage by stage
+    Pipeline,
+    /// Instructions of the hot path, held against the committed table
+    Gate,
+}
+
+/// Work that is done with and without the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    Small,
+    Tls,
+    Large,
+    Python,
+    Node,
+    Files,
+}
+
+impl Measure {
+    /// What is done with and without the agent, if it is that.
+    fn work(self) -> Option<Work> {
+        match self {
+            Self::Small => Some(Work::Small),
+            Self::Tls => Some(Work::Tls),
+            Self::Large => Some(Work::Large),
+            Self::Python => Some(Work::Python),
+            Self::Node => Some(Work::Node),
+            Self::Files => Some(Work::Files),
+            Self::Pipeline | Self::Gate => None,
+        }
+    }
 }
 
 /// Measures, prints, writes.
 pub(crate) fn main(options: &Options) -> Result<()> {
-    if !is_root()? {
-        bail!("measuring needs root, to load the kernel programs: run this as root");
-    }
-    setup::prepare(Purpose::Bench)?;
     let root = workspace::root()?;
     let target = workspace::target_directory(&root);
-    let binary = shell::agent(&root, options.binary.as_deref())?;
-    let works = match options.works.as_slice() {
-        [] => Work::value_variants(),
-        named => named,
+    let measures: Vec<Measure> = match options.measures.as_slice() {
+        [] => Measure::value_variants()
+            .iter()
+            .copied()
+            .filter(|measure| measure.work().is_some())
+            .collect(),
+        named => named.to_vec(),
+    };
+    let binary = match measures.iter().any(|measure| measure.work().is_some()) {
+        true => Some(prepare(&root, options)?),
+        false => None,
     };
     let mut results = Vec::new();
-    for work in works {
-        let summary = measure(*work, &binary, options)?;
-        say(summary.line());
-        results.push(summary.json());
+    for measure in measures {
+        match (measure.work(), &binary) {
+            (Some(work), Some(binary)) => {
+                let summary = beside(work, binary, options)?;
+                say(summary.line());
+                results.push(summary.json());
+            }
+            _ if measure == Measure::Pipeline => {
+                results.push(json!({"work": "pipeline", "stages": pipeline::measure(&root)?}));
+            }
+            _ => gate::check(options.update)?,
+        }
+    }
+    if results.is_empty() {
+        return Ok(());
     }
     let out = options.out.clone().unwrap_or_else(|| target.join("bench.json"));
     let all = json!({
@@ -93,7 +145,16 @@ pub(crate) fn main(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn measure(work: Work, binary: &std::path::Path, options: &Options) -> Result<Summary> {
+/// Makes the machine ready for work beside the agent; the agent.
+fn prepare(root: &Path, options: &Options) -> Result<PathBuf> {
+    if !is_root()? {
+        bail!("measuring needs root, to load the kernel programs: run this as root");
+    }
+    setup::prepare(Purpose::Bench)?;
+    shell::agent(root, options.binary.as_deref())
+}
+
+fn beside(work: Work, binary: &Path, options: &Options) -> Result<Summary> {
     let place = process::Place::new()?;
     let mut load = Load::start(work, &place)?;
     // Caches, and the server's own beginnings.
