@@ -92,9 +92,14 @@ impl Head {
 
     /// Values of the fields with this name, compared without case (RFC 9110 §5.1).
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> + 'a {
-        self.iter()
-            .filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
-            .map(|(_, value)| value)
+        // Most names differ in length already.
+        let is_wanted = move |(range, _): &&(Range<u32>, Range<u32>)| {
+            range.len() == name.len() && self.slice(range).eq_ignore_ascii_case(name.as_bytes())
+        };
+        self.fields
+            .iter()
+            .filter(is_wanted)
+            .map(|(_, value)| self.slice(value))
     }
 
     /// The first value of a field.

@@ -44,8 +44,8 @@ use settings::Settings;
 /// An exchange with what is known about it.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {
-    /// Name of the exchange: `connection-number`, or as a file names it.
-    pub id: &'a str,
+    /// Name of the exchange as a file gives it; else [`Exchange::id`] names it, when it is asked for.
+    pub id: Option<&'a str>,
     /// The exchange.
     pub exchange: &'a Exchange,
     /// Who served it.

@@ -7,6 +7,8 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
+use foldhash::fast::FixedState;
+
 use crate::event::{Address, SocketId, SocketOpen};
 
 /// Addresses of one end.
@@ -22,9 +24,9 @@ struct Tuple {
 /// most, removed with it.
 #[derive(Debug, Default)]
 pub(super) struct Twins {
-    tuples: HashMap<Tuple, SocketId>,
+    tuples: HashMap<Tuple, SocketId, FixedState>,
     /// From the id of a unix socket that is not known yet to the one that named it.
-    awaited: HashMap<SocketId, SocketId>,
+    awaited: HashMap<SocketId, SocketId, FixedState>,
 }
 
 /// Whether the other end is certainly on this host too.

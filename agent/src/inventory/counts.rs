@@ -2,9 +2,10 @@
 //!
 //! In: names. Out: how often each came. Refuses to grow: names beyond the bound are counted together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use serde::{Deserialize, Serialize};
+use foldhash::fast::FixedState;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Longest name kept, in bytes. Overflow policy: counted as if there was no room.
 const MAX_NAME_BYTES: usize = 255;
@@ -12,7 +13,9 @@ const MAX_NAME_BYTES: usize = 255;
 /// Counts by name. Which names have room depends on the order they come in; the counts do not.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counts {
-    names: BTreeMap<Box<str>, u64>,
+    /// Asked with every exchange, listed seldom: in no order.
+    #[serde(serialize_with = "in_order")]
+    names: HashMap<Box<str>, u64, FixedState>,
     overflow: u64,
 }
 
@@ -35,15 +38,17 @@ impl Counts {
     /// Adds all counts of another, keeping at most `limit` different names.
     pub fn merge(&mut self, other: &Self, limit: usize) {
         self.overflow += other.overflow;
-        for (name, count) in &other.names {
+        for (name, count) in other.iter() {
             // What has no room is in `overflow`.
-            let (Room::Kept | Room::Overflow) = self.add_many(name, *count, limit);
+            let (Room::Kept | Room::Overflow) = self.add_many(name, count, limit);
         }
     }
 
     /// Names and counts, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.names.iter().map(|(name, count)| (name.as_ref(), *count))
+        let names = self.names.iter().map(|(name, count)| (name.as_ref(), *count));
+        let ordered: BTreeMap<&str, u64> = names.collect();
+        ordered.into_iter()
     }
 
     /// Names, the most frequent first, then by name.
@@ -80,6 +85,14 @@ impl Counts {
             Room::Overflow
         }
     }
+}
+
+/// Writes names in order, so that equal counts are written alike.
+fn in_order<S: Serializer>(
+    names: &HashMap<Box<str>, u64, FixedState>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(names.iter().collect::<BTreeMap<_, _>>())
 }
 
 #[cfg(test)]

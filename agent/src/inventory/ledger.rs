@@ -10,6 +10,7 @@ use std::{collections::BTreeSet, num::NonZeroUsize, sync::Arc};
 use lru::LruCache;
 
 use super::{
+    addresses::Addresses,
     counts::Room,
     endpoint::{Endpoint, EndpointId},
     exposure::server_is_here,
@@ -21,7 +22,7 @@ use super::{
     registry::{Registry, Revised},
     schema::Schemas,
     template::{OVERFLOW, Pins, Routes, Template, trie::MAX_HITS},
-    traffic::{Traffic, caller_name, host},
+    traffic::{Traffic, host},
     view::{EndpointView, WorkloadView},
 };
 use crate::{
@@ -60,6 +61,7 @@ pub struct Inventory {
     pub(super) registry: Registry,
     pub(super) candidates: LruCache<EndpointId, Candidate>,
     pub(super) recent: Recent,
+    addresses: Addresses,
 }
 
 /// An endpoint that no answer has confirmed.
@@ -92,6 +94,7 @@ impl Inventory {
             registry: Registry::new(limits),
             candidates: LruCache::new(candidates),
             recent: Recent::new(limits.recent_paths, MAX_HITS),
+            addresses: Addresses::default(),
         }
     }
 
@@ -125,13 +128,20 @@ impl Inventory {
             self.add_egress(place, exchange, request);
             return Observation::default();
         }
-        let caller = caller_name(caller.map(Arc::as_ref), &exchange.connection.client);
-        self.count_served(place, &caller);
+        let address;
+        let caller = match caller {
+            Some(caller) => caller.name.as_str(),
+            None => {
+                address = self.addresses.name(&exchange.connection.client);
+                &*address
+            }
+        };
+        self.count_served(place, caller);
         self.file(&Served {
             workload: place,
             exchange,
             request,
-            caller: &caller,
+            caller,
             recognised: recognised(exchange, request),
         })
     }

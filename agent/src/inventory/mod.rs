@@ -6,6 +6,7 @@
 //! the result. Refuses to let a client invent endpoints: one exists when its server has answered it with anything
 //! but "there is no such thing".
 
+mod addresses;
 mod auth;
 #[cfg(test)]
 mod cost_tests;

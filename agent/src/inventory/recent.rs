@@ -3,7 +3,9 @@
 //! In: workload, method and path as sent. Out: the place of the endpoint. Slots are compared in full: a hash that
 //! collides costs a miss, never a wrong answer.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::BuildHasher as _;
+
+use foldhash::fast::FixedState;
 
 /// Longest path remembered, in bytes. Overflow policy: a longer one is taken apart each time.
 const MAX_PATH_BYTES: usize = 256;
@@ -75,10 +77,9 @@ impl Recent {
     }
 
     fn index(&self, workload: usize, method: &str, path: &str) -> usize {
-        let mut hasher = DefaultHasher::new();
-        (workload, method, path).hash(&mut hasher);
+        let hash = FixedState::default().hash_one((workload, method, path));
         // The remainder fits: the number of slots does.
-        (hasher.finish() % self.slots.len() as u64) as usize
+        (hash % self.slots.len() as u64) as usize
     }
 }
 

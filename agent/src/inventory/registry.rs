@@ -9,6 +9,8 @@ use std::{
     sync::Arc,
 };
 
+use foldhash::fast::FixedState;
+
 use super::{
     endpoint::{Endpoint, EndpointId},
     limits::Limits,
@@ -30,9 +32,9 @@ const MAX_MOVES: usize = 65_536;
 pub(super) struct Registry {
     limits: Limits,
     workloads: Vec<WorkloadSlot>,
-    workload_places: HashMap<String, usize>,
+    workload_places: HashMap<String, usize, FixedState>,
     endpoints: Vec<EndpointSlot>,
-    endpoint_places: HashMap<EndpointId, usize>,
+    endpoint_places: HashMap<EndpointId, usize, FixedState>,
     dirty_workloads: Vec<usize>,
     dirty_endpoints: Vec<usize>,
     /// Places to be used again.
@@ -91,9 +93,9 @@ impl Registry {
         Self {
             limits,
             workloads: Vec::new(),
-            workload_places: HashMap::new(),
+            workload_places: HashMap::default(),
             endpoints: Vec::new(),
-            endpoint_places: HashMap::new(),
+            endpoint_places: HashMap::default(),
             dirty_workloads: Vec::new(),
             dirty_endpoints: Vec::new(),
             free: Vec::new(),

@@ -15,9 +15,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    event::Address,
     exchange::{Completeness, Exchange, Request},
-    workload::Workload,
 };
 
 /// Different authentication schemes kept. Overflow policy: counted together.
@@ -207,15 +205,6 @@ impl Traffic {
     }
 }
 
-/// What a caller is listed as: its workload, or its address.
-pub(super) fn caller_name<'a>(caller: Option<&'a Workload>, client: &Address) -> Cow<'a, str> {
-    match (caller, client) {
-        (Some(caller), _) => caller.name.as_str().into(),
-        (None, Address::Ip(ip, _)) => ip.to_string().into(),
-        (None, Address::Unix(_)) => "unix".into(),
-    }
-}
-
 fn micros(span: Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }
@@ -246,14 +235,17 @@ pub(super) fn host(request: &Request) -> Option<Cow<'_, str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inventory::fixture::{Call, call};
+    use crate::inventory::{
+        addresses::Addresses,
+        fixture::{Call, call},
+    };
 
     fn traffic(calls: &[Call]) -> Traffic {
         let mut traffic = Traffic::default();
         for call in calls {
             let exchange = call.clone().exchange();
             let request = exchange.request.as_ref().expect("request");
-            let caller = caller_name(None, &exchange.connection.client);
+            let caller = Addresses::default().name(&exchange.connection.client);
             traffic.add(
                 &exchange,
                 request,

@@ -265,7 +265,7 @@ impl Core {
             .map(|peer| self.directory.resolve(peer));
         let observation = self.inventory.observe(exchange, &workload, caller.as_ref());
         self.analysis.exchange(&Seen {
-            id: &exchange.id(),
+            id: None,
             exchange,
             workload: &workload,
             caller: caller.as_ref(),

@@ -22,7 +22,7 @@ fn judged(policies: &mut Policies, call: Call, template: &str) -> (Vec<String>, 
     let exchange = call.exchange();
     let workload = Arc::new(Workload::named(WorkloadKind::Process, "shop-api"));
     let decision = policies.exchange(&Seen {
-        id: "1",
+        id: None,
         exchange: &exchange,
         workload: &workload,
         caller: None,
@@ -80,7 +80,7 @@ fn reasons_say_what_held() {
     let exchange = from("203.0.113.9", call("DELETE", "/admin/x")).exchange();
     let workload = Arc::new(Workload::named(WorkloadKind::Process, "shop"));
     let decision = policies(ADMIN).exchange(&Seen {
-        id: "1",
+        id: None,
         exchange: &exchange,
         workload: &workload,
         caller: None,

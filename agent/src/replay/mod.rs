@@ -203,17 +203,13 @@ impl Replay {
         let workload = self.workloads.observed(&exchange.connection, named);
         let caller = self.workloads.peer(&exchange.connection);
         let observation = self.inventory.observe(exchange, &workload, caller.as_ref());
-        let id = match given {
-            Some(given) => given.id.to_owned(),
-            None => exchange.id(),
-        };
         self.analysis.set_learning_only(match self.learn_until {
             Some(LearnUntil::Exchanges(count)) => self.exchanges <= count,
             Some(LearnUntil::Time(until)) => exchange.started < until,
             None => false,
         });
         let conclusion = self.analysis.exchange(&Seen {
-            id: &id,
+            id: given.map(|given| given.id),
             exchange,
             workload: &workload,
             caller: caller.as_ref(),
@@ -226,6 +222,7 @@ impl Replay {
             self.analysis.moved(from, to);
         }
         self.alerts.extend(self.analysis.take_changes().alerts);
+        let id = || given.map_or_else(|| exchange.id(), |given| given.id.to_owned());
         let start = given.is_none().then_some(Start(
             exchange.started,
             exchange.connection.socket,
@@ -234,7 +231,7 @@ impl Replay {
         if let Some(trace) = &mut self.trace
             && let Err(error) = trace.push(
                 &workload.id,
-                row(id, exchange, given, observation, conclusion),
+                row(id(), exchange, given, observation, conclusion),
                 start,
             )
         {

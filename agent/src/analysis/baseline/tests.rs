@@ -12,7 +12,7 @@ use crate::{
 fn learn(baseline: &mut Baseline, exchange: &Exchange) {
     let workload = Arc::new(Workload::named(WorkloadKind::Process, "shop"));
     let seen = Seen {
-        id: "1",
+        id: None,
         exchange,
         workload: &workload,
         caller: None,

@@ -96,7 +96,9 @@ impl Case {
     /// Names the exchange, and how much of it was seen.
     pub(super) fn name(&mut self, look: &Look<'_>) {
         if self.alert.exchanges.len() < MAX_EXCHANGES {
-            self.alert.exchanges.push(look.seen.id.to_owned());
+            self.alert
+                .exchanges
+                .push(look.seen.id.map_or_else(|| look.exchange.id(), str::to_owned));
         }
         self.alert.evidence_quality = self.alert.evidence_quality.max(look.quality());
     }

@@ -22,7 +22,7 @@ fn signal(class: &'static str, group: Group, confidence: f32) -> Signal {
 fn judged(judge: &mut Judge, exchange: &Exchange, signals: &[Signal]) -> Verdict {
     let workload = Arc::new(Workload::named(WorkloadKind::Process, "shop"));
     let seen = Seen {
-        id: &exchange.id(),
+        id: None,
         exchange,
         workload: &workload,
         caller: None,

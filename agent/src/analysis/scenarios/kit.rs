@@ -282,7 +282,7 @@ impl World {
         template: Option<&str>,
     ) -> Verdict {
         let seen = Seen {
-            id: &exchange.id(),
+            id: None,
             exchange,
             workload: &self.workload,
             caller: None,

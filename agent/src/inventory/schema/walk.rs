@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use crate::inventory::template::segment::{SegmentType, classify};
+use crate::inventory::template::segment::{SegmentType, classify, is_plain_word};
 
 /// Nested objects and lists. Overflow policy: what is deeper is passed over.
 const MAX_DEPTH: usize = 16;
@@ -159,6 +159,10 @@ impl<'a> Walker<'a, '_> {
 
     fn push_name(&mut self, key: &str) {
         self.path.push('.');
+        if is_plain_word(key.as_bytes()) {
+            self.path.push_str(key);
+            return;
+        }
         // An identifier as a name makes the object a map.
         let kind = classify(key);
         if kind.is_parameter() && kind != SegmentType::Float || key.len() > 64 {
@@ -234,7 +238,7 @@ impl<'a> Walker<'a, '_> {
 
 /// A string without its escapes (RFC 8259 §7); what is no UTF-8 is replaced.
 fn unescape(text: &[u8]) -> Cow<'_, str> {
-    if !text.contains(&b'\\') {
+    if memchr::memchr(b'\\', text).is_none() {
         return String::from_utf8_lossy(text);
     }
     let mut quoted = Vec::with_capacity(text.len() + 2);

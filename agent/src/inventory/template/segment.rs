@@ -74,7 +74,9 @@ impl SegmentType {
 /// The type of a segment.
 pub fn classify(segment: &str) -> SegmentType {
     let bytes = segment.as_bytes();
-    if is_int(bytes) {
+    if is_plain_word(bytes) {
+        SegmentType::Literal
+    } else if is_int(bytes) {
         SegmentType::Int
     } else if is_strong_literal(segment) {
         SegmentType::StrongLiteral
@@ -107,6 +109,20 @@ pub fn classify(segment: &str) -> SegmentType {
     }
 }
 
+/// Letters alone, or small letters and `_`, too few for an identifier and too many for a language: most names are told
+/// from everything else by this.
+pub(crate) fn is_plain_word(bytes: &[u8]) -> bool {
+    let is_small = |byte: &u8| byte.is_ascii_lowercase() || *byte == b'_';
+    match bytes.len() {
+        3..MIN_TOKEN_BYTES => {
+            (bytes.iter().all(u8::is_ascii_alphabetic) || bytes.iter().all(is_small))
+                && !bytes.eq_ignore_ascii_case(b"api")
+        }
+        MIN_TOKEN_BYTES..24 => bytes.iter().all(is_small),
+        _ => false,
+    }
+}
+
 /// The ending of a file name, without its dot: 1 to 5 letters and digits, a letter first.
 pub(super) fn file_ending(segment: &str) -> Option<&str> {
     let (stem, ending) = segment.rsplit_once('.')?;
@@ -127,6 +143,10 @@ const WORDS: &[&str] = &[
 
 /// `v1`, `v2beta1`, `v1.1`, and words in which digits are part of the term.
 fn is_strong_literal(segment: &str) -> bool {
+    // All of them have digits, but one.
+    if !segment.bytes().any(|byte| byte.is_ascii_digit()) {
+        return segment.eq_ignore_ascii_case("api");
+    }
     let lower = segment.to_ascii_lowercase();
     WORDS.binary_search(&lower.as_str()).is_ok() || is_version(&lower)
 }
