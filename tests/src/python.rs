@@ -5,7 +5,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 /// The directory of programs of an environment with these packages.
 ///
@@ -25,6 +25,16 @@ pub fn environment(target: &Path, name: &str, packages: &[&str]) -> Result<PathB
     // Last: one that was interrupted is made again.
     std::fs::write(complete, "")?;
     Ok(programs)
+}
+
+/// The interpreter of an environment in the target directory of the present test program.
+///
+/// # Errors
+/// See [`environment`].
+pub fn interpreter(name: &str, packages: &[&str]) -> Result<PathBuf> {
+    let target = std::env::current_exe()?;
+    let target = target.ancestors().nth(2).context("no target directory")?;
+    Ok(environment(target, name, packages)?.join("python3"))
 }
 
 fn run(program: &Path, arguments: &[&str]) -> Result<()> {

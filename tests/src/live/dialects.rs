@@ -17,6 +17,7 @@ use super::{
     tls::Certificate,
     wait::until,
 };
+use crate::python::interpreter;
 
 /// Longest wait for a client to end, and for its calls to be listed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -115,16 +116,27 @@ pub(super) fn graphql_answers(place: &Place) -> Result<()> {
     )
 }
 
+/// Server and client are of the protocol's own SDK.
 pub(super) fn mcp_tools_are_called(place: &Place) -> Result<()> {
-    scripted(
+    let python = interpreter("mcp-python", &["mcp==2.3.0"])?;
+    let script = fixture("tools.py");
+    let agent = watch(place)?;
+    let mut server = Program::start(Command::new(&python).args([&script, "serve"]), place)?;
+    let port = server.first_line()?;
+    let mut client = Command::new(&python);
+    Program::run(client.args([&script, "call", &port]), place, PATIENCE)?.success()?;
+    conclude(
+        agent,
         place,
-        "mcp",
-        "json",
+        "tools.py",
         &[
+            "mcp /mcp [-] 1 of 1",
             "mcp /mcp [initialize] 1 of 1",
             "mcp /mcp [notifications/initialized] 1 of 1",
-            "mcp /mcp [tools/list] 1 of 1",
-            "mcp /mcp [tools/call search] 25 of 25",
+            "mcp /mcp [server/discover] 1 of 1",
+            "mcp /mcp [tools/call search] 50 of 50",
+            "mcp /mcp [tools/list] 2 of 2",
+            "rest /mcp [-] 1 of 1",
         ],
     )
 }

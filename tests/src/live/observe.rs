@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
 };
 
@@ -16,7 +16,7 @@ use super::{
     place::{Place, fixture},
     same,
 };
-use crate::python::environment;
+use crate::python::interpreter;
 
 const RUNS: usize = 10;
 
@@ -39,12 +39,6 @@ const STABLE: [&str; 5] = [
     "coverage.json",
 ];
 
-fn python() -> Result<PathBuf> {
-    let target = std::env::current_exe()?;
-    let target = target.ancestors().nth(2).context("no target directory")?;
-    Ok(environment(target, "observe-python", &PACKAGES)?.join("python3"))
-}
-
 fn observe(place: &Place, out: &str, arguments: &[&str], command: &[&str]) -> Result<Output> {
     let mut observe = bare(&binary::apiarist()?);
     observe
@@ -63,7 +57,9 @@ fn json(place: &Place, path: &str) -> Result<Value> {
 }
 
 pub(super) fn a_suite_gives_the_same_ten_times(place: &Place) -> Result<()> {
-    let python = python()?.to_string_lossy().into_owned();
+    let python = interpreter("observe-python", &PACKAGES)?
+        .to_string_lossy()
+        .into_owned();
     let (suite, document) = (
         fixture("observe/test_leaky_api.py"),
         fixture("observe/openapi.yaml"),
