@@ -1,35 +1,9 @@
 //! The built agent among real programs, one test after the other.
-//!
-//! Needs root. Without it the tests are ignored, but in CI, which promises a kernel, they fail.
 
-use std::{io::Write as _, process::ExitCode};
+use std::process::ExitCode;
 
-use apiarist_tests::{
-    gate::skip_reason,
-    live::{LIVE, Live},
-};
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use apiarist_tests::live;
 
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    // All watch the same kernel, and need both cores.
-    arguments.test_threads = Some(1);
-    let skipped = skip_reason();
-    if let Some(reason) = skipped {
-        // Nothing can be done when this fails.
-        writeln!(std::io::stderr(), "skipped: {reason}").ok();
-    }
-    let trials = LIVE
-        .iter()
-        .map(|live| Trial::ignorable_test(live.name, || run(live)).with_ignored_flag(skipped.is_some()))
-        .collect();
-    libtest_mimic::run(&arguments, trials).exit_code()
-}
-
-fn run(live: &Live) -> Result<Completion, Failed> {
-    match live.run() {
-        Ok(None) => Ok(Completion::Completed),
-        Ok(Some(reason)) => Ok(Completion::ignored_with(reason)),
-        Err(error) => Err(format!("{error:#}").into()),
-    }
+    live::main(live::LIVE)
 }

@@ -16,6 +16,7 @@ mod packages;
 mod run;
 mod setup;
 mod shell;
+mod soak;
 mod source_hash;
 mod test;
 mod toolchain;
@@ -54,6 +55,8 @@ enum Task {
     Package(package::Options),
     /// Install the system packages that a purpose needs
     Setup(setup::Options),
+    /// Run the chaos suite and a steady load, against an optimised build
+    Soak(soak::Options),
     /// Run the kernel tests on other kernels, under QEMU
     Vm(vm::Options),
 }
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Task::Fuzz(options) => fuzz::main(&options).map(|()| 0),
         Task::Package(options) => package::main(&options).map(|()| 0),
         Task::Setup(options) => setup::main(&options).map(|()| 0),
+        Task::Soak(options) => soak::main(&options),
         Task::Vm(options) => vm::main(&options).map(|()| 0),
     };
     let code = outcome.unwrap_or_else(|problem| {

@@ -66,6 +66,7 @@ const TEST: &[Need] = &[
     ("npm", "npm"),
     ("chromium", "chromium"),
     ("tmux", "tmux"),
+    ("gdb", "gdb"),
     ("lintian", "lintian"),
     ("systemd-analyze", "systemd"),
     ("go", "golang-go"),

@@ -14,6 +14,20 @@ pub struct KernelCounters {
     values: [u64; Counter::COUNT as usize],
 }
 
+/// Places of the programs that see sends and receives: of the first, its spares, and those at functions (`Slot` in the
+/// kernel programs).
+const SENDERS: [u32; 7] = [0, 8, 10, 12, 13, 14, 18];
+const RECEIVERS: [u32; 6] = [1, 9, 11, 15, 16, 17];
+
+/// Operations that programs looked at, muted ones and those of this process among them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Operations {
+    /// Sends.
+    pub sends: u64,
+    /// Receives.
+    pub receives: u64,
+}
+
 /// What one program counts on one CPU, as it lies in the map.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
@@ -48,6 +62,23 @@ impl CounterMap {
             line.trim().parse().ok()
         };
         self.programs.iter().filter_map(misses).sum()
+    }
+
+    /// Operations so far, by direction.
+    pub fn operations(&self) -> Operations {
+        Operations {
+            sends: self.operations_of(&SENDERS),
+            receives: self.operations_of(&RECEIVERS),
+        }
+    }
+
+    fn operations_of(&self, slots: &[u32]) -> u64 {
+        let counted = |values: &Values| values.values.get(Counter::Operations as usize).copied();
+        slots
+            .iter()
+            .filter_map(|slot| self.map.get(slot, 0).ok())
+            .map(|per_cpu| per_cpu.iter().filter_map(counted).sum::<u64>())
+            .sum()
     }
 
     /// Reads and sums: a value per program and CPU. One that cannot be read counts as zero.

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tokio::sync::{broadcast, mpsc};
 
 use super::{
@@ -22,8 +22,10 @@ use super::{
     harvester::Harvester,
     health::Health,
     keeper::{Keeper, Known},
+    marker::{End, Marker},
     past::SharedPast,
     reload::Change,
+    watch::Watch,
 };
 use crate::{
     analysis::{AgentEvent, Analysis, Changes, Seen, settings::Settings},
@@ -56,12 +58,16 @@ pub(super) struct Restart {
     assessor: Assessor,
     /// Reads the routes of applications, if that is wanted.
     harvester: Option<Harvester>,
+    marker: Marker,
+    /// Time without an agent before this run.
+    gap: Option<Duration>,
 }
 
 impl Restart {
     /// Reads the store.
     pub(super) fn of(
         store: Store,
+        directory_of_store: &Path,
         limits: &config::InventoryLimits,
         settings: Settings,
         risk: Risk,
@@ -82,6 +88,7 @@ impl Restart {
         analysis.restore(kept);
         let mut directory = Directory::new(Path::new("/proc"));
         directory.set_owners(owners);
+        let (marker, gap) = Self::judge_last(&mut analysis, directory_of_store)?;
         let harvester = limits.harvest.then(Harvester::start).transpose()?;
         let documents = limits.documents().map_err(anyhow::Error::msg)?;
         let mut assessor = Assessor::new(Criteria { risk, documents });
@@ -94,7 +101,28 @@ impl Restart {
             directory,
             assessor,
             harvester,
+            marker,
+            gap,
         })
+    }
+
+    /// Tells how the last run ended, and for how long nobody watched.
+    fn judge_last(analysis: &mut Analysis, directory: &Path) -> Result<(Marker, Option<Duration>)> {
+        let now = clock::now();
+        let (marker, last) = Marker::begin(directory, now)
+            .with_context(|| format!("cannot write to {}", directory.display()))?;
+        let gap = last.map(|last| last.gap);
+        match last.map(|last| (last.end, last.gap)) {
+            Some((End::Killed, gap)) => {
+                tracing::warn!(gap_s = gap.as_secs(), "the last run was ended from outside");
+                analysis.agent(AgentEvent::Killed { gap }, now);
+            }
+            Some((End::Host, gap)) => {
+                tracing::info!(gap_s = gap.as_secs(), "the last run ended with the host");
+            }
+            Some((End::Asked, _)) | None => {}
+        }
+        Ok((marker, gap))
     }
 
     /// Puts rules of the operator before the detectors.
@@ -112,6 +140,8 @@ pub(super) struct Core {
     assessor: Assessor,
     keeper: Keeper,
     health: Health,
+    marker: Marker,
+    watch: Watch,
     throttled: Throttled,
     next_second: Timestamp,
     announce: mpsc::Sender<Notice>,
@@ -132,7 +162,7 @@ impl Core {
     pub(super) fn new(
         restart: Restart,
         settings: &config::Store,
-        health: Health,
+        mut health: Health,
         throttled: Throttled,
         announce: mpsc::Sender<Notice>,
         sinks: Sinks,
@@ -144,15 +174,21 @@ impl Core {
             directory,
             assessor,
             harvester,
+            marker,
+            gap,
         } = restart;
+        health.restart_gap = gap;
+        let now = clock::now();
         Self {
             inventory,
             analysis,
             directory,
             harvester,
             assessor,
-            keeper: Keeper::new(store, settings, clock::now()),
+            keeper: Keeper::new(store, settings, now),
             health,
+            marker,
+            watch: Watch::new(now),
             throttled,
             next_second: Timestamp(0),
             announce,
@@ -179,6 +215,11 @@ impl Core {
     pub(super) fn run(mut self, inbox: &Receiver<ToCore>) -> Summary {
         loop {
             let now = clock::now();
+            if self.next_second > now.after(SECOND) {
+                // The clock was set back: what waits for a time waits from now on.
+                self.next_second = now;
+                self.keeper.start_over(now);
+            }
             if now >= self.keeper.next() {
                 self.keep(now);
             }
@@ -189,7 +230,7 @@ impl Core {
                 if let Some(harvester) = &mut self.harvester {
                     harvester.pass_on(&mut self.inventory);
                 }
-                self.govern();
+                self.govern(now);
                 if self.sinks.wants_report(now) {
                     self.report(now);
                 }
@@ -206,6 +247,9 @@ impl Core {
         self.pass_on();
         self.keep(now);
         self.report(now);
+        if let Err(error) = self.marker.end(now) {
+            tracing::warn!(%error, "the end of this run cannot be noted: the next will take it for killed");
+        }
         Summary {
             status: self.status(),
             endpoints: self.inventory.endpoint_views(now).len(),
@@ -342,6 +386,9 @@ impl Core {
         status
             .counters
             .extend(counters.map(|(name, value)| (name.to_owned(), value)));
+        status
+            .counters
+            .insert("own_messages_unseen".to_owned(), self.watch.unseen());
         status.sinks = self.sinks.status();
         status
     }
@@ -383,8 +430,15 @@ impl Core {
     }
 
     /// Copies less when the agent costs too much or loses events, more when all is well again.
-    fn govern(&mut self) {
+    fn govern(&mut self, now: Timestamp) {
         let second = self.health.second();
+        let events = self.health.events();
+        let noticed = self
+            .watch
+            .second(now, second, events, || self.health.operations());
+        for event in noticed {
+            self.analysis.agent(event, now);
+        }
         let Throttled { governor, throttle } = &mut self.throttled;
         let Some(control) = governor.second(second) else {
             return;
@@ -404,6 +458,9 @@ impl Core {
 
     fn keep(&mut self, now: Timestamp) {
         let status = self.status();
+        if let Err(error) = self.marker.beat(now) {
+            tracing::debug!(%error, "that this run is there cannot be noted");
+        }
         let known = Known {
             inventory: &mut self.inventory,
             analysis: &mut self.analysis,

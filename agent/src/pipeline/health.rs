@@ -1,6 +1,6 @@
 //! How the agent is doing, gathered from every layer.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use apiarist_common::{
     control::Control,
@@ -8,7 +8,12 @@ use apiarist_common::{
 };
 
 use super::{batch::Totals, coverage::Coverages, governor::Second};
-use crate::{capture::counters::CounterMap, clock, inventory, status::Status, workload::DirectoryStats};
+use crate::{
+    capture::counters::{CounterMap, Operations},
+    clock, inventory,
+    status::Status,
+    workload::DirectoryStats,
+};
 
 /// Totals of all shards, and where the rest is found.
 pub(super) struct Health {
@@ -26,6 +31,8 @@ pub(super) struct Health {
     last: (f64, u64, u64),
     /// What could be seen of each workload.
     pub(super) coverages: Coverages,
+    /// Time without an agent before this run, if there was one before.
+    pub(super) restart_gap: Option<Duration>,
 }
 
 impl Health {
@@ -45,6 +52,7 @@ impl Health {
             exchanges: 0,
             governed: None,
             coverages: Coverages::default(),
+            restart_gap: None,
             full,
             last: (clock::process_cpu_seconds(), 0, started_ns),
         }
@@ -68,6 +76,16 @@ impl Health {
             cpu: (cpu - cpu_before) / seconds,
             lost: lost.saturating_sub(lost_before),
         }
+    }
+
+    /// Operations that the programs looked at.
+    pub(super) fn operations(&self) -> Operations {
+        self.counters.operations()
+    }
+
+    /// Events read from the rings.
+    pub(super) fn events(&self) -> u64 {
+        self.shards.values().map(|totals| totals.events).sum()
     }
 
     /// Notes what the governor set.
@@ -114,6 +132,10 @@ impl Health {
         }
         for (name, value) in inventory.list().chain(directory.list()) {
             add(&mut status.counters, name, value);
+        }
+        if let Some(gap) = self.restart_gap {
+            let gap_ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
+            add(&mut status.counters, "restart_gap_ms", gap_ms);
         }
         let (step, control) = self.governed.unwrap_or((0, self.full));
         add(&mut status.counters, "governor_step", step as u64);

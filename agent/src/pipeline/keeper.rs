@@ -88,6 +88,12 @@ impl Keeper {
         self.next
     }
 
+    /// Waits from `now` on for what it waits for: the clock was set back.
+    pub(super) fn start_over(&mut self, now: Timestamp) {
+        self.next = self.next.min(now.after(self.retry.unwrap_or(self.every)));
+        self.next_expiry = self.next_expiry.min(now);
+    }
+
     /// Notes verdicts for the next write.
     pub(super) fn note(&mut self, changes: &Changes) {
         let mut batch = Batch::default();
@@ -328,6 +334,16 @@ mod tests {
         fixture.write();
         assert_eq!(fixture.stored(), (3, 1));
         assert_eq!(fixture.keeper.next(), fixture.now.after(SECOND));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_stops_no_writes() {
+        let mut fixture = Fixture::new(1 << 24);
+        fixture.write();
+        let back = Timestamp(fixture.now.0 - NS_PER_DAY);
+        assert!(fixture.keeper.next() > fixture.now);
+        fixture.keeper.start_over(back);
+        assert_eq!(fixture.keeper.next(), back.after(SECOND));
     }
 
     /// A file system of 4 MiB; `None` where this user may not mount one.

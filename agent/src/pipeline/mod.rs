@@ -17,6 +17,7 @@ mod governor;
 mod harvester;
 mod health;
 mod keeper;
+mod marker;
 mod observed;
 mod past;
 mod record;
@@ -24,6 +25,7 @@ mod reload;
 mod scope;
 mod shard;
 mod tls;
+mod watch;
 
 use std::{
     num::NonZeroUsize,
@@ -189,6 +191,7 @@ pub fn run_until(
     };
     let mut restart = Restart::of(
         opened.store,
+        &options.store,
         &options.config.inventory,
         options.config.detection.settings(),
         options.config.risk.clone(),

@@ -11,11 +11,13 @@ use anyhow::{Result, bail, ensure};
 
 mod agent;
 pub mod binary;
+mod chaos;
 mod containers;
 mod dialects;
 mod ending;
 mod foreign;
 mod governor;
+mod harness;
 mod load;
 mod observe;
 mod orders;
@@ -33,6 +35,8 @@ mod tls;
 mod tools;
 mod wait;
 
+use chaos::{disk, limits, neighbours, soak, stops, tamper, time};
+pub use harness::main;
 pub use place::Place;
 
 /// One test.
@@ -109,15 +113,17 @@ fn same(what: &str, seen: &[String], expected: &[String]) -> Result<()> {
 }
 
 macro_rules! live {
-    ($($module:ident: $($name:ident),+;)+) => {
-        /// Every test.
-        pub const LIVE: &[Live] = &[
+    ($(#[$about:meta])* $table:ident = $($module:ident: $($name:ident),+;)+) => {
+        $(#[$about])*
+        pub const $table: &[Live] = &[
             $($(Live { name: stringify!($name), run: $module::$name },)+)+
         ];
     };
 }
 
 live! {
+    /// The agent among programs that do as they should.
+    LIVE =
     containers: podman_serves;
     ending: stops_on_sigterm, stops_on_sigint, keeps_what_it_knew_when_killed;
     load: wrk_against_nginx;
@@ -133,4 +139,16 @@ live! {
     steady: joins_an_older_connection;
     tls: python_serves_tls, asyncio_serves_tls, node_serves_tls, nginx_serves_tls, puma_serves_tls, haproxy_speaks_tls_on_both_sides, apache_speaks_tls_on_both_sides, caddy_speaks_tls_on_both_sides;
     orders: python_serves, node_serves, nginx_serves, a_ring_too_small_mixes_nothing_up;
+}
+
+live! {
+    /// The agent where something goes wrong.
+    CHAOS =
+    disk: a_slow_disk_is_waited_for_by_nobody, a_full_disk_costs_no_exchange;
+    limits: without_descriptors_it_still_sees;
+    neighbours: a_frozen_server_goes_on, a_neighbour_out_of_memory;
+    stops: stopped_it_counts_what_it_missed, upgrade_keeps_the_store;
+    tamper: detached_probes_are_told, a_kill_is_told_by_the_next_run;
+    time: the_clock_may_jump;
+    soak: stays_as_it_is_under_steady_load;
 }

@@ -1,0 +1,61 @@
+//! Somebody works against the agent: it is told in the alert stream.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+use rustix::process::Signal;
+
+use super::{counter, tells};
+use crate::live::{
+    agent::Agent,
+    place::Place,
+    program::{Program, command},
+};
+
+/// Links of programs to sends, closed in the agent by a debugger: it notices that it sees its own messages no more.
+pub(crate) fn detached_probes_are_told(place: &Place) -> Result<()> {
+    let mut gdb = command("gdb")?;
+    let agent = Agent::start(place)?;
+    let pid = agent.pid();
+    gdb.args(["-q", "-nx", "-batch", "-p", &pid.to_string()]);
+    let links = links(pid)?;
+    ensure!(!links.is_empty(), "the agent holds no links");
+    for link in &links {
+        gdb.arg("-ex").arg(format!("call (int)close({link})"));
+    }
+    Program::run(&mut gdb, place, std::time::Duration::from_secs(60))?;
+    tells(&agent, "alerts", "probes_detached")?;
+    ensure!(counter(&agent, "own_messages_unseen")? > 0, "it is not counted");
+    // Not by the usual way out: descriptors that were closed behind its back are closed again at the end.
+    agent.kill()
+}
+
+/// A killed agent tells at its next start that it was, and for how long nobody watched.
+pub(crate) fn a_kill_is_told_by_the_next_run(place: &Place) -> Result<()> {
+    let agent = Agent::start(place)?;
+    agent.kill()?;
+    let agent = Agent::start(place)?;
+    tells(&agent, "anomalies", "agent_killed")?;
+    agent.has_said("ended from outside")?;
+    agent.stop(Signal::TERM)?;
+    // Asked to end, it is not accused.
+    let agent = Agent::start(place)?;
+    ensure!(
+        agent.has_said("ended from outside").is_err(),
+        "an end on request counts as a kill"
+    );
+    agent.stop(Signal::TERM).map(drop)
+}
+
+/// Descriptors of links in a process.
+fn links(pid: u32) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
+        let entry = entry?;
+        let text = fs::read_to_string(entry.path()).unwrap_or_default();
+        if text.contains("link_type:") {
+            found.push(entry.file_name().into_string().ok().context("a number")?);
+        }
+    }
+    Ok(found)
+}
