@@ -47,7 +47,7 @@ CREATE TABLE IF NOT EXISTS endpoints (
     gone UInt8,
     record String,
     v UInt64
-) ENGINE = ReplacingMergeTree(v) ORDER BY (id, node) SETTINGS index_granularity = 1024;
+) ENGINE = ReplacingMergeTree(v) ORDER BY (id, node) SETTINGS index_granularity = 256;
 
 CREATE TABLE IF NOT EXISTS workloads (
     id String,
@@ -63,7 +63,7 @@ CREATE TABLE IF NOT EXISTS workloads (
     gone UInt8,
     record String,
     v UInt64
-) ENGINE = ReplacingMergeTree(v) ORDER BY (id, node) SETTINGS index_granularity = 1024;
+) ENGINE = ReplacingMergeTree(v) ORDER BY (id, node) SETTINGS index_granularity = 256;
 
 -- The edges of the graph: `direction` is `in` where the callee was observed, `out` where the caller was.
 CREATE TABLE IF NOT EXISTS calls (
@@ -111,7 +111,7 @@ CREATE TABLE IF NOT EXISTS findings (
     gone UInt8,
     record String,
     v UInt64
-) ENGINE = ReplacingMergeTree(v) ORDER BY (id, node) SETTINGS index_granularity = 1024;
+) ENGINE = ReplacingMergeTree(v) ORDER BY (id, node) SETTINGS index_granularity = 256;
 
 -- `endpoint` is 0 in the row of a workload.
 CREATE TABLE IF NOT EXISTS risks (
@@ -126,7 +126,7 @@ CREATE TABLE IF NOT EXISTS risks (
     gone UInt8,
     record String,
     v UInt64
-) ENGINE = ReplacingMergeTree(v) ORDER BY (endpoint, workload, node) SETTINGS index_granularity = 1024;
+) ENGINE = ReplacingMergeTree(v) ORDER BY (endpoint, workload, node) SETTINGS index_granularity = 256;
 
 -- Incidents and anomalies. The same one, delivered twice, has the same key.
 CREATE TABLE IF NOT EXISTS alerts (
@@ -150,4 +150,4 @@ CREATE TABLE IF NOT EXISTS alerts (
     gone UInt8,
     record String,
     v UInt64
-) ENGINE = ReplacingMergeTree(v) PARTITION BY toYYYYMM(opened) ORDER BY (id, node) SETTINGS index_granularity = 1024;
+) ENGINE = ReplacingMergeTree(v) PARTITION BY toYYYYMM(opened) ORDER BY (id, node) SETTINGS index_granularity = 256;

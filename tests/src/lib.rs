@@ -1,6 +1,8 @@
 //! Helpers of the tests.
 
+pub mod collectors;
 pub mod gate;
 pub mod live;
 pub mod python;
 pub mod semantics;
+pub mod simulated;

@@ -20,7 +20,8 @@ const EXAMPLES: &str = "EXAMPLES:
   apiarist alerts --follow
   apiarist alerts --since 1d --sort -severity --limit 20
   apiarist alerts --filter 'severity >= \"high\" and state != \"resolved\"'
-  apiarist alerts --store /var/lib/apiarist -o json | jq '.[].reasons'";
+  apiarist alerts --store /var/lib/apiarist -o json | jq '.[].reasons'
+  apiarist --fleet clickhouse://clickhouse.example.net/apiarist alerts --since 1h";
 
 const ANOMALY_EXAMPLES: &str = "EXAMPLES:
   apiarist anomalies
@@ -95,6 +96,9 @@ fn cells(row: &Value, now: Timestamp) -> Vec<String> {
 
 /// Writes alerts as the agent sends them: a line for people, or one JSON object a line.
 fn follow(query: &query::Args, context: &mut Context<'_>) -> Result<(), Failure> {
+    if context.fleet.is_some() {
+        return Err(Failure::usage("--follow asks one agent: leave out --fleet"));
+    }
     if !matches!(query.output, Format::Table | Format::Json | Format::Jsonl) {
         return Err(Failure::usage(
             "--follow writes lines: use -o table or -o jsonl with it",

@@ -17,7 +17,8 @@ const EXAMPLES: &str = "EXAMPLES:
   apiarist endpoints --workload shop --sort -hits --limit 20
   apiarist endpoints --filter 'hits > 10 and method == \"GET\" and template ~ \"users\"'
   apiarist endpoints --since 1h -o json | jq '.[].template'
-  apiarist endpoints --store /var/lib/apiarist -o csv > endpoints.csv";
+  apiarist endpoints --store /var/lib/apiarist -o csv > endpoints.csv
+  apiarist --fleet clickhouse://clickhouse.example.net/apiarist endpoints --sort -risk --limit 20";
 
 /// List the endpoints that were seen
 #[derive(Debug, clap::Args)]

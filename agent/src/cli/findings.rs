@@ -16,7 +16,8 @@ const EXAMPLES: &str = "EXAMPLES:
   apiarist findings
   apiarist findings --sort -severity --workload shop
   apiarist findings --filter 'severity >= \"high\" and owasp ~ \"API8\"' -o json
-  apiarist findings --store /var/lib/apiarist -o csv > findings.csv";
+  apiarist findings --store /var/lib/apiarist -o csv > findings.csv
+  apiarist --fleet clickhouse://clickhouse.example.net/apiarist findings --filter 'nodes > 1'";
 
 /// List findings: what should be changed about endpoints, and how
 #[derive(Debug, clap::Args)]

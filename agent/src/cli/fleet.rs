@@ -1,12 +1,20 @@
-//! `apiarist fleet migrate`: makes a database of ClickHouse what agents write to.
+//! All hosts at once: `apiarist fleet migrate` makes a database of ClickHouse what agents write to, `--fleet` asks it.
 
 use std::time::Duration;
 
-use super::{Context, Failure};
-use crate::fleet::{self, Address, Client, FleetError, NEWEST};
+use serde_json::Value;
+
+use super::{Context, Failure, list::text, query, rows::Line, source::Topic};
+use crate::{
+    clock::Timestamp,
+    fleet::{self, Address, Client, FleetError, NEWEST, View, Wanted},
+};
 
 /// How long a statement may take.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Rows of an answer when no number is asked for.
+const LIMIT: usize = 1000;
 
 const EXAMPLES: &str = "EXAMPLES:
   apiarist fleet migrate clickhouse://clickhouse.example.net:8123/apiarist
@@ -49,8 +57,92 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure>
     Ok(writeln!(context.out, "{done}")?)
 }
 
+/// The rows of all hosts that a query asks for.
+pub(super) fn lines(
+    address: &str,
+    topic: Topic,
+    query: &query::Args,
+    now: Timestamp,
+) -> Result<Vec<Line>, Failure> {
+    let view = match topic {
+        Topic::Endpoints => fleet::ENDPOINTS,
+        Topic::Workloads => fleet::WORKLOADS,
+        Topic::Alerts => fleet::ALERTS,
+        Topic::Anomalies => fleet::ANOMALIES,
+        Topic::Findings => fleet::FINDINGS,
+        Topic::Risks => fleet::RISKS,
+        Topic::Specifications | Topic::Status => {
+            return Err(Failure::usage("this command asks one agent: leave out --fleet"));
+        }
+    };
+    query.source.alone()?;
+    let filter = match query.filter()? {
+        Some(filter) => Some(
+            filter
+                .to_sql(&|name| view.member(name))
+                .map_err(|name| unknown("--filter", &name, &view))?,
+        ),
+        None => None,
+    };
+    let sort = match query.sort.as_deref() {
+        Some(key) => {
+            let (name, descending) = key.strip_prefix('-').map_or((key, false), |name| (name, true));
+            view.member(name).ok_or_else(|| unknown("--sort", name, &view))?;
+            Some((name.to_owned(), descending))
+        }
+        None => None,
+    };
+    let limit = query.limit.unwrap_or(LIMIT);
+    let wanted = Wanted {
+        conditions: filter.into_iter().collect(),
+        workload: query.workload.clone(),
+        methods: query.method.clone(),
+        path: query.path.clone(),
+        since: query.since(now)?,
+        sort,
+        offset: query.offset.unwrap_or(0),
+        // One more tells whether there are more.
+        limit: limit.saturating_add(1),
+    };
+    let mut rows = fleet::ask(&client(address)?, &view, &wanted).map_err(failure)?;
+    if rows.len() > limit {
+        rows.truncate(limit);
+        if query.limit.is_none() {
+            tracing::warn!("only the first {limit} rows are shown: ask for more with --limit");
+        }
+    }
+    Ok(rows.iter().map(Value::to_string).collect())
+}
+
+/// Who calls whom over all hosts, as rows of workloads.
+pub(super) fn graph(address: &str) -> Result<Vec<Value>, Failure> {
+    fleet::graph(&client(address)?).map_err(failure)
+}
+
+/// The host that a row is of, and how many more there are.
+pub(super) fn nodes(row: &Value) -> String {
+    let name = text(row, "node");
+    match row.get("nodes").and_then(Value::as_u64) {
+        Some(nodes @ 2..) => format!("{name} +{}", nodes - 1),
+        _ => name,
+    }
+}
+
+fn client(address: &str) -> Result<Client, Failure> {
+    let address = Address::parse(address).map_err(|error| Failure::usage(format!("--fleet: {error}")))?;
+    Ok(Client::new(address, PATIENCE))
+}
+
+fn unknown(option: &str, name: &str, view: &View) -> Failure {
+    let all: Vec<&str> = view.members.iter().map(|member| member.name).collect();
+    Failure::usage(format!(
+        "{option}: a fleet cannot be asked by `{name}`: there are {}",
+        all.join(", ")
+    ))
+}
+
 /// What a database refused, with the exit code for it.
-pub(super) fn failure(error: FleetError) -> Failure {
+fn failure(error: FleetError) -> Failure {
     match error {
         FleetError::Unreachable { .. } => Failure::unreachable(error),
         other => Failure::usage(other),

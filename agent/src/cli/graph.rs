@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::{
-    Context, Failure,
+    Context, Failure, fleet,
     list::text,
     source::{self, Topic},
 };
@@ -15,7 +15,8 @@ const EXAMPLES: &str = "EXAMPLES:
   apiarist graph
   apiarist graph -o mermaid
   apiarist graph -o dot > calls.dot
-  apiarist graph -o json --store /var/lib/apiarist";
+  apiarist graph -o json --store /var/lib/apiarist
+  apiarist --fleet clickhouse://clickhouse.example.net/apiarist graph -o mermaid";
 
 /// Show who calls whom
 #[derive(Debug, clap::Args)]
@@ -64,7 +65,11 @@ struct Graph {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
-    let graph = Graph::of(&args.source.rows(Topic::Workloads, context)?);
+    let workloads = match &context.fleet {
+        Some(address) => fleet::graph(address)?,
+        None => args.source.rows(Topic::Workloads, context)?,
+    };
+    let graph = Graph::of(&workloads);
     let drawn = match args.output {
         Format::Dot => graph.dot(),
         Format::Json => format!("{:#}\n", graph.json()),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    Context, Failure,
+    Context, Failure, fleet,
     output::{self, Format},
     query::{self, at},
     rows::{self, Line},
@@ -28,9 +28,17 @@ impl List<'_> {
         let lines = query.lines(self.topic, context)?;
         match query.output {
             Format::Table => {
-                let cells = |line: &Line| Ok((self.cells)(&rows::whole(line)?, context.now));
+                let mut columns = self.columns.to_vec();
+                let of_fleet = context.fleet.is_some();
+                columns.extend(of_fleet.then_some(Column::text("NODE")));
+                let cells = |line: &Line| {
+                    let row = rows::whole(line)?;
+                    let mut cells = (self.cells)(&row, context.now);
+                    cells.extend(of_fleet.then(|| fleet::nodes(&row)));
+                    Ok(cells)
+                };
                 let cells = lines.iter().map(cells).collect::<Result<Vec<_>, Failure>>()?;
-                table::write(context.out, context.terminal, self.columns, &cells, self.empty)
+                table::write(context.out, context.terminal, &columns, &cells, self.empty)
             }
             format => output::lines(context.out, format, &lines),
         }

@@ -94,6 +94,15 @@ struct Global {
     /// What to log on standard error: error, warn, info, debug, trace, or directives by module
     #[arg(long, global = true, value_name = "FILTER", env = "RUST_LOG", hide_env = true)]
     log: Option<String>,
+    /// Ask the database of all hosts instead of one agent: clickhouse://HOST:PORT/DATABASE
+    #[arg(
+        long,
+        global = true,
+        value_name = "ADDRESS",
+        env = "APIARIST_FLEET",
+        hide_env = true
+    )]
+    fleet: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -137,6 +146,8 @@ pub(crate) struct Context<'a> {
     pub(crate) config_path: Option<PathBuf>,
     /// `--log` or `RUST_LOG`.
     pub(crate) log: Option<String>,
+    /// `--fleet`.
+    pub(crate) fleet: Option<String>,
 }
 
 impl Context<'_> {
@@ -178,13 +189,14 @@ fn execute(
         Ok(cli) => cli,
         Err(error) => return exit::explain(&error, out, terminal),
     };
-    let Global { config, log } = cli.global;
+    let Global { config, log, fleet } = cli.global;
     let context = &mut Context {
         out,
         terminal,
         now: crate::clock::now(),
         config_path: config,
         log,
+        fleet,
     };
     // `run` starts the log itself, with what its configuration says.
     if !matches!(cli.command, Command::Run(_)) {

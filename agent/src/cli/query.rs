@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{
     Context, Failure,
     filter::{Filter, compare_text},
+    fleet,
     output::Format,
     rows::{self, Line},
     source,
@@ -28,29 +29,29 @@ pub(super) struct Args {
     pub(super) output: Format,
     /// Only this workload: its name or id, `*` for any characters
     #[arg(long, value_name = "NAME")]
-    workload: Option<String>,
+    pub(super) workload: Option<String>,
     /// Only these methods
     #[arg(long, value_name = "METHOD", value_delimiter = ',')]
-    method: Vec<String>,
+    pub(super) method: Vec<String>,
     /// Only paths that begin so, or match a pattern in which `*` stands for any characters
     #[arg(long, value_name = "PATH")]
-    path: Option<String>,
+    pub(super) path: Option<String>,
     /// Only what was seen since: a span before now (30s, 10m, 2h, 1d) or a time (2026-01-31T08:00:00Z)
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
     /// Order by this member, such as hits or latency_ms.p99; `-hits` for the largest first
     #[arg(long, value_name = "[-]MEMBER", allow_hyphen_values = true)]
-    sort: Option<String>,
+    pub(super) sort: Option<String>,
     /// Only rows that satisfy an expression, such as 'hits > 10 and method == "GET"'; `~` finds text or a
     /// regular expression; members are named as in the JSON
     #[arg(long, value_name = "EXPR")]
     filter: Option<String>,
     /// At most so many rows
     #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    pub(super) limit: Option<usize>,
     /// Leave out so many rows before the first
     #[arg(long, value_name = "N")]
-    offset: Option<usize>,
+    pub(super) offset: Option<usize>,
 }
 
 /// Options of a query that were checked before anybody was asked.
@@ -67,6 +68,9 @@ impl Args {
             return Err(Failure::usage(
                 "--method and --path select endpoints: a workload has neither",
             ));
+        }
+        if let Some(address) = &context.fleet {
+            return fleet::lines(address, topic, self, context.now);
         }
         let selection = self.selection(context.now)?;
         let lines = self.source.lines(topic, context)?;
@@ -89,14 +93,14 @@ impl Args {
             && filter.as_ref().is_none_or(|filter| filter.accepts(row))
     }
 
-    fn filter(&self) -> Result<Option<Filter>, Failure> {
+    pub(super) fn filter(&self) -> Result<Option<Filter>, Failure> {
         let parse = |text: &String| {
             Filter::parse(text).map_err(|error| Failure::usage(format!("--filter is wrong {error}")))
         };
         self.filter.as_ref().map(parse).transpose()
     }
 
-    fn since(&self, now: Timestamp) -> Result<Option<Timestamp>, Failure> {
+    pub(super) fn since(&self, now: Timestamp) -> Result<Option<Timestamp>, Failure> {
         self.since
             .as_deref()
             .map(|text| point_in_time(text, now))

@@ -15,7 +15,8 @@ const EXAMPLES: &str = "EXAMPLES:
   apiarist risks
   apiarist risks --limit 10
   apiarist risks --filter 'score > 50 and factors.factor == \"sensitive_data\"' -o json
-  apiarist risks --store /var/lib/apiarist --workload shop";
+  apiarist risks --store /var/lib/apiarist --workload shop
+  apiarist --fleet clickhouse://clickhouse.example.net/apiarist risks --limit 20";
 
 /// List endpoints and workloads by risk, with the factors of each score
 #[derive(Debug, clap::Args)]

@@ -98,8 +98,23 @@ impl Args {
         self.settled(context)?.object(topic)
     }
 
+    /// Nothing is named that would be asked beside a fleet. What the environment names is passed over.
+    pub(super) fn alone(&self) -> Result<(), Failure> {
+        match self.store {
+            Some(_) => Err(Failure::usage(
+                "--fleet and --store name two sources: leave out one",
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// Which agent or store it is, with what the configuration says about it.
     pub(super) fn settled(&self, context: &Context<'_>) -> Result<Settled, Failure> {
+        if context.fleet.is_some() {
+            return Err(Failure::usage(
+                "this command asks one agent: --fleet goes with endpoints, workloads, alerts, anomalies, findings, risks and graph",
+            ));
+        }
         Ok(match &self.store {
             Some(directory) => Settled::Store {
                 directory: directory.clone(),

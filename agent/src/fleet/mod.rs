@@ -5,15 +5,19 @@
 //! by who may change it, not by agents. Refuses to be a server.
 
 mod address;
+mod ask;
 mod client;
 mod delta;
 mod migrations;
 mod row;
 mod rows;
+mod view;
 
 pub use address::Address;
+pub use ask::{Wanted, ask, column, graph, quoted, rank};
 pub use client::{Client, FleetError};
 pub use delta::Delta;
 pub use migrations::{NEWEST, migrate};
 pub use row::{Row, Table};
 pub use rows::{Snapshot, alert};
+pub use view::{ALERTS, ANOMALIES, ENDPOINTS, FINDINGS, Kind, Member, RISKS, View, WORKLOADS};

@@ -9,6 +9,7 @@
 mod evaluate;
 mod lex;
 mod parse;
+mod sql;
 
 use std::{collections::BTreeSet, fmt};
 

@@ -1,0 +1,104 @@
+//! A collector's process, and waiting for it.
+
+use std::{
+    io::Write as _,
+    net::{Ipv4Addr, TcpListener},
+    process::{Child, Command},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use apiarist::clock::monotonic_ns;
+use rustix::{event::poll, time::Timespec};
+
+/// Longest wait for a collector to have everything.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process that ends with the test.
+#[derive(Debug)]
+pub struct Collector(Child);
+
+impl Collector {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start(command: &mut Command) -> Result<Self> {
+        let program = command.get_program().to_owned();
+        let child = command.spawn();
+        child
+            .map(Self)
+            .with_context(|| format!("cannot start {}", program.display()))
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Ends it as a crash would.
+    ///
+    /// # Errors
+    /// It cannot be ended.
+    pub fn kill(&mut self) -> Result<()> {
+        self.0.kill()?;
+        self.0.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        // One that has ended already is fine.
+        self.kill().ok();
+    }
+}
+
+/// A port that nobody listens on.
+///
+/// # Errors
+/// There is none.
+pub fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// Waits until `look` finds what it looks for.
+///
+/// # Errors
+/// It does not within [`PATIENCE`].
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> Result<T> {
+    const PAUSE: Timespec = Timespec {
+        tv_sec: 0,
+        tv_nsec: 20_000_000,
+    };
+    let deadline = monotonic_ns() + PATIENCE.as_nanos() as u64;
+    loop {
+        if let Some(found) = look() {
+            return Ok(found);
+        }
+        ensure!(
+            monotonic_ns() < deadline,
+            "{what}, after {} seconds",
+            PATIENCE.as_secs()
+        );
+        poll(&mut [], Some(&PAUSE))?;
+    }
+}
+
+/// Whether a program is there.
+///
+/// # Errors
+/// It is not, in CI, which promises it.
+pub fn has(program: &str) -> Result<bool> {
+    let there = Command::new(program).arg("--version").output().is_ok();
+    let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+    ensure!(
+        there || !in_ci,
+        "{program} is not installed: run `cargo xtask setup --for test`"
+    );
+    if !there {
+        // Nothing can be done when this fails.
+        writeln!(std::io::stderr(), "skipped: {program} is not installed").ok();
+    }
+    Ok(there)
+}
