@@ -36,6 +36,34 @@ pub struct Status {
     pub cpu_seconds: f64,
     /// Alert sinks.
     pub sinks: Vec<SinkStatus>,
+    /// Sockets that listen, called or not.
+    pub listeners: Vec<Listener>,
+}
+
+/// A socket that listens: an API that may be there although nobody called it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Listener {
+    /// Workload whose process holds it.
+    pub workload: String,
+    /// Its id.
+    pub workload_id: String,
+    /// Its kind.
+    pub kind: String,
+    /// Kubernetes namespace.
+    pub namespace: Option<String>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// Where it listens: 0.0.0.0 or :: when at all addresses.
+    pub address: String,
+    /// Port.
+    pub port: u16,
+    /// From how far away it can be reached: host, cluster or internet, firewalls aside.
+    pub exposure: String,
+    /// Exchanges that were seen on it since the agent started.
+    pub exchanges: u64,
+    /// The process.
+    pub pid: u32,
 }
 
 /// What could be seen of one workload.

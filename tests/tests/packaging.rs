@@ -9,12 +9,14 @@
 )]
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
 
+use apiarist::workload::kubernetes::REQUESTS;
 use apiarist_tests::{live::binary, python::environment};
 use serde_json::{Value, json};
 
@@ -144,6 +146,41 @@ fn the_manifests_are_valid() {
 }
 
 #[test]
+fn the_role_allows_what_is_asked_for_and_no_more() {
+    let plain = fs::read_to_string(root().join("deploy/kubernetes/apiarist.yaml")).unwrap();
+    let plain = documents(&plain);
+    let role = of_kind(&plain, "ClusterRole");
+    let texts = |rule: &Value, member: &str| -> Vec<String> {
+        let members = rule[member].as_array().into_iter().flatten();
+        members.map(|text| text.as_str().unwrap().to_owned()).collect()
+    };
+    let mut allowed = BTreeSet::new();
+    for rule in role["rules"].as_array().unwrap() {
+        for group in texts(rule, "apiGroups") {
+            for resource in texts(rule, "resources") {
+                for verb in texts(rule, "verbs") {
+                    allowed.insert((group.clone(), resource.clone(), verb));
+                }
+            }
+        }
+    }
+    let used = REQUESTS.map(|right| {
+        (
+            right.group.to_owned(),
+            right.resource.to_owned(),
+            right.verb.to_owned(),
+        )
+    });
+    assert_eq!(allowed, BTreeSet::from(used));
+    let binding = of_kind(&plain, "ClusterRoleBinding");
+    assert_eq!(binding["roleRef"]["name"], role["metadata"]["name"]);
+    let account = of_kind(&plain, "ServiceAccount");
+    assert_eq!(binding["subjects"][0]["name"], account["metadata"]["name"]);
+    assert_eq!(binding["subjects"].as_array().unwrap().len(), 1);
+    assert!(!plain.iter().any(|document| document["kind"] == "Role"));
+}
+
+#[test]
 fn the_chart_comes_to_the_manifests() {
     let there = Command::new("go").arg("version").output().is_ok();
     missing_unless(there, "go");
@@ -180,14 +217,13 @@ fn the_chart_comes_to_the_manifests() {
     let (rendered, plain) = (documents(&rendered), documents(&plain));
     let pod = |documents: &[Value]| of_kind(documents, "DaemonSet")["spec"]["template"]["spec"].clone();
     assert_eq!(pod(&rendered), pod(&plain));
-    // Nothing is asked of the API server, so nothing is to be allowed.
-    for documents in [&rendered, &plain] {
-        let roles = |document: &&Value| {
-            document["kind"]
-                .as_str()
-                .is_some_and(|kind| kind.contains("Role"))
+    for kind in ["ClusterRole", "ClusterRoleBinding"] {
+        let without_labels = |documents: &[Value]| {
+            let mut document = of_kind(documents, kind).clone();
+            document["metadata"]["labels"].take();
+            document
         };
-        assert_eq!(documents.iter().filter(roles).count(), 0);
+        assert_eq!(without_labels(&rendered), without_labels(&plain));
     }
     let configuration = |documents: &[Value]| of_kind(documents, "ConfigMap")["data"].clone();
     assert_eq!(configuration(&rendered), configuration(&plain));

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod api_server;
 mod bench;
 mod browser;
 mod ebpf;
@@ -42,6 +43,10 @@ enum Task {
     /// Tests that load programs into the kernel need root. Without it they report themselves as skipped;
     /// with CI=true in the environment they fail instead.
     Test(test::Options),
+    /// Build the API server of Kubernetes from Debian's source package, for the tests that ask it
+    ///
+    /// Takes a quarter of an hour on two cores. Without it those tests are skipped.
+    ApiServer,
     /// Measure what the agent costs, beside the same work without it
     Bench(bench::Options),
     /// Build the kernel object for each architecture and record what it was made from
@@ -65,6 +70,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Run(options) => run::main(&options).map(|()| 0),
         Task::Test(options) => test::main(&options),
+        Task::ApiServer => api_server::main().map(|()| 0),
         Task::Bench(options) => bench::main(&options).map(|()| 0),
         Task::Ebpf(options) => ebpf::main(&options).map(|()| 0),
         Task::Fuzz(options) => fuzz::main(&options).map(|()| 0),

@@ -71,7 +71,7 @@ pub(super) fn lines(
         Topic::Anomalies => fleet::ANOMALIES,
         Topic::Findings => fleet::FINDINGS,
         Topic::Risks => fleet::RISKS,
-        Topic::Specifications | Topic::Status => {
+        Topic::Listeners | Topic::Specifications | Topic::Status => {
             return Err(Failure::usage("this command asks one agent: leave out --fleet"));
         }
     };

@@ -11,6 +11,7 @@ mod config;
 mod deny;
 mod describe;
 mod doctor;
+mod egress;
 mod endpoint;
 mod endpoints;
 mod everything;
@@ -20,6 +21,7 @@ mod findings;
 mod fleet;
 mod graph;
 mod list;
+mod listeners;
 mod logging;
 mod man;
 mod observe;
@@ -113,6 +115,8 @@ enum Command {
     Workloads(workloads::Args),
     Workload(workload::Args),
     Graph(graph::Args),
+    Listeners(listeners::Args),
+    Egress(egress::Args),
     Alerts(alerts::Args),
     Anomalies(alerts::AnomalyArgs),
     Baseline(baseline::Args),
@@ -209,6 +213,8 @@ fn execute(
         Command::Workloads(args) => workloads::run(&args, context),
         Command::Workload(args) => workload::run(&args, context),
         Command::Graph(args) => graph::run(&args, context),
+        Command::Listeners(args) => listeners::run(&args, context),
+        Command::Egress(args) => egress::run(&args, context),
         Command::Alerts(args) => alerts::run(&args, context),
         Command::Anomalies(args) => alerts::anomalies(&args, context),
         Command::Baseline(args) => baseline::run(args, context),

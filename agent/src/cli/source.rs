@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Context, Failure,
@@ -61,6 +61,7 @@ pub(super) enum Topic {
     Anomalies,
     Findings,
     Risks,
+    Listeners,
     Specifications,
     /// One object, not a list.
     Status,
@@ -75,6 +76,7 @@ impl Topic {
             Self::Anomalies => "/v1/anomalies",
             Self::Findings => "/v1/findings",
             Self::Risks => "/v1/risks",
+            Self::Listeners => "/v1/listeners",
             Self::Specifications => "/v1/specifications",
             Self::Status => "/v1/status",
         }
@@ -225,6 +227,10 @@ fn from_store(directory: &Path, topic: Topic, config: &Config) -> Result<Value, 
                     "the store {shown} holds no status: the agent had not written one yet"
                 ))),
             };
+        }
+        Topic::Listeners => {
+            let mut status = from_store(directory, Topic::Status, config)?;
+            return Ok(status.get_mut("listeners").map_or_else(|| json!([]), Value::take));
         }
         Topic::Alerts => return incidents(&reader, Table::Alerts, directory),
         Topic::Anomalies => return incidents(&reader, Table::Anomalies, directory),

@@ -21,7 +21,9 @@ pub use detection::{AllowEntry, Detection};
 pub use difference::{Difference, RELOADABLE};
 pub use options::{AlertTarget, Observed, RunOptions, Source, default_store};
 pub use print::template;
-pub use sections::{Capture, Config, Control, InventoryLimits, Log, LogFormat, Scope, Store, Tls};
+pub use sections::{
+    Capture, Config, Control, InventoryLimits, Kubernetes, Log, LogFormat, Scope, Store, Tls,
+};
 
 /// Where the configuration is looked for when no path is given. It need not exist.
 pub const DEFAULT_PATH: &str = "/etc/apiarist/apiarist.toml";

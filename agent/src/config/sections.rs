@@ -231,6 +231,33 @@ pub struct Workloads {
     /// Labels of containers and pods that name the owner, in order, where no rule fits. After them a line X-Owner= in the
     /// unit file counts.
     pub owner_labels: Vec<String>,
+    /// What is asked of the API server of Kubernetes.
+    pub kubernetes: Kubernetes,
+}
+
+/// What is asked of the API server of Kubernetes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Kubernetes {
+    /// Ask it for the pods of this node and for services, where a kubeconfig is named or the agent runs in a pod with an
+    /// account. Otherwise, and while it cannot be reached, pods are named by files of the runtime and the kubelet.
+    pub enabled: bool,
+    /// File that says where it is, as kubectl reads it. Without it the account of the agent's own pod is used.
+    #[schemars(example = "/etc/kubernetes/kubelet.conf")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Name of this node. Without it the environment variable NODE_NAME, else the host name.
+    #[schemars(example = "node-1")]
+    pub node: Option<String>,
+}
+
+impl Default for Kubernetes {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            kubeconfig: None,
+            node: None,
+        }
+    }
 }
 
 impl Workloads {
@@ -248,6 +275,7 @@ impl Default for Workloads {
         Self {
             owners: Vec::new(),
             owner_labels: OWNER_LABELS.iter().map(|label| (*label).to_owned()).collect(),
+            kubernetes: Kubernetes::default(),
         }
     }
 }
@@ -432,6 +460,12 @@ impl Config {
         }
         if !matches!(self.capture.shards, 0 | 1 | 2 | 4) {
             found.push((&["capture", "shards"], "must be 0, 1, 2 or 4".to_owned()));
+        }
+        if self.workloads.kubernetes.node.as_deref() == Some("") {
+            found.push((
+                &["workloads", "kubernetes", "node"],
+                "must not be empty".to_owned(),
+            ));
         }
         if let Err(error) = self.workloads.owners() {
             found.push((&["workloads", "owners"], format!("cannot be used: {error}")));

@@ -57,6 +57,7 @@ fn router(query: Query) -> Router {
         .route("/v1/endpoints", get(endpoints))
         .route("/v1/endpoints/{id}", get(endpoint))
         .route("/v1/workloads", get(workloads))
+        .route("/v1/listeners", get(listeners))
         .route("/v1/specifications", get(specifications))
         .route("/v1/status", get(status))
         .route("/v1/alerts", get(alerts))
@@ -136,6 +137,10 @@ async fn endpoint(State(query): State<Query>, Path(id): Path<String>) -> Result<
 
 async fn workloads(State(query): State<Query>) -> Result<Response, NoAnswer> {
     Ok(Json(query.workloads().await?).into_response())
+}
+
+async fn listeners(State(query): State<Query>) -> Result<Response, NoAnswer> {
+    Ok(Json(query.status().await?.listeners).into_response())
 }
 
 async fn specifications(State(query): State<Query>) -> Result<Response, NoAnswer> {

@@ -152,6 +152,15 @@ pub struct WorkloadView {
     /// Name of the pod seen last.
     #[serde(default)]
     pub pod: Option<String>,
+    /// Kind and name of what made the pod.
+    #[serde(default)]
+    pub controller: Option<String>,
+    /// As whom the pod speaks to the API server.
+    #[serde(default)]
+    pub service_account: Option<String>,
+    /// Services that the pod stands behind.
+    #[serde(default)]
+    pub services: Vec<String>,
     /// Who answers for it.
     #[serde(default)]
     pub owner: Option<String>,
@@ -193,6 +202,9 @@ impl WorkloadView {
             version: workload.version.clone(),
             namespace: workload.namespace.clone(),
             pod: workload.pod.clone(),
+            controller: workload.controller.clone(),
+            service_account: workload.service_account.clone(),
+            services: workload.services.clone(),
             owner: workload.owner.clone(),
             endpoints,
             hits: record.hits,

@@ -22,6 +22,8 @@ use super::{
     harvester::Harvester,
     health::Health,
     keeper::{Keeper, Known},
+    kubernetes::Node,
+    listeners::Listeners,
     marker::{End, Marker},
     past::SharedPast,
     reload::Change,
@@ -58,6 +60,8 @@ pub(super) struct Restart {
     assessor: Assessor,
     /// Reads the routes of applications, if that is wanted.
     harvester: Option<Harvester>,
+    /// What the API server says of this node.
+    node: Option<Node>,
     marker: Marker,
     /// Time without an agent before this run.
     gap: Option<Duration>,
@@ -101,9 +105,15 @@ impl Restart {
             directory,
             assessor,
             harvester,
+            node: None,
             marker,
             gap,
         })
+    }
+
+    /// Names pods as the API server does.
+    pub(super) fn set_node(&mut self, node: Option<Node>) {
+        self.node = node;
     }
 
     /// Tells how the last run ended, and for how long nobody watched.
@@ -136,6 +146,8 @@ pub(super) struct Core {
     inventory: Inventory,
     analysis: Analysis,
     harvester: Option<Harvester>,
+    node: Option<Node>,
+    listeners: Listeners,
     directory: Directory,
     assessor: Assessor,
     keeper: Keeper,
@@ -174,6 +186,7 @@ impl Core {
             directory,
             assessor,
             harvester,
+            node,
             marker,
             gap,
         } = restart;
@@ -184,6 +197,8 @@ impl Core {
             analysis,
             directory,
             harvester,
+            node,
+            listeners: Listeners::default(),
             assessor,
             keeper: Keeper::new(store, settings, now),
             health,
@@ -211,6 +226,12 @@ impl Core {
         self
     }
 
+    /// The same, with the sockets of this host that listen.
+    pub(super) fn with_listeners(mut self) -> Result<Self> {
+        self.listeners = Listeners::start()?;
+        Ok(self)
+    }
+
     /// Works until all shards and the control API are gone; writes the store a last time.
     pub(super) fn run(mut self, inbox: &Receiver<ToCore>) -> Summary {
         loop {
@@ -227,6 +248,8 @@ impl Core {
                 self.next_second = now.after(SECOND);
                 self.analysis.tick(now);
                 self.pass_on();
+                self.hear();
+                self.listeners.hear(&mut self.directory);
                 if let Some(harvester) = &mut self.harvester {
                     harvester.pass_on(&mut self.inventory);
                 }
@@ -258,6 +281,7 @@ impl Core {
 
     fn batch(&mut self, batch: Batch) {
         let now = clock::now();
+        self.hear();
         for process in &batch.processes {
             let workload = self.directory.resolve(process);
             if let Some(harvester) = &mut self.harvester {
@@ -274,6 +298,13 @@ impl Core {
         self.health
             .shard(batch.shard, batch.totals, batch.exchanges.len() as u64);
         self.pass_on();
+    }
+
+    /// Takes what the API server has said meanwhile.
+    fn hear(&mut self) {
+        if let Some(node) = &self.node {
+            node.updates().for_each(|update| self.directory.apply(update));
+        }
     }
 
     /// Gives verdicts that changed to the store, to those who follow, and to the sinks.
@@ -307,6 +338,7 @@ impl Core {
             .peer_process
             .as_ref()
             .map(|peer| self.directory.resolve(peer));
+        self.listeners.served(connection);
         let observation = self.inventory.observe(exchange, &workload, caller.as_ref());
         self.analysis.exchange(&Seen {
             id: None,
@@ -386,6 +418,15 @@ impl Core {
         status
             .counters
             .extend(counters.map(|(name, value)| (name.to_owned(), value)));
+        if self.node.is_some() {
+            let told = self
+                .directory
+                .cluster()
+                .list()
+                .map(|(name, value)| (name.to_owned(), value));
+            status.counters.extend(told);
+        }
+        status.listeners = self.listeners.views();
         status
             .counters
             .insert("own_messages_unseen".to_owned(), self.watch.unseen());

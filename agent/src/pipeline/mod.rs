@@ -3,6 +3,8 @@
 //! | thread | does |
 //! |---|---|
 //! | one per ring (`shard`) | reads its ring in place, follows connections, parses; owns what it needs, no locks |
+//! | kubernetes | two that watch the API server, where there is one |
+//! | listen | looks for listening sockets now and then |
 //! | tls | finds TLS libraries and probes them |
 //! | core | workloads, inventory, store; answers questions |
 //! | main | control socket, signals, console |
@@ -17,6 +19,8 @@ mod governor;
 mod harvester;
 mod health;
 mod keeper;
+mod kubernetes;
+mod listeners;
 mod marker;
 mod observed;
 mod past;
@@ -48,6 +52,7 @@ use self::{
     core::{Core, Restart, Throttled},
     governor::Governor,
     health::Health,
+    kubernetes::Node,
     reload::Reloader,
     scope::Scope,
     shard::Shard,
@@ -201,6 +206,7 @@ pub fn run_until(
             .owners()
             .map_err(|problem| anyhow!(problem))?,
     )?;
+    restart.set_node(Node::start(&options.config.workloads.kubernetes)?);
     let rules = options.config.policies.rules().map_err(|error| anyhow!(error))?;
     let budget_bytes = Arc::new(AtomicU64::new(u64::from(options.config.capture.budget_bytes)));
     let reloader = Reloader::new(options, rules.clone(), load, Arc::clone(&budget_bytes));
@@ -214,7 +220,7 @@ pub fn run_until(
     let core = core.remembering(past.clone());
     let core = match options.observed {
         Some(_) => core.by_program(),
-        None => core,
+        None => core.with_listeners()?,
     };
     let keeper = {
         let (past, stop) = (past.clone(), Arc::clone(&stop));

@@ -1,4 +1,4 @@
-//! From the name of a pod to that of its controller, without an API server.
+//! From the name of a pod to that of its controller.
 //!
 //! In: the name of a pod and its labels. Out: the controller's name, which stays when pods come and go. Controllers
 //! make names by appending: a Deployment's ReplicaSet a hash, which is also a label; each pod five characters; a StatefulSet a
@@ -40,6 +40,25 @@ pub(super) fn of<'p>(pod: &'p str, labels: &BTreeMap<String, String>) -> &'p str
     }
 }
 
+/// `Kind/name` of what stands above the controller of a pod: a Deployment makes ReplicaSets, a CronJob makes Jobs, and neither is
+/// named in the pod. `labels` are the pod's.
+pub(super) fn above(kind: &str, name: &str, labels: &BTreeMap<String, String>) -> String {
+    let by_hash = || {
+        name.strip_suffix(labels.get("pod-template-hash")?.as_str())?
+            .strip_suffix('-')
+    };
+    let by_minutes = || {
+        let (head, minutes) = name.rsplit_once('-')?;
+        (minutes.len() == 8 && minutes.bytes().all(|byte| byte.is_ascii_digit())).then_some(head)
+    };
+    match kind {
+        "ReplicaSet" => by_hash().map(|name| format!("Deployment/{name}")),
+        "Job" => by_minutes().map(|name| format!("CronJob/{name}")),
+        _ => None,
+    }
+    .unwrap_or_else(|| format!("{kind}/{name}"))
+}
+
 fn is_random(text: &str, lengths: std::ops::RangeInclusive<usize>) -> bool {
     lengths.contains(&text.len()) && text.bytes().all(|byte| ALPHABET.contains(&byte))
 }
@@ -66,6 +85,21 @@ mod tests {
             ("-", "-"),
         ] {
             assert_eq!(of(pod, &none), controller, "{pod}");
+        }
+    }
+
+    #[test]
+    fn what_makes_the_controller_is_named_where_it_shows() {
+        let labels = BTreeMap::from([("pod-template-hash".to_owned(), "5f6b7".to_owned())]);
+        for (kind, name, found) in [
+            ("ReplicaSet", "shop-5f6b7", "Deployment/shop"),
+            ("ReplicaSet", "shop", "ReplicaSet/shop"),
+            ("Job", "report-28472940", "CronJob/report"),
+            ("Job", "migrate", "Job/migrate"),
+            ("StatefulSet", "db", "StatefulSet/db"),
+            ("DaemonSet", "node-agent", "DaemonSet/node-agent"),
+        ] {
+            assert_eq!(above(kind, name, &labels), found);
         }
     }
 

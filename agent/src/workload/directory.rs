@@ -16,6 +16,7 @@ use lru::LruCache;
 
 use super::{
     Owners, ProcessFacts, Workload, WorkloadKind, cgroup, identify_in,
+    kubernetes::{Cluster, ClusterStats, Update},
     proc::{self, StartTicks},
     runtime::Runtimes,
     unit_file,
@@ -66,6 +67,7 @@ pub struct Directory {
     host_root: PathBuf,
     runtimes: Runtimes,
     owners: Owners,
+    cluster: Cluster,
     processes: LruCache<(u32, u64), Entry>,
     addresses: LruCache<IpAddr, Arc<Workload>>,
     interned: HashSet<Arc<Workload>>,
@@ -84,6 +86,8 @@ pub trait Remember: std::fmt::Debug + Send {
 #[derive(Debug)]
 struct Entry {
     comm: String,
+    /// It belongs to a pod: what is known of that may change.
+    is_pod: bool,
     workload: Arc<Workload>,
 }
 
@@ -102,6 +106,7 @@ impl Directory {
             runtimes: Runtimes::new(&host_root),
             host_root,
             owners: Owners::default(),
+            cluster: Cluster::default(),
             processes: LruCache::new(entries),
             addresses: LruCache::new(entries),
             interned: HashSet::new(),
@@ -131,6 +136,28 @@ impl Directory {
         self.owners = owners;
     }
 
+    /// Takes what the API server tells. Processes of pods are named anew when it changes who they are.
+    pub fn apply(&mut self, update: Update) {
+        if !self.cluster.apply(update) {
+            return;
+        }
+        let stale: Vec<_> = self
+            .processes
+            .iter()
+            .filter(|(_, entry)| entry.is_pod)
+            .map(|(key, _)| *key)
+            .collect();
+        for key in stale {
+            self.processes.pop(&key);
+        }
+        self.addresses.clear();
+    }
+
+    /// What is known of the cluster.
+    pub fn cluster(&self) -> ClusterStats {
+        self.cluster.stats()
+    }
+
     /// The workload of a process. Reads /proc on first sight, and again when the task was renamed (`exec`).
     pub fn resolve(&mut self, process: &ProcessRef) -> Arc<Workload> {
         let key = (process.pid, process.start_ns);
@@ -143,6 +170,7 @@ impl Directory {
         let workload = self.intern(workload);
         let entry = Entry {
             comm: process.comm.clone(),
+            is_pod: workload.kind == WorkloadKind::Pod,
             workload: Arc::clone(&workload),
         };
         if self
@@ -160,7 +188,11 @@ impl Directory {
         if let Some(workload) = self.addresses.get(&address) {
             return Arc::clone(workload);
         }
-        let workload = Arc::new(Workload::named(WorkloadKind::Unknown, &address.to_string()));
+        let workload = match self.cluster.at(address) {
+            Some(name) => Workload::named(WorkloadKind::Pod, name),
+            None => Workload::named(WorkloadKind::Unknown, &address.to_string()),
+        };
+        let workload = Arc::new(workload);
         if self.addresses.push(address, Arc::clone(&workload)).is_some() {
             self.stats.evicted += 1;
         }
@@ -213,7 +245,13 @@ impl Directory {
     }
 
     fn identify(&mut self, facts: &ProcessFacts) -> Workload {
-        let container = self.runtimes.describe(&cgroup::parse(&facts.cgroup));
+        let placement = cgroup::parse(&facts.cgroup);
+        let mut container = self.runtimes.describe(&placement);
+        if let Some(pod) = placement.pod.as_deref().and_then(|uid| self.cluster.pod(uid)) {
+            let written = container.as_deref().cloned().unwrap_or_default();
+            let id = placement.container.as_ref().map_or("", |container| &container.id);
+            container = Some(Arc::new(written.told_by(&self.cluster, pod, id)));
+        }
         let mut workload = identify_in(facts, container.as_deref());
         let labels = container.as_deref().map(|container| container.labels.clone());
         let by_unit = || unit_file::owner(&self.host_root, workload.unit.as_deref()?);

@@ -86,6 +86,9 @@ pub fn identify_in(facts: &ProcessFacts, container: Option<&ContainerFacts>) -> 
         version: container.digest.clone(),
         namespace: container.namespace.clone(),
         pod: container.pod.clone(),
+        controller: container.controller.clone(),
+        service_account: container.service_account.clone(),
+        services: container.services.clone(),
         owner: None,
     }
 }
@@ -99,7 +102,10 @@ fn name(placement: &Placement, facts: &ContainerFacts, program: &str) -> (Worklo
             (WorkloadKind::Container, format!("{}/{inner}", container.id))
         }
         Some(_) if placement.pod.is_some() || facts.pod.is_some() => {
-            let controller = facts.pod.as_deref().map(|pod| controller::of(pod, &facts.labels));
+            let told = facts.controller.as_deref().and_then(|told| told.split_once('/'));
+            let controller = told
+                .map(|(_, name)| name)
+                .or_else(|| Some(controller::of(facts.pod.as_deref()?, &facts.labels)));
             (WorkloadKind::Pod, controller.unwrap_or(program).to_owned())
         }
         Some(_) => (

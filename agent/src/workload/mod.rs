@@ -4,13 +4,15 @@
 //! [`identify()`] is the pure rule over [`ProcessFacts`]; [`Directory`] is the impure edge that reads the facts,
 //! remembers the answers and hands out one `Arc` for equal workloads. [`Past`] knows processes that are gone, from what the
 //! kernel told of their start. Containers get their names
-//! from what their [`runtime`] has written down. Refuses to ask a runtime or an API server: what neither /proc nor a file tells stays
-//! unknown here.
+//! from what their [`runtime`] has written down, pods from the API server of [`kubernetes`] where there is one. Refuses to ask a
+//! runtime: what neither /proc nor a file nor a watch tells stays unknown here.
 
 pub mod cgroup;
 mod controller;
 mod directory;
 mod identify;
+pub mod kubernetes;
+pub mod listening;
 mod owner;
 mod past;
 mod proc;
@@ -86,6 +88,15 @@ pub struct Workload {
     /// Name of the pod seen last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<String>,
+    /// Kind and name of what made the pod: `Deployment/shop`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub controller: Option<String>,
+    /// As whom the pod speaks to the API server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<String>,
+    /// Services that the pod stands behind, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<String>,
     /// Who answers for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
@@ -107,6 +118,9 @@ impl Workload {
             version: None,
             namespace: None,
             pod: None,
+            controller: None,
+            service_account: None,
+            services: Vec::new(),
             owner: None,
         }
     }

@@ -10,6 +10,7 @@ use std::io::Write as _;
 use anyhow::{Result, bail, ensure};
 
 mod agent;
+mod api_server;
 pub mod binary;
 mod chaos;
 mod containers;
@@ -18,6 +19,7 @@ mod ending;
 mod foreign;
 mod governor;
 mod harness;
+mod kubernetes;
 mod load;
 mod observe;
 mod orders;
@@ -126,6 +128,7 @@ live! {
     LIVE =
     containers: podman_serves;
     ending: stops_on_sigterm, stops_on_sigint, keeps_what_it_knew_when_killed;
+    kubernetes: an_api_server_names_pods;
     load: wrk_against_nginx;
     dialects: etcd_serves, etcd_serves_tls, grpcio_calls, h2load_against_nghttpd, websockets_talk, graphql_answers, mcp_tools_are_called;
     governor: copies_less_when_it_costs_too_much;

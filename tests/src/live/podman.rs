@@ -64,6 +64,17 @@ impl<'a> Image<'a> {
 
     /// Starts a container of it. `network` is what podman calls the mode.
     pub(crate) fn start(&self, name: &str, network: &str, command: &[&str]) -> Result<Container<'a>> {
+        self.start_in("/libpod_parent", name, network, command)
+    }
+
+    /// The same, in a control group below `parent`.
+    pub(crate) fn start_in(
+        &self,
+        parent: &str,
+        name: &str,
+        network: &str,
+        command: &[&str],
+    ) -> Result<Container<'a>> {
         let container = Container {
             place: self.place,
             name: name.to_owned(),
@@ -76,6 +87,8 @@ impl<'a> Image<'a> {
             "--name",
             name,
             &network,
+            "--cgroup-parent",
+            parent,
             "--volume=/usr:/usr:ro",
             // What podman asks for may be more than this machine lets it have.
             "--ulimit=nofile=1024:1024",

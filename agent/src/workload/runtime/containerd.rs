@@ -22,7 +22,7 @@ pub(super) fn read(root: &Path, id: &str) -> Option<ContainerFacts> {
         digest: None,
         namespace: take("io.kubernetes.cri.sandbox-namespace"),
         pod: take("io.kubernetes.cri.sandbox-name"),
-        labels: Default::default(),
+        ..ContainerFacts::default()
     };
     facts.labels = annotations;
     Some(facts)

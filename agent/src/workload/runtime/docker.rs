@@ -30,5 +30,6 @@ pub(super) fn read(root: &Path, id: &str) -> Option<ContainerFacts> {
         namespace: labels.get("io.kubernetes.pod.namespace").cloned(),
         pod: labels.get("io.kubernetes.pod.name").cloned(),
         labels,
+        ..ContainerFacts::default()
     })
 }

@@ -22,7 +22,10 @@ use std::{
 use lru::LruCache;
 use serde_json::Value;
 
-use super::cgroup::Placement;
+use super::{
+    cgroup::Placement,
+    kubernetes::{Cluster, Pod},
+};
 
 /// Containers that are remembered. Overflow policy: the one not asked for the longest is read again when needed.
 const REMEMBERED: usize = 2048;
@@ -50,6 +53,38 @@ pub struct ContainerFacts {
     pub pod: Option<String>,
     /// Labels of the container, or of its pod.
     pub labels: BTreeMap<String, String>,
+    /// Kind and name of what made the pod; only the API server tells.
+    pub controller: Option<String>,
+    /// As whom the pod speaks to the API server; only it tells.
+    pub service_account: Option<String>,
+    /// Services that the pod stands behind; only the API server tells.
+    pub services: Vec<String>,
+}
+
+impl ContainerFacts {
+    /// The same, with what the API server knows of the pod and of the container that has this id: it goes before what is written
+    /// down on the node, which may be older.
+    #[must_use]
+    pub fn told_by(mut self, cluster: &Cluster, pod: &Pod, id: &str) -> Self {
+        let mut containers = pod.containers.iter();
+        if let Some(container) = containers.find(|container| container.id == id) {
+            self.name = Some(container.name.clone());
+            self.image = Some(container.image.clone());
+            self.digest = container.digest.clone().or(self.digest);
+        } else if let [only] = pod.containers.as_slice() {
+            // The watch is a little behind: its status does not say the id yet.
+            self.name.get_or_insert_with(|| only.name.clone());
+            self.image.get_or_insert_with(|| only.image.clone());
+        }
+        self.namespace = Some(pod.namespace.clone());
+        self.pod = Some(pod.name.clone());
+        self.controller.clone_from(&pod.controller);
+        self.service_account.clone_from(&pod.service_account);
+        self.services = cluster.services_of(pod);
+        self.labels.extend(pod.annotations.clone());
+        self.labels.extend(pod.labels.clone());
+        self
+    }
 }
 
 /// Reads and remembers what runtimes have written down.

@@ -53,6 +53,7 @@ pub(super) fn read(root: &Path, id: &str) -> Option<ContainerFacts> {
         namespace: get("io.kubernetes.pod.namespace"),
         pod: get("io.kubernetes.pod.name"),
         labels,
+        ..ContainerFacts::default()
     })
 }
 
