@@ -37,6 +37,10 @@ pub struct Offsets {
     pub sock_protocol: u32,
     /// `struct sock_common.skc_flags` (unsigned long).
     pub sock_flags: u32,
+    /// `struct sock.sk_socket` (pointer to `struct socket`).
+    pub sock_socket: u32,
+    /// `struct socket_alloc.vfs_inode.i_ino` (unsigned long), and with it from the start of `struct socket`.
+    pub socket_inode: u32,
     /// `struct net.ns.inum` (u32).
     pub net_inum: u32,
     /// `struct tcp_sock.bytes_sent` (u64), with retransmissions; from the start of `struct sock`.
@@ -153,6 +157,8 @@ impl Offsets {
         sock_type: ABSENT,
         sock_protocol: ABSENT,
         sock_flags: ABSENT,
+        sock_socket: ABSENT,
+        socket_inode: ABSENT,
         net_inum: ABSENT,
         tcp_bytes_sent: ABSENT,
         tcp_bytes_retrans: ABSENT,
@@ -205,7 +211,7 @@ impl Offsets {
     };
 }
 
-const _: () = assert!(size_of::<Offsets>() == 62 * 4);
+const _: () = assert!(size_of::<Offsets>() == 64 * 4);
 
 /// What the agent tells the programs before they are loaded. Constants to the verifier, so that code for
 /// absent features is pruned.
@@ -236,8 +242,8 @@ pub struct Settings {
     pub tls: u32,
     /// Non-zero where programs have atomic exchange (5.12), and need it: those at user-space functions can be preempted.
     pub has_atomics: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Non-zero where the sockets that were open at the start are told by their inodes, for want of an iterator.
+    pub has_older: u32,
 }
 
 const _: () = assert!(size_of::<Settings>() == 56);

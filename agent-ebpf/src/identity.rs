@@ -18,7 +18,7 @@ use crate::{
     connection::{Connection, STATE_JOINED_LATE, STATE_KERNEL_TLS},
     emit::emit,
     kernel::{Sock, load, opaque, read, succeeded, task_field},
-    maps::{Counters, Scratch, constant},
+    maps::{Counters, OLDER, Scratch, constant},
 };
 
 /// Address families (include/linux/socket.h).
@@ -200,6 +200,19 @@ fn unix_path(sock: *const c_void, open: &mut Open) -> bool {
     }
     open.unix_path_len = len;
     true
+}
+
+/// Whether the agent found this socket in /proc when it started.
+#[inline(always)]
+pub(crate) fn is_older(sock: Sock) -> bool {
+    if constant!(SETTINGS.has_older) == 0 {
+        return false;
+    }
+    let socket: *const c_void = read(sock, constant!(OFFSETS.sock_socket)).unwrap_or(core::ptr::null());
+    if socket.is_null() {
+        return false;
+    }
+    read::<u64>(socket, constant!(OFFSETS.socket_inode)).is_some_and(|inode| OLDER.get_ptr(&inode).is_some())
 }
 
 /// Which ring both ends of a connection use, so that one reader sees both.

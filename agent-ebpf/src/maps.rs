@@ -8,9 +8,10 @@ use apiarist_common::{
     offsets::{Offsets, Settings},
 };
 use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
     btf_maps::SkStorage,
     macros::{btf_map, map},
-    maps::{Array, LruHashMap, LruPerCpuHashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, LruPerCpuHashMap, PerCpuArray, RingBuf},
 };
 
 use crate::{connection::Connection, gather::Walk, operation::Operation, syscall::Source, tour::Tour};
@@ -35,6 +36,11 @@ pub(crate) static CONNECTIONS: SkStorage<Connection> = SkStorage::new();
 /// socket is destroyed; the oldest give way when it is full. One entry elsewhere.
 #[map]
 pub(crate) static SOCKETS: LruHashMap<u64, Connection> = LruHashMap::with_max_entries(1, 0);
+
+/// Inodes of sockets that were open before the programs were attached, where no iterator tells: filled by the agent, which
+/// also sets its size. One entry elsewhere.
+#[map]
+pub(crate) static OLDER: HashMap<u64, u8> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
 
 /// What each program counts on each CPU: one value per slot, so that a program finds all its counters with one look-up
 /// and two programs on one CPU do not disturb each other.
@@ -178,7 +184,7 @@ pub(crate) static SETTINGS: Settings = Settings {
     thread_size: 16384,
     tls: 1,
     has_atomics: 1,
-    reserved: 0,
+    has_older: 1,
 };
 
 /// Reads one field of a constant that the loader has set.

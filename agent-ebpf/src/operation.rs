@@ -21,7 +21,7 @@ use crate::{
         STATE_MUTED, STATE_UNTOLD, cookie, create, existing,
     },
     decide::is_wanted,
-    identity::{AF_INET, AF_INET6, AF_UNIX, announce, family, ring},
+    identity::{AF_INET, AF_INET6, AF_UNIX, announce, family, is_older, ring},
     kernel::{Sock, load},
     kernel_tls::{has_keys, take_over},
     maps::{Counters, Scratch, Slot, constant, counters, scratch},
@@ -368,6 +368,9 @@ fn first_sight(sock: Sock, connection: &mut Connection, direction: u8, len: u32)
         if connection.position != [0; 2] {
             connection.state |= STATE_JOINED_LATE;
         }
+    }
+    if is_older(sock) {
+        connection.state |= STATE_JOINED_LATE;
     }
     if has_keys(sock, direction) {
         // Its own counts are those of records.

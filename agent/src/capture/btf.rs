@@ -140,6 +140,8 @@ impl KernelTypes {
             sock_type: sock("sk_type"),
             sock_protocol: sock("sk_protocol"),
             sock_flags: sock("__sk_common.skc_flags"),
+            sock_socket: sock("sk_socket"),
+            socket_inode: at("socket_alloc", "vfs_inode.i_ino"),
             net_inum: at("net", "ns.inum"),
             tcp_bytes_sent: tcp("bytes_sent"),
             tcp_bytes_retrans: tcp("bytes_retrans"),

@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     io::BufReader,
     os::fd::{AsFd as _, OwnedFd},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -20,13 +20,14 @@ use apiarist_common::{
 };
 use aya::{
     Btf, Ebpf, EbpfLoader, Pod,
-    maps::{Array, Map, MapData, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, FEntry, FExit, Iter, Program, UProbe},
 };
 
 use super::{
     counters::{CounterMap, KernelCounters},
     features::Features,
+    older::{self, MAX_OLDER},
     plan::{AttachKind, AttachPlan, Attachment},
     tls::library,
 };
@@ -219,7 +220,7 @@ pub fn attach(
     options: LoadOptions,
 ) -> Result<Attached> {
     let btf = Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
-    let (offsets, settings) = (Constant(offsets), Constant(settings(features, options)));
+    let (offsets, settings) = (Constant(offsets), Constant(settings(features, &plan, options)));
     let mut loader = EbpfLoader::new();
     loader
         .btf(Some(&btf))
@@ -242,6 +243,9 @@ pub fn attach(
         loader.map_max_entries("SOCKETS", MAX_TABLE_SOCKETS);
     }
     loader.map_max_entries("PROCESSES", PROCESS_RING_BYTES);
+    if plan.older_from_proc {
+        loader.map_max_entries("OLDER", MAX_OLDER);
+    }
     if options.tls {
         for (map, entries) in TLS_TABLES {
             loader.map_max_entries(map, entries);
@@ -264,6 +268,9 @@ pub fn attach(
                 refused.push(format!("{error:#}"));
             }
         }
+    }
+    if plan.older_from_proc && !tell_older(&mut ebpf)? {
+        plan.blind(OLDER_OVERFLOW);
     }
     let tls_programs = match options.tls {
         true => load_uprobes(&mut ebpf, features, &mut plan, &mut refused),
@@ -289,6 +296,22 @@ pub fn attach(
         refused,
         tls_programs,
     })
+}
+
+/// Said when the table of older sockets is too small.
+const OLDER_OVERFLOW: &str = "more sockets were open before the start than are marked as joined late";
+
+/// Tells the programs, which are at work already, what sockets are older than they; false when that are too many.
+fn tell_older(ebpf: &mut Ebpf) -> Result<bool> {
+    let map = ebpf
+        .map_mut("OLDER")
+        .ok_or_else(|| anyhow!("the kernel object has no map OLDER"))?;
+    let mut older: HashMap<_, u64, u8> = HashMap::try_from(map).context("cannot use OLDER")?;
+    let (inodes, all) = older::sockets(Path::new("/proc"), MAX_OLDER as usize);
+    for inode in inodes {
+        older.insert(inode, 1, 0).context("cannot fill OLDER")?;
+    }
+    Ok(all)
 }
 
 /// Loads the programs for functions of TLS libraries; without all of them none is of use.
@@ -320,7 +343,7 @@ fn load_uprobes(
     })
 }
 
-fn settings(features: &Features, options: LoadOptions) -> Settings {
+fn settings(features: &Features, plan: &AttachPlan, options: LoadOptions) -> Settings {
     Settings {
         own_tgid: if options.observe_self {
             0
@@ -338,7 +361,7 @@ fn settings(features: &Features, options: LoadOptions) -> Settings {
         thread_size: features.thread_size,
         tls: options.tls.into(),
         has_atomics: features.atomics.into(),
-        reserved: 0,
+        has_older: plan.older_from_proc.into(),
     }
 }
 

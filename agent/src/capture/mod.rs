@@ -13,6 +13,7 @@ pub mod features;
 pub mod file;
 pub mod load;
 pub mod memory;
+mod older;
 pub mod plan;
 pub mod process;
 pub mod reader;

@@ -42,6 +42,8 @@ pub struct AttachPlan {
     pub tier: u8,
     /// Why this tier.
     pub reason: String,
+    /// Sockets that are older than the programs are looked for in /proc, for want of an iterator.
+    pub older_from_proc: bool,
     /// Programs in attach order.
     pub attachments: Vec<Attachment>,
     /// What this kernel does not let us see, one sentence each.
@@ -118,7 +120,7 @@ pub fn plan(features: &Features, offsets: &Offsets) -> Result<AttachPlan, String
         plan.want(features, kind, program, target, without);
     }
     let existing = "unix sockets that were open before the start are not marked as joined late";
-    if features.task_btf {
+    if features.task_btf && features.has("bpf_iter_task_file") {
         plan.want_named(
             features,
             AttachKind::Iterator,
@@ -127,6 +129,8 @@ pub fn plan(features: &Features, offsets: &Offsets) -> Result<AttachPlan, String
             "bpf_iter_task_file",
             existing,
         );
+    } else if offsets.sock_socket != ABSENT && offsets.socket_inode != ABSENT {
+        plan.older_from_proc = true;
     } else {
         plan.blind(existing);
     }
@@ -148,6 +152,7 @@ fn base(features: &Features, offsets: &Offsets) -> Result<AttachPlan, String> {
                 .map(|(program, target)| required_on(AttachKind::TracepointBtf, program, target))
                 .into(),
             blind_spots: Vec::new(),
+            older_from_proc: false,
         };
         plan.want_spares(features);
         return Ok(plan);
@@ -186,6 +191,7 @@ fn base(features: &Features, offsets: &Offsets) -> Result<AttachPlan, String> {
             .map(|(program, target)| required_on(AttachKind::Fexit, &named(program), target))
             .into(),
         blind_spots: Vec::new(),
+        older_from_proc: false,
     };
     let optional = [
         (
@@ -316,6 +322,8 @@ mod tests {
             sock_family: 16,
             sock_type: 500,
             socket_sk: 24,
+            sock_socket: 600,
+            socket_inode: 192,
             iter_type: 0,
             ..Offsets::NONE
         }
@@ -431,6 +439,26 @@ mod tests {
             plan(&kernel(4, 19, &[]), &offsets())
                 .unwrap_err()
                 .contains("4.19")
+        );
+    }
+
+    #[test]
+    fn without_an_iterator_older_sockets_are_looked_for_in_proc() {
+        let old = plan(&kernel(5, 10, &OLD), &offsets()).unwrap();
+        assert!(old.older_from_proc);
+        let modern = plan(&kernel(6, 18, &MODERN), &offsets()).unwrap();
+        assert!(!modern.older_from_proc && programs(&modern).contains(&"on_existing"));
+        let neither = Offsets {
+            socket_inode: ABSENT,
+            ..offsets()
+        };
+        let neither = plan(&kernel(5, 10, &OLD), &neither).unwrap();
+        assert!(!neither.older_from_proc);
+        assert!(
+            neither
+                .blind_spots
+                .iter()
+                .any(|spot| spot.contains("joined late"))
         );
     }
 

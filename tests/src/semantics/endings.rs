@@ -135,6 +135,31 @@ pub(super) fn joined_late(_: &mut Observer) -> Result<()> {
     Ok(())
 }
 
+/// Unix sockets count nothing: that they are older than the programs is known from who had them open.
+pub(super) fn joined_late_unix(_: &mut Observer) -> Result<()> {
+    let pair = Pair::connect(Transport::UnixPair)?;
+    carry(&pair, Direction::Egress, &get(1), send, receive)?;
+    carry(&pair, Direction::Ingress, &ok(500), send, receive)?;
+    let mut observer = Observer::attach()?;
+    let fresh = Pair::connect(Transport::UnixPair)?;
+    for pair in [&pair, &fresh] {
+        carry(pair, Direction::Egress, &get(2), send, receive)?;
+        carry(pair, Direction::Ingress, &ok(90), send, receive)?;
+    }
+    observer.drain()?;
+    for (pair, late) in [(&pair, true), (&fresh, false)] {
+        for id in [pair.ids.client, pair.ids.server] {
+            let open = observer.socket(id)?.open()?;
+            ensure!(
+                open.joined_late == late,
+                "of a socket that is {}, told was the contrary",
+                if late { "older" } else { "new" }
+            );
+        }
+    }
+    Ok(())
+}
+
 /// A 32-bit program's system calls have other numbers: its bytes are counted, never misread.
 pub(super) fn compat_task(observer: &mut Observer) -> Result<()> {
     let pair = Pair::connect(Transport::Tcp4)?;

@@ -108,5 +108,5 @@ semantics! {
     crowds: connections_10_000, churn, reconciliation, no_growth, ring_overflow;
     processes: fork_exec_exit;
     attaching: four_rings_then_detach;
-    endings: half_close, reset, joined_late, compat_task;
+    endings: half_close, reset, joined_late, joined_late_unix, compat_task;
 }

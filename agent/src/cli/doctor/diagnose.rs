@@ -277,6 +277,7 @@ mod tests {
             reason: "the tracepoints exist".into(),
             attachments: Vec::new(),
             blind_spots,
+            older_from_proc: false,
         }
     }
 
