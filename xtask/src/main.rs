@@ -14,11 +14,13 @@ mod fuzz;
 mod manifest;
 mod package;
 mod packages;
+mod reproducible;
 mod run;
 mod setup;
 mod shell;
 mod soak;
 mod source_hash;
+mod supply;
 mod test;
 mod toolchain;
 mod vm;
@@ -58,10 +60,14 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Build a Debian package of the agent
     Package(package::Options),
+    /// Build the last commit twice, in different places, and compare the bytes
+    Reproducible(reproducible::Options),
     /// Install the system packages that a purpose needs
     Setup(setup::Options),
     /// Run the chaos suite and a steady load, against an optimised build
     Soak(soak::Options),
+    /// Check what the agent is made of against deny.toml, and write its bill of materials
+    Supply(supply::Options),
     /// Run the kernel tests on other kernels, under QEMU
     Vm(vm::Options),
 }
@@ -75,8 +81,10 @@ fn main() -> ExitCode {
         Task::Ebpf(options) => ebpf::main(&options).map(|()| 0),
         Task::Fuzz(options) => fuzz::main(&options).map(|()| 0),
         Task::Package(options) => package::main(&options).map(|()| 0),
+        Task::Reproducible(options) => reproducible::main(&options).map(|()| 0),
         Task::Setup(options) => setup::main(&options).map(|()| 0),
         Task::Soak(options) => soak::main(&options),
+        Task::Supply(options) => supply::main(&options).map(|()| 0),
         Task::Vm(options) => vm::main(&options).map(|()| 0),
     };
     let code = outcome.unwrap_or_else(|problem| {

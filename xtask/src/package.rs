@@ -16,7 +16,7 @@ use clap::Args;
 use crate::{
     packages,
     shell::{agent, output_of, run, say},
-    workspace,
+    supply, workspace,
 };
 
 /// Time of all files, in seconds since the epoch, where the environment gives none
@@ -80,6 +80,8 @@ impl Package {
         package.copy(&root.join("LICENSE-MIT"), &doc("LICENSE-MIT"), 0o644)?;
         package.write(&doc("changelog"), &package.changelog(), 0o644)?;
         package.compress(&doc("changelog"))?;
+        let bill = serde_json::to_string_pretty(&supply::bill(root)?)?;
+        package.write(&doc("sbom.cdx.json"), &format!("{bill}\n"), 0o644)?;
         let overrides = "usr/share/lintian/overrides/apiarist";
         package.copy(&debian.join("lintian-overrides"), overrides, 0o644)?;
         package.manual(binary)?;

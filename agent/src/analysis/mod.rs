@@ -243,6 +243,22 @@ impl Analysis {
         self.engine.baselines.restore(baselines);
     }
 
+    /// What was left out, by the name `status` shows.
+    pub fn counters(&self) -> [(&'static str, u64); 4] {
+        let judge::Counters {
+            forgotten,
+            dropped,
+            held_back,
+            allowed,
+        } = self.engine.judge.counters;
+        [
+            ("alerts_forgotten", forgotten),
+            ("alerts_dropped", dropped),
+            ("alerts_held_back", held_back),
+            ("alerts_allowed", allowed),
+        ]
+    }
+
     /// How many baselines there are, and what they take.
     pub fn baseline_stats(&self) -> BaselineStats {
         let baselines = &self.engine.baselines;

@@ -312,7 +312,7 @@ impl Flows {
         // The other end may have shown itself after the exchange began.
         for exchange in out.iter_mut().skip(start) {
             conn.bring_up_to_date(exchange);
-            recognise::decode(exchange);
+            self.stats.coding_cut += recognise::decode(exchange);
             recognise::name(exchange);
         }
         if conn.side() == Some(Side::Client) {

@@ -82,6 +82,8 @@ counters! {
     http2_resets,
     /// Bytes on connections whose protocol is not parsed.
     opaque_bytes,
+    /// Bodies whose content coding holds more than a sample: what lies beyond was not undone.
+    coding_cut,
     /// Heads left out because the connection's buffer was full.
     buffer_full,
     /// Times a connection had too many unanswered requests.

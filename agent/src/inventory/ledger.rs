@@ -395,7 +395,7 @@ impl Inventory {
         let hits = endpoint.traffic.hits;
         let is_read = hits <= READ_ALL || hits.is_multiple_of(READ_EVERY);
         if is_read {
-            endpoint.schemas.add(exchange, request);
+            self.stats.json_cut += u64::from(endpoint.schemas.add(exchange, request));
         }
         endpoint.posture.add(exchange, &endpoint.template, is_read);
         Observation {

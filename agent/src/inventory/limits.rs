@@ -71,6 +71,8 @@ pub struct Stats {
     pub path_explosion: u64,
     /// Accepted paths of which nothing was learned, for lack of room.
     pub unlearned_paths: u64,
+    /// Exchanges with JSON of which some was passed over: too deep, too long, or too many values.
+    pub json_cut: u64,
     /// Exchanges not filed because there are too many endpoints.
     pub endpoint_overflow: u64,
     /// Exchanges not filed because there are too many workloads.
@@ -99,6 +101,7 @@ impl Stats {
             template_overflow,
             path_explosion,
             unlearned_paths,
+            json_cut,
             endpoint_overflow,
             workload_overflow,
             candidates_forgotten,
@@ -119,6 +122,7 @@ impl Stats {
             ("inventory_template_overflow", template_overflow),
             ("inventory_path_explosion", path_explosion),
             ("inventory_unlearned_paths", unlearned_paths),
+            ("inventory_json_cut", json_cut),
             ("inventory_endpoint_overflow", endpoint_overflow),
             ("inventory_workload_overflow", workload_overflow),
             ("inventory_candidates_forgotten", candidates_forgotten),

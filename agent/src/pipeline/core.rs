@@ -414,7 +414,7 @@ impl Core {
 
     fn status(&self) -> Status {
         let mut status = self.health.status(self.inventory.stats(), self.directory.stats());
-        let counters = self.keeper.counters();
+        let counters = self.keeper.counters().into_iter().chain(self.analysis.counters());
         status
             .counters
             .extend(counters.map(|(name, value)| (name.to_owned(), value)));

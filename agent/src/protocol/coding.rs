@@ -14,9 +14,10 @@ use crate::exchange::{BODY_SAMPLE_BYTES, Body};
 const MAX_CODINGS: usize = 3;
 
 /// Undoes the codings of `field`, the value of `Content-Encoding`. The length stays that of the bytes sent.
-pub(crate) fn decode(body: &mut Body, field: &[u8]) {
+/// Whether there was more than a sample holds.
+pub(crate) fn decode(body: &mut Body, field: &[u8]) -> bool {
     if body.sample.is_empty() {
-        return;
+        return false;
     }
     let codings: Vec<&[u8]> = field
         .split(|byte| *byte == b',')
@@ -24,19 +25,21 @@ pub(crate) fn decode(body: &mut Body, field: &[u8]) {
         .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
         .collect();
     if codings.is_empty() || codings.len() > MAX_CODINGS {
-        return;
+        return false;
     }
     let mut plain = body.sample.clone();
     let mut is_whole = true;
     for coding in codings.iter().rev() {
         let Some((decoded, whole)) = undo(coding, &plain) else {
-            return;
+            return false;
         };
         plain = decoded;
         is_whole &= whole;
     }
+    let is_full = plain.len() >= BODY_SAMPLE_BYTES && !is_whole;
     body.sample = plain;
     body.cut |= !is_whole;
+    is_full
 }
 
 /// The plain bytes, and whether they are all.

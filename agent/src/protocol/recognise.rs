@@ -12,13 +12,14 @@ use super::{
 };
 use crate::exchange::{Body, Exchange, Head, Request, Response};
 
-/// Undoes the content codings of both bodies.
-pub(crate) fn decode(exchange: &mut Exchange) {
-    let undo = |head: &Head, body: &mut Body| {
+/// Undoes the content codings of both bodies. How many held more than a sample.
+pub(crate) fn decode(exchange: &mut Exchange) -> u64 {
+    let mut cut = 0;
+    let mut undo = |head: &Head, body: &mut Body| {
         if !body.sample.is_empty()
             && let Some(field) = head.first("content-encoding")
         {
-            coding::decode(body, field);
+            cut += u64::from(coding::decode(body, field));
         }
     };
     if let Some(Request { head, body, .. }) = &mut exchange.request {
@@ -27,6 +28,7 @@ pub(crate) fn decode(exchange: &mut Exchange) {
     if let Some(Response { head, body, .. }) = &mut exchange.response {
         undo(head, body);
     }
+    cut
 }
 
 /// Names the operation, unless that is known already.

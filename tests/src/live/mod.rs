@@ -19,6 +19,7 @@ mod ending;
 mod foreign;
 mod governor;
 mod harness;
+mod hostile;
 mod kubernetes;
 mod load;
 mod observe;
@@ -30,6 +31,7 @@ mod program;
 mod refusals;
 mod reload;
 mod rows;
+mod secrets;
 mod servers;
 mod short_lived;
 mod steady;
@@ -128,7 +130,9 @@ live! {
     LIVE =
     containers: podman_serves;
     ending: stops_on_sigterm, stops_on_sigint, keeps_what_it_knew_when_killed;
+    hostile: paths_do_not_explode, the_inventory_is_not_poisoned, roles_are_not_forged, bombs_are_cut, nesting_is_passed_over, alerts_do_not_flood, field_compression_is_bounded, racing_buffers_are_survived;
     kubernetes: an_api_server_names_pods;
+    secrets: secrets_are_kept_nowhere, a_recording_is_its_owners;
     load: wrk_against_nginx;
     dialects: etcd_serves, etcd_serves_tls, grpcio_calls, h2load_against_nghttpd, websockets_talk, graphql_answers, mcp_tools_are_called;
     governor: copies_less_when_it_costs_too_much;

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::unix::fs::{PermissionsExt as _, chown},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown},
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -41,6 +41,12 @@ pub(super) fn a_user_of_its_own(place: &Place) -> Result<()> {
     )?;
     let agent = Agent::launch(place, command, &[])?;
     is_confined(&agent)?;
+    // What the kernel gives to root though the process is another's cannot be dumped (PR_SET_DUMPABLE, proc(5)).
+    let owner = fs::metadata(format!("/proc/{}/fd", agent.pid()))?.uid();
+    ensure!(
+        owner == 0,
+        "it could be dumped: its descriptors belong to {owner}"
+    );
     serve(place)?;
     agent.expect("orders_server.py", &expected())
 }

@@ -85,6 +85,8 @@ pub(super) struct Counters {
     pub(super) forgotten: u64,
     /// Changes dropped for lack of room.
     pub(super) dropped: u64,
+    /// Times an alert was not sent for having too many before it.
+    pub(super) held_back: u64,
     /// Exchanges that an allow-entry covered.
     pub(super) allowed: u64,
 }
@@ -256,6 +258,7 @@ impl Judge {
             AlertKind::Incident => self.storm.pass(&case.alert.class, &self.settings, now),
         };
         let Some(suppressed) = suppressed else {
+            self.counters.held_back += 1;
             return;
         };
         case.was_told = true;

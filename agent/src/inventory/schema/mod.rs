@@ -14,6 +14,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Deserialize, Serialize};
 
 pub use field::{Field, Format};
+use walk::outline;
 pub(crate) use walk::{Value, walk};
 
 use super::sensitive::{self, SensitiveType, Verdict};
@@ -102,9 +103,10 @@ impl Schema {
         }
     }
 
-    fn add_json(&mut self, text: &[u8]) {
+    /// Whether a bound was reached.
+    fn add_json(&mut self, text: &[u8]) -> bool {
         self.messages += 1;
-        walk(text, |event| self.add(event.path, event.name, &event.value));
+        outline(text, |event| self.add(event.path, event.name, &event.value)).is_cut
     }
 
     fn add_pairs(&mut self, prefix: &str, text: &[u8]) {
@@ -150,14 +152,15 @@ impl Schema {
 
 impl Schemas {
     /// Reads one exchange.
-    pub(super) fn add(&mut self, exchange: &Exchange, request: &Request) {
+    pub(super) fn add(&mut self, exchange: &Exchange, request: &Request) -> bool {
         self.exchanges += 1;
         if let Some((_, query)) = request.target.split_once('?') {
             let query = query.split('#').next().unwrap_or_default();
             self.query.add_pairs("query", query.as_bytes());
         }
+        let mut is_cut = false;
         match Content::of(&request.head, &request.body) {
-            Content::Json => self.request.add_json(&request.body.sample),
+            Content::Json => is_cut |= self.request.add_json(&request.body.sample),
             Content::Form => self.form.add_pairs("form", &request.body.sample),
             Content::Multipart(boundary) => self.multipart.add_parts(&request.body.sample, boundary),
             Content::Other => {}
@@ -166,8 +169,9 @@ impl Schemas {
             && Content::of(&response.head, &response.body) == Content::Json
         {
             let class = self.responses.entry((response.status / 100).min(9)).or_default();
-            class.add_json(&response.body.sample);
+            is_cut |= class.add_json(&response.body.sample);
         }
+        is_cut
     }
 
     /// Adds what another has read.

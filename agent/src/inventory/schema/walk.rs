@@ -48,21 +48,42 @@ pub(crate) struct Event<'a> {
 }
 
 /// Walks a text. Whether it was JSON as far as it went.
-pub(crate) fn walk(text: &[u8], mut visit: impl FnMut(Event<'_>)) -> bool {
+pub(crate) fn walk(text: &[u8], visit: impl FnMut(Event<'_>)) -> bool {
+    outline(text, visit).is_json
+}
+
+/// What became of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outline {
+    /// It was JSON as far as it went.
+    pub(crate) is_json: bool,
+    /// Some of it was passed over: too deep, too long, or too much.
+    pub(crate) is_cut: bool,
+}
+
+/// As [`walk`], telling whether a bound was reached.
+pub(crate) fn outline(text: &[u8], mut visit: impl FnMut(Event<'_>)) -> Outline {
+    let is_long = text.len() > MAX_BYTES;
     let text = text.get(..MAX_BYTES).unwrap_or(text);
     let mut walker = Walker {
         rest: text,
         path: "$".to_owned(),
         left: MAX_VALUES,
+        is_cut: is_long,
         visit: &mut visit,
     };
-    walker.value("", 0).is_some() || walker.rest.is_empty()
+    let is_json = walker.value("", 0).is_some() || walker.rest.is_empty();
+    Outline {
+        is_json,
+        is_cut: walker.is_cut,
+    }
 }
 
 struct Walker<'a, 'v> {
     rest: &'a [u8],
     path: String,
     left: usize,
+    is_cut: bool,
     visit: &'v mut dyn FnMut(Event<'_>),
 }
 
@@ -89,7 +110,11 @@ impl<'a> Walker<'a, '_> {
 
     /// One value with everything in it; `None` at the end of the text, or where it is no JSON.
     fn value(&mut self, name: &str, depth: usize) -> Option<()> {
-        self.left = self.left.checked_sub(1)?;
+        let Some(left) = self.left.checked_sub(1) else {
+            self.is_cut = true;
+            return None;
+        };
+        self.left = left;
         match self.peek()? {
             b'{' => self.object(name, depth),
             b'[' => self.array(name, depth),
@@ -138,6 +163,7 @@ impl<'a> Walker<'a, '_> {
             if elements < MAX_ELEMENTS {
                 self.nested(name, depth)?;
             } else {
+                self.is_cut = true;
                 self.skip()?;
             }
             elements += 1;
@@ -153,6 +179,7 @@ impl<'a> Walker<'a, '_> {
         if depth < MAX_DEPTH {
             self.value(name, depth + 1)
         } else {
+            self.is_cut = true;
             self.skip()
         }
     }

@@ -1,0 +1,99 @@
+//! `cargo xtask reproducible`: two builds of the same commit in different places, compared byte for byte.
+//!
+//! In: the last commit. Out: one checksum, or the news that there are two. Paths of the checkout, of cargo's home and of the
+//! compiler are mapped to fixed names, so that they do not end up in the binary.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    shell::{cargo, output_of, run, say},
+    workspace,
+};
+
+/// Options of `cargo xtask reproducible`.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Cargo profile that is compared
+    #[arg(long, default_value = "release")]
+    profile: String,
+}
+
+/// Builds twice and compares.
+pub(crate) fn main(options: &Options) -> Result<()> {
+    let root = workspace::root()?;
+    let place = workspace::target_directory(&root).join("reproducible");
+    let mut sums = Vec::new();
+    // Names of different length: a path in the binary would move everything behind it.
+    for name in ["a", "another-place"] {
+        let checkout = place.join(name);
+        export(&root, &checkout)?;
+        let binary = build(&checkout, &options.profile)?;
+        let sum = sum(&binary)?;
+        say(format!("{name}: {sum}"));
+        sums.push(sum);
+    }
+    sums.dedup();
+    ensure!(
+        sums.len() == 1,
+        "the two builds differ: {} and {} hold them",
+        place.join("a").display(),
+        place.join("another-place").display()
+    );
+    fs::remove_dir_all(&place).context("cannot remove the two checkouts")?;
+    say("both builds have the same bytes");
+    Ok(())
+}
+
+/// The files of the last commit, in a directory of their own.
+fn export(root: &Path, checkout: &Path) -> Result<()> {
+    if checkout.exists() {
+        fs::remove_dir_all(checkout)?;
+    }
+    fs::create_dir_all(checkout)?;
+    let archive = checkout.with_extension("tar");
+    let mut git = Command::new("git");
+    git.arg("-C").arg(root).args(["archive", "-o"]);
+    run(git.arg(&archive).arg("HEAD"))?;
+    run(Command::new("tar")
+        .arg("-xf")
+        .arg(&archive)
+        .arg("-C")
+        .arg(checkout))?;
+    Ok(fs::remove_file(archive)?)
+}
+
+fn build(checkout: &Path, profile: &str) -> Result<PathBuf> {
+    let target = checkout.join("target");
+    let sysroot = output_of(Command::new("rustc").args(["--print", "sysroot"]))?;
+    let homes = [
+        (checkout.to_owned(), "/build"),
+        (workspace::cargo_home()?, "/cargo"),
+        (PathBuf::from(sysroot), "/rust"),
+    ];
+    let flags: Vec<String> = homes
+        .iter()
+        .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()))
+        .collect();
+    let mut command = cargo(checkout);
+    command
+        .args(["build", "--locked", "--package", "apiarist", "--profile", profile])
+        .env("CARGO_TARGET_DIR", &target)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+    run(&mut command)?;
+    let directory = if profile == "dev" { "debug" } else { profile };
+    Ok(target.join(directory).join("apiarist"))
+}
+
+fn sum(file: &Path) -> Result<String> {
+    let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let digest = Sha256::digest(&bytes);
+    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+}
