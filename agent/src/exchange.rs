@@ -5,9 +5,10 @@
 //! [`Head`] keeps the scheme and a keyed hash, never the secret. Bodies are bounded samples that live as long as
 //! the exchange and are never stored.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{hash::Hasher as _, ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use siphasher::sip::SipHasher13;
 use smallvec::SmallVec;
 
 use crate::{
@@ -145,10 +146,28 @@ pub struct TokenFacts {
     /// Keyed hash of the claim that names its holder (`sub`, or the usual private names): stays the same when the
     /// token is renewed.
     pub holder: Option<u64>,
+    /// Names of the claims that say who or whose: see [`TokenFacts::name_of`]. Kept as long as the exchange.
+    pub names: SmallVec<[u64; 2]>,
+    /// It is signed with a key that everybody guesses.
+    pub has_guessable_key: bool,
     /// It brings the key it is to be checked with, or names where to fetch it.
     pub brings_key: bool,
     /// A claim is named like something that must not be read by everybody.
     pub is_sensitive: bool,
+}
+
+impl TokenFacts {
+    /// Names a value, to be compared with the claims of a token.
+    pub fn name_of(value: &[u8]) -> u64 {
+        let mut hasher = SipHasher13::new_with_keys(0, 1);
+        hasher.write(value);
+        hasher.finish()
+    }
+
+    /// Whether a claim of the token that says who or whose has this value.
+    pub fn claims(&self, value: &[u8]) -> bool {
+        self.names.contains(&Self::name_of(value))
+    }
 }
 
 /// How a token is signed (RFC 7518 §3.1).

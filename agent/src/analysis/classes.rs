@@ -33,7 +33,8 @@ pub(crate) fn weight(class: &str, group: Group) -> Weight {
         "token_reuse" => (Medium, Some("API2:2023")),
         "mass_assignment" | "sensitive_data_new" => (High, Some("API3:2023")),
         "sensitive_data_new_audience" => (High, Some("API3:2023")),
-        "page_size" | "graphql_depth" | "graphql_aliases" | "batch" | "body_size" => {
+        "redos" => (High, Some("API4:2023")),
+        "slow_answer" | "page_size" | "graphql_depth" | "graphql_aliases" | "batch" | "body_size" => {
             (Medium, Some("API4:2023"))
         }
         "bfla" => (Critical, Some("API5:2023")),

@@ -206,6 +206,9 @@ impl Engine {
         let became = baseline.learn(look, &self.asked, answered, voucher);
         if is_clean && look.is_success() {
             lesson.teach(baseline);
+            if voucher == Voucher::Operator || !baseline.has_had_its_share(look.source) {
+                self.detectors.claims.teach(baseline);
+            }
             self.detectors.sequence.teach(baseline);
             baseline.fetches.add(self.detectors.ssrf.has_joined);
         }

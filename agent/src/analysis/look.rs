@@ -153,6 +153,13 @@ impl<'a> Look<'a> {
         self.outcome == Outcome::Success
     }
 
+    /// Who an object may belong to: the holder that a token names, which stays the same when it is renewed; else the actor.
+    pub(crate) fn principal(&self) -> u64 {
+        let credentials = self.request.credentials.iter();
+        let mut holders = credentials.filter_map(|credential| credential.token.as_ref()?.holder);
+        holders.next().unwrap_or(self.actor)
+    }
+
     /// Seconds since the epoch.
     pub(crate) const fn second(&self) -> u64 {
         self.at.0 / 1_000_000_000

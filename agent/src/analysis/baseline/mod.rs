@@ -104,6 +104,10 @@ pub(super) struct Baseline {
     pub(super) sensitive: u64,
     /// Objects asked for again by their owner.
     pub(super) owned: Ratio,
+    /// Objects asked for that are a claim of the caller's token.
+    pub(super) claimed: Ratio,
+    /// Owners in answers that are one.
+    pub(super) claimed_answer: Ratio,
     pub(super) refused: Ratio,
     /// Exchanges that looked like an attack, and who sent them.
     pub(super) signatures: Ratio,
@@ -175,7 +179,7 @@ impl Baseline {
 
     /// One source cannot push what is usual aside: before it belongs, one exchange in a hundred may be its own; then
     /// half of them.
-    fn has_had_its_share(&self, source: u64) -> bool {
+    pub(super) fn has_had_its_share(&self, source: u64) -> bool {
         let count = self.busiest.at_least(source);
         match self.callers.ask(source) {
             Member::Known => count.saturating_mul(2) > self.n && self.source_count() >= 3,
@@ -323,6 +327,8 @@ impl Baseline {
             (&mut self.anonymous, other.anonymous),
             (&mut self.internet, other.internet),
             (&mut self.owned, other.owned),
+            (&mut self.claimed, other.claimed),
+            (&mut self.claimed_answer, other.claimed_answer),
             (&mut self.refused, other.refused),
             (&mut self.signatures, other.signatures),
             (&mut self.fetches, other.fetches),

@@ -4,6 +4,7 @@
 //! by count; the one not seen for the longest is forgotten.
 
 mod access;
+mod claims;
 mod exposure;
 mod login;
 mod memory;
@@ -14,6 +15,7 @@ mod property;
 mod resource;
 mod scan;
 mod sequence;
+mod slow;
 mod ssrf;
 mod statistical;
 mod token;
@@ -45,6 +47,7 @@ pub(super) struct Scene<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Detectors {
     access: access::Access,
+    pub(super) claims: claims::Claims,
     login: login::Logins,
     novelty: novelty::Novelties,
     pub(super) objects: objects::Objects,
@@ -59,6 +62,7 @@ impl Detectors {
     pub(super) fn served(&mut self, scene: &Scene<'_>, signals: &mut Vec<Signal>) {
         self.login.inspect(scene, signals);
         self.objects.inspect(scene, signals);
+        self.claims.inspect(scene, signals);
         self.privilege.inspect(scene, signals);
         self.token.inspect(scene, signals);
         self.access.inspect(scene, signals);
@@ -68,6 +72,7 @@ impl Detectors {
         property::inspect(scene, signals);
         exposure::inspect(scene, signals);
         resource::inspect(scene, signals);
+        slow::inspect(scene, signals);
         statistical::inspect(scene, signals);
     }
 
@@ -84,7 +89,10 @@ impl Detectors {
 
     /// Whether the answer must be read.
     pub(super) fn wants_answer(look: &Look<'_>, asked: &Fields, usual: Option<&Baseline>) -> bool {
-        look.is_success() && (login::is_login(look, asked) || property::has_news(asked, usual))
+        look.is_success()
+            && (login::is_login(look, asked)
+                || property::has_news(asked, usual)
+                || usual.is_some_and(|usual| claims::wants_answer(claims::token(look), usual)))
     }
 }
 

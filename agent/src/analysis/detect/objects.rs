@@ -155,7 +155,7 @@ impl Objects {
         let look = scene.look;
         let walk = self.walks.of(mix(endpoint, look.actor));
         let owner = self.owners.of(mix(endpoint, object));
-        if owner.hits > 0 && owner.actor == look.actor {
+        if owner.hits > 0 && owner.actor == look.principal() {
             owner.hits = owner.hits.saturating_add(1);
             return Some(true);
         }
@@ -166,7 +166,7 @@ impl Objects {
             if owner.hits >= 2 {
                 walk.heir_of = owner.actor;
             }
-            owner.actor = look.actor;
+            owner.actor = look.principal();
             owner.hits = owner.hits.max(1);
             walk.own += 1;
             return None;
@@ -254,7 +254,7 @@ fn foreign(usual: &Baseline, field: &Field<'_>) -> Option<Signal> {
 }
 
 /// The field that names the object: the last parameter of the path, else one of the query that is called an id.
-fn object<'a>(scene: &Scene<'a>) -> Option<Field<'a>> {
+pub(super) fn object<'a>(scene: &Scene<'a>) -> Option<Field<'a>> {
     let of_path = scene
         .asked
         .iter()

@@ -44,6 +44,9 @@ const WORDS: &[&str] = &[
     "quota",
 ];
 
+/// Requests below which it is not known what they hold.
+const MIN: u64 = 100;
+
 /// Whether a request has a field that was never sent.
 pub(super) fn has_news(asked: &Fields, usual: Option<&Baseline>) -> bool {
     usual.is_some_and(|usual| news(asked, usual).next().is_some())
@@ -59,9 +62,10 @@ pub(super) fn inspect(scene: &Scene<'_>, signals: &mut Vec<Signal>) {
     let (Some(usual), Some(answered)) = (scene.usual, scene.answered) else {
         return;
     };
-    if !scene.look.is_success() || usual.asked.messages() < 100 {
+    if !scene.look.is_success() || usual.asked.messages() < MIN {
         return;
     }
+    let is_anonymous = scene.look.request.credentials.is_empty();
     for field in news(scene.asked, usual) {
         let is_power = has_word(field.name(), WORDS);
         let was_answered = usual.answered.knows(place(field.path));
@@ -71,6 +75,8 @@ pub(super) fn inspect(scene: &Scene<'_>, signals: &mut Vec<Signal>) {
         let confidence = match (is_power, was_answered, shown) {
             (true, _, true) => 0.9,
             (false, true, true) => 0.8,
+            // Nobody registers as an administrator.
+            (true, ..) if is_anonymous && grants(&field) => 0.8,
             (true, ..) => 0.45,
             _ => continue,
         };
@@ -85,6 +91,31 @@ pub(super) fn inspect(scene: &Scene<'_>, signals: &mut Vec<Signal>) {
         );
         return;
     }
+}
+
+/// Whether a property gives power over others to who sets it.
+fn grants(field: &Field<'_>) -> bool {
+    const POWERS: [&str; 8] = [
+        "true",
+        "1",
+        "admin",
+        "administrator",
+        "root",
+        "superuser",
+        "owner",
+        "staff",
+    ];
+    let names = [
+        "admin",
+        "role",
+        "roles",
+        "superuser",
+        "staff",
+        "privilege",
+        "group",
+        "groups",
+    ];
+    has_word(field.name(), &names) && POWERS.iter().any(|power| field.text.eq_ignore_ascii_case(power))
 }
 
 /// The place in an answer that has the same path.

@@ -64,7 +64,43 @@ fn scan(world: &mut World) {
     }
 }
 
+fn profile(id: u64) -> Ask {
+    ask("GET", "/v1/users/{userId}", format!("/v1/users/{id}"))
+        .answer(format!("{{\"id\":{id},\"name\":\"x\",\"role\":\"customer\"}}"))
+}
+
 pub(super) const SCENARIOS: &[Scenario] = &[
+    scenario(
+        "the profile of somebody new, by a token that names another",
+        Incident(&["bola"], 1),
+        |world| {
+            world.then(60, &profile(977).by(3));
+        },
+    ),
+    scenario(
+        "a renewed token that names another",
+        Incident(&["bola"], 1),
+        |world| {
+            world.then(60, &profile(978).token(77_001).claim(103).from(home(3)));
+        },
+    ),
+    scenario(
+        "a value that makes the server think",
+        Incident(&["redos"], 1),
+        |world| {
+            let value = "a".repeat(40);
+            let search = ask("GET", "/v1/search", format!("/v1/search?q={value}!")).by(3);
+            world.then(60, &search.length(450).latency_ms(8_000));
+        },
+    ),
+    scenario(
+        "a login that wants to be an administrator",
+        Incident(&["mass_assignment"], 1),
+        |world| {
+            let body = "{\"username\":\"eve\",\"password\":\"x\",\"role\":\"admin\"}";
+            world.then(60, &welcome("eve", "x").body(body).from(home(3)));
+        },
+    ),
     scenario(
         "ids walked through one by one",
         Incident(&["bola", "id_enumeration"], 45),

@@ -228,4 +228,28 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             world.then(1, &failing.status(503).length(30));
         }
     }),
+    scenario("a token is renewed", Silence, |world| {
+        for at in 0..5 {
+            let own = ask("GET", "/v1/users/{userId}", "/v1/users/103").answer("{\"id\":103}");
+            world.then(30, &own.token(78_000 + at).claim(103).from(home(3)));
+        }
+    }),
+    scenario("a slow answer to an ordinary value", Silence, |world| {
+        let search = ask("GET", "/v1/search", "/v1/search?q=winter+jacket").by(3);
+        world.then(60, &search.length(450).latency_ms(8_000));
+    }),
+    scenario(
+        "a value that repeats itself, answered at once",
+        Silence,
+        |world| {
+            let value = "=-".repeat(20);
+            let search = ask("GET", "/v1/search", format!("/v1/search?q={value}")).by(3);
+            world.then(60, &search.length(450));
+        },
+    ),
+    scenario("a login says which role it is for", Silence, |world| {
+        let body = "{\"username\":\"eve\",\"password\":\"x\",\"role\":\"customer\"}";
+        let login = ask("POST", "/v1/login", "/v1/login").body(body).from(home(3));
+        world.then(60, &login.answer("{\"token\":\"t\"}"));
+    }),
 ];

@@ -10,7 +10,9 @@ use smallvec::smallvec;
 use crate::{
     analysis::{Analysis, Seen, hash::hash_all},
     event::Address,
-    exchange::{Completeness, Credential, CredentialLocation, Exchange, Facts, Side},
+    exchange::{
+        Completeness, Credential, CredentialLocation, Exchange, Facts, Side, TokenAlgorithm, TokenFacts,
+    },
     inventory::{EndpointId, fixture::call},
     verdict::{AlertKind, Verdict},
     workload::{Workload, WorkloadKind},
@@ -24,6 +26,8 @@ pub(super) struct Ask {
     pub(super) target: String,
     pub(super) client: [u8; 4],
     pub(super) token: u64,
+    /// Whom the token names.
+    pub(super) claim: Option<u64>,
     pub(super) agent: &'static str,
     pub(super) body: String,
     pub(super) status: u16,
@@ -43,6 +47,7 @@ pub(super) fn ask(method: &'static str, template: &'static str, target: impl Int
         target: target.into(),
         client: [10, 0, 9, 9],
         token: 0,
+        claim: None,
         agent: "shop-app/2.1",
         body: String::new(),
         status: 200,
@@ -59,6 +64,7 @@ impl Ask {
     pub(super) fn by(mut self, user: u64) -> Self {
         self.client = home(user);
         self.token = 1000 + user;
+        self.claim = Some(100 + user);
         self
     }
 
@@ -69,6 +75,13 @@ impl Ask {
 
     pub(super) fn token(mut self, token: u64) -> Self {
         self.token = token;
+        self.claim = None;
+        self
+    }
+
+    /// Whom the token names.
+    pub(super) fn claim(mut self, user: u64) -> Self {
+        self.claim = Some(user);
         self
     }
 
@@ -133,7 +146,7 @@ impl Ask {
                     location: CredentialLocation::Header("authorization".into()),
                     scheme: if self.basic { "basic" } else { "bearer" },
                     fingerprint: self.token,
-                    token: None,
+                    token: self.claim.map(|claim| Box::new(facts(claim))),
                 }];
             }
         }
@@ -144,6 +157,20 @@ impl Ask {
             exchange.response = None;
         }
         exchange
+    }
+}
+
+/// What a token says that names this user.
+fn facts(user: u64) -> TokenFacts {
+    TokenFacts {
+        algorithm: TokenAlgorithm::Other,
+        expires: None,
+        issued: None,
+        holder: Some(user),
+        names: smallvec![TokenFacts::name_of(user.to_string().as_bytes())],
+        has_guessable_key: false,
+        brings_key: false,
+        is_sensitive: false,
     }
 }
 

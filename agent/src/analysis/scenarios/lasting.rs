@@ -19,6 +19,9 @@ fn one_address_and_one_hour_make_nothing_usual() {
         let body = "{\"name\":\"name4\",\"role\":\"admin\"}";
         let answer = "{\"id\":104,\"name\":\"name4\",\"role\":\"admin\"}";
         let set = world.look(&change.body(body).answer(answer));
+        let profile = ask("GET", "/v1/users/{userId}", "/v1/users/104");
+        let profile = profile.token(6_666).claim(777).from(evil);
+        let foreign = world.look(&profile.answer("{\"id\":104,\"name\":\"name4\",\"role\":\"customer\"}"));
         let order = 5_000 + at % 120;
         let one = ask("GET", "/v1/orders/{orderId}", format!("/v1/orders/{order}"));
         let walked = world.look(
@@ -28,7 +31,7 @@ fn one_address_and_one_hour_make_nothing_usual() {
         );
         let big = ask("GET", "/v1/products", "/v1/products?limit=100000&sort=price").token(6_666);
         let page = world.look(&big.from(evil).length(40_000_000));
-        (set, walked, page)
+        (set, walked, page, foreign)
     };
     for at in 0..1_000 {
         attack(&mut world, at);
@@ -43,10 +46,11 @@ fn one_address_and_one_hour_make_nothing_usual() {
         "the property is still not theirs: {verdicts:?}"
     );
     assert!(
-        verdicts.iter().any(|(_, walked, _)| incident(*walked)),
+        verdicts.iter().any(|(_, walked, ..)| incident(*walked)),
         "the walk is still one"
     );
     assert!(incident(verdicts[0].2), "the page is still too large");
+    assert!(incident(verdicts[0].3), "the profile is still not theirs");
 }
 
 #[test]

@@ -7,16 +7,23 @@
 
 mod authorization;
 mod cookie;
+mod key;
 mod names;
 mod target;
 mod token;
 
-use std::{hash::Hasher, ops::Range};
+use std::{
+    hash::Hasher,
+    num::NonZeroUsize,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
 
+use lru::LruCache;
 use siphasher::sip::SipHasher24;
 use smallvec::SmallVec;
 
-use crate::exchange::{Credential, CredentialLocation};
+use crate::exchange::{Credential, CredentialLocation, TokenAlgorithm, TokenFacts};
 use names::Secret;
 
 /// Name and value ranges of fields, as in [`crate::exchange::Head`].
@@ -30,6 +37,37 @@ pub const MAX_CREDENTIALS: usize = 8;
 pub struct Redactor {
     key: [u8; 16],
     keeps_targets: bool,
+    /// Tokens come again and again: what they say is read once.
+    tokens: Arc<Tokens>,
+}
+
+/// Tokens whose facts are remembered, by fingerprint. Overflow policy: the one not seen for the longest is read again.
+const MAX_TOKENS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(511);
+
+/// What is known of tokens.
+struct Tokens {
+    facts: Mutex<LruCache<u64, Option<Box<TokenFacts>>, foldhash::fast::FixedState>>,
+    tried: key::Tried,
+}
+
+impl Tokens {
+    /// The facts of a token, if it has some.
+    fn facts(&self, token: &[u8], fingerprint: u64, redactor: &Redactor) -> Option<Box<TokenFacts>> {
+        // Nothing panics while it holds the lock; if something did, the facts are as good as before.
+        let mut known = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(facts) = known.get(&fingerprint) {
+            return facts.clone();
+        }
+        let facts = token::read(token, redactor).map(|facts| {
+            let is_tried = facts.algorithm == TokenAlgorithm::Symmetric && self.tried.next();
+            Box::new(TokenFacts {
+                has_guessable_key: is_tried && key::is_guessable(token),
+                ..facts
+            })
+        });
+        known.put(fingerprint, facts.clone());
+        facts
+    }
 }
 
 impl std::fmt::Debug for Redactor {
@@ -43,16 +81,23 @@ pub type Credentials = SmallVec<[Credential; 1]>;
 
 impl Redactor {
     /// With the key that fingerprints are made with. Keep it as long as fingerprints are compared.
-    pub const fn new(key: [u8; 16]) -> Self {
+    pub fn new(key: [u8; 16]) -> Self {
         Self {
             key,
             keeps_targets: false,
+            tokens: Arc::new(Tokens {
+                facts: Mutex::new(LruCache::with_hasher(
+                    MAX_TOKENS,
+                    foldhash::fast::FixedState::default(),
+                )),
+                tried: key::Tried::default(),
+            }),
         }
     }
 
     /// Also keeps request targets as they were sent, beside the masked ones. For replays alone.
     #[must_use]
-    pub const fn keeping_targets(mut self) -> Self {
+    pub fn keeping_targets(mut self) -> Self {
         self.keeps_targets = true;
         self
     }
@@ -127,15 +172,15 @@ impl Found<'_> {
         if identity.is_empty() || self.credentials.len() >= MAX_CREDENTIALS {
             return;
         }
+        let fingerprint = self.redactor.fingerprint(identity);
         let is_token = scheme == "bearer_jwt";
         self.credentials.push(Credential {
             location,
             scheme,
-            fingerprint: self.redactor.fingerprint(identity),
+            fingerprint,
             token: is_token
-                .then(|| token::read(identity, self.redactor))
-                .flatten()
-                .map(Box::new),
+                .then(|| self.redactor.tokens.facts(identity, fingerprint, self.redactor))
+                .flatten(),
         });
     }
 

@@ -1,6 +1,7 @@
 use super::*;
 
-const REDACTOR: Redactor = Redactor::new(*b"0123456789abcdef");
+static REDACTOR: std::sync::LazyLock<Redactor> =
+    std::sync::LazyLock::new(|| Redactor::new(*b"0123456789abcdef"));
 
 /// Builds a request head by hand, redacts it, and returns the masked text with what was found.
 fn redact(target: &str, fields: &[(&str, &str)]) -> (String, Credentials) {

@@ -6,6 +6,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
+use smallvec::SmallVec;
 
 use super::Redactor;
 use crate::{
@@ -31,6 +32,21 @@ const SENSITIVE: [&str; 8] = [
     "iban",
 ];
 
+/// Claims that say who holds a token, or to whom what it opens belongs. Overflow policy: the first so many.
+const MAX_NAMES: usize = 8;
+
+/// Ends of names of such claims, beside those of the holder.
+const WHOSE: [&str; 8] = [
+    "user",
+    "account",
+    "customer",
+    "tenant",
+    "org",
+    "organisation",
+    "organization",
+    "client_id",
+];
+
 /// Claims that name the holder, the standard one first (RFC 7519 §4.1.2).
 const HOLDER: [&str; 7] = [
     "sub",
@@ -42,7 +58,7 @@ const HOLDER: [&str; 7] = [
     "email",
 ];
 
-/// The facts of a token, if it is one.
+/// The facts of a token, if it is one; whether its key can be guessed is for [`super::key`] to say.
 pub(super) fn read(token: &[u8], redactor: &Redactor) -> Option<TokenFacts> {
     if token.len() > MAX_BYTES {
         return None;
@@ -61,12 +77,36 @@ pub(super) fn read(token: &[u8], redactor: &Redactor) -> Option<TokenFacts> {
             .iter()
             .find_map(|name| holder(claims.get(*name)?))
             .map(|name| redactor.fingerprint(name.as_bytes())),
+        names: names(&claims),
+        has_guessable_key: false,
         brings_key: KEY_MEMBERS.iter().any(|name| header.get(name).is_some()),
         is_sensitive: claims.as_object()?.keys().any(|name| {
             let name = name.to_ascii_lowercase();
             SENSITIVE.iter().any(|word| name.contains(word))
         }),
     })
+}
+
+/// The names of the claims that say who or whose.
+fn names(claims: &Value) -> SmallVec<[u64; 2]> {
+    let is_name = |name: &str| {
+        let base = name
+            .strip_suffix("_id")
+            .or(name.strip_suffix("Id"))
+            .unwrap_or(name);
+        HOLDER.contains(&name) || WHOSE.contains(&base)
+    };
+    let mut names: SmallVec<[u64; 2]> = claims
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| is_name(name))
+        .filter_map(|(_, claim)| holder(claim))
+        .map(|claim| TokenFacts::name_of(claim.as_bytes()))
+        .take(MAX_NAMES)
+        .collect();
+    names.dedup();
+    names
 }
 
 fn holder(claim: &Value) -> Option<String> {
@@ -123,6 +163,18 @@ mod tests {
         assert_eq!(facts.expires, Some(Timestamp::from_secs_f64(1_600_003_600.5)));
         assert!(!facts.brings_key && !facts.is_sensitive);
         assert_eq!(facts.holder, Some(Redactor::new([1; 16]).fingerprint(b"x")));
+    }
+
+    #[test]
+    fn claims_are_compared_and_not_kept() {
+        let facts = facts(&token(
+            r#"{"alg":"RS256"}"#,
+            r#"{"sub":"ada","tenant_id":42,"scope":"read"}"#,
+        ))
+        .expect("facts");
+        assert!(facts.claims(b"ada") && facts.claims(b"42"));
+        assert!(!facts.claims(b"read") && !facts.claims(b"bob"));
+        assert!(!format!("{facts:?}").contains("ada"));
     }
 
     #[test]

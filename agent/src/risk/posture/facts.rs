@@ -30,6 +30,12 @@ pub enum Fact {
     KeyInToken,
     /// A token with claims that should not be readable was accepted.
     TellingToken,
+    /// A token that is signed with a key that everybody guesses was accepted.
+    GuessableKey,
+    /// A login that failed said that there is no such account.
+    SaysNoAccount,
+    /// A login that failed said that the password is wrong.
+    SaysWrongPassword,
     /// An answer showed where in the program it failed.
     StackTrace,
     /// An answer showed an error of a database.

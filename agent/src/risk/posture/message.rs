@@ -1,5 +1,6 @@
 //! An exchange as the rules look at it: what several of them ask for is found out once.
 
+use super::subject::LOGIN;
 use crate::{
     clock::Timestamp,
     exchange::{Completeness, Exchange, Request, Response},
@@ -78,6 +79,36 @@ impl<'a> Message<'a> {
     pub(super) fn is_page(&self) -> bool {
         self.answer_field("content-type")
             .is_some_and(|kind| kind.trim_start().starts_with("text/html"))
+    }
+
+    /// Whether it tries to log in, by its place.
+    pub(super) fn is_login(&self) -> bool {
+        &*self.request.method == "POST"
+            && self
+                .template
+                .split(['/', '.', ':'])
+                .any(|word| LOGIN.iter().any(|known| word.eq_ignore_ascii_case(known)))
+    }
+
+    /// Whether an answer of success says in its body that it is none.
+    pub(super) fn says_failed(&self) -> bool {
+        let sample = &self.response.body.sample;
+        let head: Vec<u8> = sample
+            .iter()
+            .take(256)
+            .filter(|byte| !byte.is_ascii_whitespace())
+            .map(u8::to_ascii_lowercase)
+            .collect();
+        [
+            &b"\"status\":\"fail"[..],
+            b"\"status\":\"error",
+            b"\"result\":\"fail",
+            b"\"success\":false",
+            b"\"ok\":false",
+            b"\"authenticated\":false",
+        ]
+        .iter()
+        .any(|said| memchr::memmem::find(&head, said).is_some())
     }
 
     /// Whether the answer carries data.

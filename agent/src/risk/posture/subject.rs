@@ -4,7 +4,7 @@ use super::{Fact, Posture, Seen};
 use crate::inventory::{Endpoint, EndpointView, Exposure, SensitiveView};
 
 /// Words in the path of endpoints that hand out credentials.
-const LOGIN: [&str; 13] = [
+pub(super) const LOGIN: [&str; 13] = [
     "login",
     "signin",
     "sign-in",

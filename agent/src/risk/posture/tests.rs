@@ -168,6 +168,36 @@ fn tokens_that_must_be_refused() {
 }
 
 #[test]
+fn keys_that_everybody_guesses() {
+    // `{"alg":"HS256"}.{"exp":4102444800,"iat":4102441200}` signed with `secret`, and with a random key.
+    let text = "eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjQxMDI0NDQ4MDAsImlhdCI6NDEwMjQ0MTIwMH0";
+    let found = |signature: &str| rules(&[sends(get("/me"), bearer(&format!("{text}.{signature}")))]);
+    assert_eq!(
+        found("xZf99UhikkyLSMbzzy8YnHHW8AhIFGZ1TDJMQWaCd9E"),
+        [("weak_jwt".into(), Severity::Critical)]
+    );
+    assert_eq!(found("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"), []);
+}
+
+#[test]
+fn logins_that_tell_accounts_apart() {
+    let failed = |message: &str| {
+        let body = json!({"status": "fail", "message": message}).to_string();
+        with(
+            get("/login"),
+            json!({"method": "POST", "response": {"headers": [["content-type", "application/json"]], "body": body}}),
+        )
+    };
+    let both = [
+        failed("Username does not exist"),
+        failed("Password is not correct"),
+    ];
+    assert_rules(&both, &["account_enumeration"]);
+    assert_rules(&[failed("Username or password incorrect")], &[]);
+    assert_rules(&times(30, &failed("It is not so")), &["missing_rate_limit"]);
+}
+
+#[test]
 fn tokens_issued_carelessly() {
     let found = |header: Value, claims: Value| rules(&[sends(get("/me"), bearer(&token(header, claims)))]);
     let weak = |severity| vec![("weak_jwt".to_owned(), severity)];

@@ -6,6 +6,7 @@ mod cookies;
 mod cors;
 mod debug;
 mod documentation;
+mod enumeration;
 mod errors;
 mod excessive;
 mod exposed;
@@ -47,6 +48,7 @@ pub(super) const ALL: &[Rule] = &[
     trace::RULE,
     ownership::RULE,
     rates::RULE,
+    enumeration::RULE,
     shadow::RULE,
     zombie::RULE,
     internet::RULE,

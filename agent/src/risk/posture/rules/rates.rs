@@ -25,7 +25,7 @@ const FIELDS: [&str; 4] = [
 
 fn notice(message: &Message<'_>, posture: &mut Posture) {
     let status = message.response.status;
-    if matches!(status, 400 | 401 | 403 | 422) {
+    if matches!(status, 400 | 401 | 403 | 422) || message.is_login() && message.says_failed() {
         posture.note(Fact::Refused, message);
     }
     let has_field = || FIELDS.iter().any(|name| message.answer_field(name).is_some());

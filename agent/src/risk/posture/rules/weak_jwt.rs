@@ -8,7 +8,8 @@ use crate::verdict::Severity;
 pub(super) const RULE: Rule = Rule {
     name: "weak_jwt",
     title: "Tokens are issued carelessly",
-    advice: "Issue tokens that expire within hours, name no key of their own, and carry no secrets in their claims.",
+    advice: "Sign with a random key of 256 bits, issue tokens that expire within hours, name no key of their own, and carry no secrets in \
+             their claims.",
     owasp: Some("API2:2023"),
     notice: Some(notice),
     check,
@@ -34,6 +35,9 @@ fn notice(message: &Message<'_>, posture: &mut Posture) {
             }
             _ => {}
         }
+        if token.has_guessable_key {
+            posture.note(Fact::GuessableKey, message);
+        }
         if token.brings_key {
             posture.note(Fact::KeyInToken, message);
         }
@@ -45,6 +49,11 @@ fn notice(message: &Message<'_>, posture: &mut Posture) {
 
 fn check(subject: &Subject<'_>) -> Option<Evidence> {
     let kinds = [
+        (
+            Fact::GuessableKey,
+            Severity::Critical,
+            "are signed with a key that everybody guesses: whoever does is whom they like",
+        ),
         (
             Fact::KeyInToken,
             Severity::High,
