@@ -37,6 +37,7 @@ mod short_lived;
 mod steady;
 mod tls;
 mod tools;
+mod vulnerable;
 mod wait;
 
 use chaos::{disk, limits, neighbours, soak, stops, tamper, time};
@@ -146,6 +147,7 @@ live! {
     steady: joins_an_older_connection;
     tls: python_serves_tls, asyncio_serves_tls, node_serves_tls, nginx_serves_tls, puma_serves_tls, haproxy_speaks_tls_on_both_sides, apache_speaks_tls_on_both_sides, caddy_speaks_tls_on_both_sides;
     orders: python_serves, node_serves, nginx_serves, a_ring_too_small_mixes_nothing_up;
+    vulnerable: weaknesses_are_told_and_users_are_not;
 }
 
 live! {
