@@ -62,7 +62,9 @@ pub(crate) struct Connection {
     pub(crate) prefix_len: [u8; 2],
     /// Operations that the sequence numbers do not explain.
     pub(crate) surprises: u8,
-    pub(crate) reserved: [u8; 5],
+    /// Non-zero once the agent was told that the owner sends no more.
+    pub(crate) end_told: u8,
+    pub(crate) reserved: [u8; 4],
     /// First bytes of each direction while they do not suffice to tell the protocol. The second half is room for the
     /// verifier.
     pub(crate) prefix: [[u8; 2 * PREFIX_BYTES]; 2],
@@ -181,7 +183,8 @@ impl Connection {
         messages: 0,
         prefix_len: [0; 2],
         surprises: 0,
-        reserved: [0; 5],
+        end_told: 0,
+        reserved: [0; 4],
         prefix: [[0; 2 * PREFIX_BYTES]; 2],
     };
 

@@ -81,6 +81,8 @@ pub(crate) enum Slot {
     Start,
     Existing,
     DestroySpare,
+    StateSpare,
+    UnixReleaseSpare,
     SendSpare,
     ReceiveSpare,
     SendThird,
@@ -101,7 +103,7 @@ pub(crate) enum Slot {
 }
 
 impl Slot {
-    const COUNT: u32 = 23;
+    const COUNT: u32 = 25;
 
     /// Whether this is a program of [`crate::spare`].
     #[inline(always)]

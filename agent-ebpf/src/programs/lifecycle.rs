@@ -31,17 +31,32 @@ const TCP_LAST_ACK: i32 = 9;
 /// `inet_sock_set_state(const struct sock *sk, const int oldstate, const int newstate)`
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn on_state(ctx: BtfTracePointContext) -> i32 {
+    changed(&ctx, Slot::State);
+    0
+}
+
+/// The same, for a socket whose state changes while the processor is within the first program: see [`on_destroy_spare`].
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn on_state_spare(ctx: BtfTracePointContext) -> i32 {
+    changed(&ctx, Slot::StateSpare);
+    0
+}
+
+#[inline(always)]
+fn changed(ctx: &BtfTracePointContext, slot: Slot) {
     let state: i32 = ctx.arg(2);
     if state != TCP_FIN_WAIT1 && state != TCP_LAST_ACK {
-        return 0;
+        return;
     }
-    let Some(connection) = existing(ctx.arg(0)) else {
-        return 0;
-    };
-    if connection.is(STATE_ANNOUNCED) && !connection.is(STATE_MUTED) {
-        end_of_stream(Slot::State, connection, EGRESS);
+    if let Some(connection) = existing(ctx.arg(0))
+        && connection.is(STATE_ANNOUNCED)
+        && !connection.is(STATE_MUTED)
+        && connection.end_told == 0
+    {
+        // Told once.
+        connection.end_told = 1;
+        end_of_stream(slot, connection, EGRESS);
     }
-    0
 }
 
 /// `tcp_destroy_sock(struct sock *sk)`
@@ -63,6 +78,13 @@ fn on_destroy_spare(ctx: BtfTracePointContext) -> i32 {
 #[fentry(function = "unix_release_sock")]
 fn on_unix_release(ctx: FEntryContext) -> i32 {
     closed(ctx.arg(0), Slot::UnixRelease);
+    0
+}
+
+/// The same, while the processor is within the first program.
+#[fentry(function = "unix_release_sock")]
+fn on_unix_release_spare(ctx: FEntryContext) -> i32 {
+    closed(ctx.arg(0), Slot::UnixReleaseSpare);
     0
 }
 

@@ -57,7 +57,7 @@ pub struct LoadOptions {
 }
 
 /// Slots of the programs that tier 1 attaches: the first of `Slot` in the kernel programs.
-const TIER1_SLOTS: u32 = 8;
+const TIER1_SLOTS: u32 = 10;
 /// The same with spare copies.
 const TIER1_SPARE_SLOTS: u32 = TIER1_SLOTS + 4;
 
@@ -366,8 +366,10 @@ fn settings(features: &Features, plan: &AttachPlan, options: LoadOptions) -> Set
 }
 
 /// Programs, and those that do their work when the kernel leaves them out.
-const STAND_INS: [(&str, &str); 5] = [
+const STAND_INS: [(&str, &str); 7] = [
     ("on_destroy", "on_destroy_spare"),
+    ("on_state", "on_state_spare"),
+    ("on_unix_release", "on_unix_release_spare"),
     ("on_send", "on_send_spare"),
     ("on_send_spare", "on_send_third"),
     ("on_receive", "on_receive_spare"),

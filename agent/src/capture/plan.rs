@@ -51,6 +51,7 @@ pub struct AttachPlan {
 }
 
 const IO_URING: &str = "io_uring: operations are counted, their payload is not read";
+const STREAM_END: &str = "the end of a TCP stream is not seen: such exchanges end by time";
 const GONE: &str = "processes that end before they are looked up are known by their task's name";
 const UNIX_END: &str = "the end of a unix socket is not seen: its last exchange may end by time";
 
@@ -74,7 +75,7 @@ pub fn plan(features: &Features, offsets: &Offsets) -> Result<AttachPlan, String
             AttachKind::TracepointBtf,
             "on_state",
             "inet_sock_set_state",
-            "the end of a TCP stream is not seen: such exchanges end by time",
+            STREAM_END,
         ),
         (
             AttachKind::TracepointBtf,
@@ -88,6 +89,12 @@ pub fn plan(features: &Features, offsets: &Offsets) -> Result<AttachPlan, String
             "tcp_destroy_sock",
             "closed sockets are not compared with their own byte counts",
         ),
+        (
+            AttachKind::TracepointBtf,
+            "on_state_spare",
+            "inet_sock_set_state",
+            STREAM_END,
+        ),
         (AttachKind::TracepointBtf, "on_fork", "sched_process_fork", GONE),
         (
             AttachKind::TracepointBtf,
@@ -100,6 +107,12 @@ pub fn plan(features: &Features, offsets: &Offsets) -> Result<AttachPlan, String
         (
             AttachKind::Fentry,
             "on_unix_release",
+            "unix_release_sock",
+            UNIX_END,
+        ),
+        (
+            AttachKind::Fentry,
+            "on_unix_release_spare",
             "unix_release_sock",
             UNIX_END,
         ),
@@ -379,7 +392,9 @@ mod tests {
                 "on_state",
                 "on_destroy",
                 "on_destroy_spare",
+                "on_state_spare",
                 "on_unix_release",
+                "on_unix_release_spare",
                 "on_existing"
             ]
         );
