@@ -28,6 +28,7 @@ pub mod replay;
 pub mod report;
 pub mod risk;
 pub mod sink;
+pub mod snapshot;
 pub mod spec;
 pub mod status;
 pub mod store;

@@ -6,14 +6,14 @@ use serde_json::Value;
 
 use super::{
     Context, Failure, Terminal,
-    list::{List, text},
+    list::{List, Shown, text},
     output::{self, Format},
     query::{self, at},
     source::Topic,
     table::{Column, shorten, visible},
     time::{self, ago},
 };
-use crate::{clock::Timestamp, verdict::Alert};
+use crate::verdict::Alert;
 
 const EXAMPLES: &str = "EXAMPLES:
   apiarist alerts
@@ -47,16 +47,21 @@ pub(super) struct AnomalyArgs {
     query: query::Args,
 }
 
-const COLUMNS: [Column; 9] = [
-    Column::number("UPDATED"),
-    Column::text("SEVERITY"),
-    Column::text("CLASS"),
-    Column::text("WORKLOAD"),
-    Column::flexible("ENDPOINT"),
-    Column::text("ACTOR"),
-    Column::number("COUNT"),
-    Column::text("STATE"),
-    Column::text("ID"),
+const COLUMNS: [Shown; 9] = [
+    Shown::made(Column::number("UPDATED"), &["updated"], |row, now| {
+        ago(time::of(at(row, "updated")), now)
+    }),
+    Shown::member(Column::text("SEVERITY"), "severity"),
+    Shown::member(Column::text("CLASS"), "class"),
+    Shown::member(Column::text("WORKLOAD"), "workload"),
+    Shown::member(Column::flexible("ENDPOINT"), "endpoint_name"),
+    Shown::member(Column::text("ACTOR"), "actor"),
+    Shown::member(Column::number("COUNT"), "count"),
+    Shown::member(Column::text("STATE"), "state"),
+    Shown::made(Column::text("ID"), &["id"], |row, _| {
+        // The beginning tells alerts apart.
+        text(row, "id").chars().take(12).collect()
+    }),
 ];
 
 pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
@@ -74,24 +79,8 @@ fn list(topic: Topic, empty: &str) -> List<'_> {
     List {
         topic,
         columns: &COLUMNS,
-        cells,
         empty,
     }
-}
-
-fn cells(row: &Value, now: Timestamp) -> Vec<String> {
-    vec![
-        ago(time::of(at(row, "updated")), now),
-        text(row, "severity"),
-        text(row, "class"),
-        text(row, "workload"),
-        text(row, "endpoint_name"),
-        text(row, "actor"),
-        text(row, "count"),
-        text(row, "state"),
-        // The beginning tells alerts apart.
-        text(row, "id").chars().take(12).collect(),
-    ]
 }
 
 /// Writes alerts as the agent sends them: a line for people, or one JSON object a line.
@@ -171,7 +160,7 @@ fn line(row: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::fixture::alert;
+    use crate::{cli::list::cells, clock::Timestamp, verdict::fixture::alert};
 
     #[test]
     fn an_alert_is_a_row_and_a_line() {
@@ -190,7 +179,7 @@ mod tests {
             "open",
             "0123456789ab",
         ];
-        assert_eq!(cells(&row, now), expected);
+        assert_eq!(cells(&COLUMNS, &row, now), expected);
         assert_eq!(
             line(&row),
             r"2026-01-31T08:00:00.000Z  high      sqli  shop  GET /v1/users/{userId}  10.0.0.7\u{1b}[31m  open: it was seen; it was seen"

@@ -4,13 +4,11 @@ use serde_json::Value;
 
 use super::{
     Context, Failure,
-    list::{List, dash, joined, operation, text},
+    list::{List, Shown, dash, joined, operation, text},
     query::{self, at},
     source::Topic,
     table::Column,
-    time::{self, ago},
 };
-use crate::clock::Timestamp;
 
 const EXAMPLES: &str = "EXAMPLES:
   apiarist endpoints
@@ -28,45 +26,38 @@ pub(super) struct Args {
     query: query::Args,
 }
 
-const COLUMNS: [Column; 10] = [
-    Column::text("ID"),
-    Column::text("WORKLOAD"),
-    Column::text("METHOD"),
-    Column::flexible("PATH"),
-    Column::number("HITS"),
-    Column::text("STATUS"),
-    Column::number("P99 MS"),
-    Column::text("AUTH"),
-    Column::text("SENSITIVE"),
-    Column::number("SEEN"),
+const COLUMNS: [Shown; 10] = [
+    Shown::made(Column::text("ID"), &["id"], |row, _| {
+        // The beginning of an id is enough for `apiarist endpoint`.
+        text(row, "id").chars().take(12).collect()
+    }),
+    Shown::member(Column::text("WORKLOAD"), "workload"),
+    Shown::member(Column::text("METHOD"), "method"),
+    Shown::made(Column::flexible("PATH"), &["operation", "template"], |row, _| {
+        operation(row)
+    }),
+    Shown::member(Column::number("HITS"), "hits"),
+    Shown::made(Column::text("STATUS"), &["status"], |row, _| {
+        status(at(row, "status"))
+    }),
+    Shown::made(Column::number("P99 MS"), &["latency_ms"], |row, _| {
+        let p99 = at(row, "latency_ms.p99").as_f64();
+        p99.map_or_else(dash, |ms| format!("{ms:.1}"))
+    }),
+    Shown::member(Column::text("AUTH"), "auth.verdict"),
+    Shown::made(Column::text("SENSITIVE"), &["sensitive"], |row, _| {
+        sensitive(at(row, "sensitive"))
+    }),
+    Shown::seen(),
 ];
 
 pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
     let list = List {
         topic: Topic::Endpoints,
         columns: &COLUMNS,
-        cells,
         empty: "No endpoint matches.",
     };
     list.show(&args.query, context)
-}
-
-fn cells(row: &Value, now: Timestamp) -> Vec<String> {
-    vec![
-        // The beginning of an id is enough for `apiarist endpoint`.
-        text(row, "id").chars().take(12).collect(),
-        text(row, "workload"),
-        text(row, "method"),
-        operation(row),
-        text(row, "hits"),
-        status(at(row, "status")),
-        at(row, "latency_ms.p99")
-            .as_f64()
-            .map_or_else(dash, |ms| format!("{ms:.1}")),
-        text(row, "auth.verdict"),
-        sensitive(at(row, "sensitive")),
-        ago(time::of(at(row, "last_seen")), now),
-    ]
 }
 
 /// `2xx:10 5xx:1`, without the classes that never came.
@@ -101,6 +92,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::{cli::list::cells, clock::Timestamp};
 
     #[test]
     fn a_row_shows_what_matters_and_dashes_for_what_is_unknown() {
@@ -111,7 +103,7 @@ mod tests {
         });
         let now = Timestamp(160 * 1_000_000_000);
         assert_eq!(
-            cells(&row, now),
+            cells(&COLUMNS, &row, now),
             [
                 "9f31c2aa00bb",
                 "shop",
@@ -126,9 +118,9 @@ mod tests {
             ]
         );
         assert_eq!(
-            cells(&json!({"operation": "/pkg.Users/Get"}), now)[3],
+            cells(&COLUMNS, &json!({"operation": "/pkg.Users/Get"}), now)[3],
             "/pkg.Users/Get"
         );
-        assert!(cells(&json!({}), now).iter().all(|cell| cell == "-"));
+        assert!(cells(&COLUMNS, &json!({}), now).iter().all(|cell| cell == "-"));
     }
 }

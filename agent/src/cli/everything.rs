@@ -91,7 +91,8 @@ impl Now {
     }
 }
 
-fn list<T: DeserializeOwned>(source: &Settled, topic: Topic) -> Result<Vec<T>, Failure> {
+/// The typed rows of a list.
+pub(super) fn list<T: DeserializeOwned>(source: &Settled, topic: Topic) -> Result<Vec<T>, Failure> {
     let lines = source.lines(topic)?;
     let rows = lines.iter().map(|line| serde_json::from_str(line));
     rows.collect::<Result<_, _>>().map_err(unreadable)

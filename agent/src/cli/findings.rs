@@ -1,16 +1,12 @@
 //! `apiarist findings`: facts about endpoints that somebody should change.
 
-use serde_json::Value;
-
 use super::{
     Context, Failure,
-    list::{List, text},
-    query::{self, at},
+    list::{List, Shown},
+    query,
     source::Topic,
     table::Column,
-    time::{self, ago},
 };
-use crate::clock::Timestamp;
 
 const EXAMPLES: &str = "EXAMPLES:
   apiarist findings
@@ -27,42 +23,29 @@ pub(super) struct Args {
     query: query::Args,
 }
 
-const COLUMNS: [Column; 7] = [
-    Column::text("SEVERITY"),
-    Column::text("RULE"),
-    Column::text("OWASP"),
-    Column::text("WORKLOAD"),
-    Column::flexible("ENDPOINT"),
-    Column::number("COUNT"),
-    Column::number("SEEN"),
+const COLUMNS: [Shown; 7] = [
+    Shown::member(Column::text("SEVERITY"), "severity"),
+    Shown::member(Column::text("RULE"), "rule"),
+    Shown::member(Column::text("OWASP"), "owasp"),
+    Shown::member(Column::text("WORKLOAD"), "workload"),
+    Shown::member(Column::flexible("ENDPOINT"), "endpoint_name"),
+    Shown::member(Column::number("COUNT"), "count"),
+    Shown::seen(),
 ];
 
 pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
     let list = List {
         topic: Topic::Findings,
         columns: &COLUMNS,
-        cells,
         empty: "No finding matches.",
     };
     list.show(&args.query, context)
 }
 
-fn cells(row: &Value, now: Timestamp) -> Vec<String> {
-    vec![
-        text(row, "severity"),
-        text(row, "rule"),
-        text(row, "owasp"),
-        text(row, "workload"),
-        text(row, "endpoint_name"),
-        text(row, "count"),
-        ago(time::of(at(row, "last_seen")), now),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::fixture::finding;
+    use crate::{cli::list::cells, clock::Timestamp, verdict::fixture::finding};
 
     #[test]
     fn a_finding_is_a_row() {
@@ -77,6 +60,6 @@ mod tests {
             "12",
             "1h",
         ];
-        assert_eq!(cells(&row, now), expected);
+        assert_eq!(cells(&COLUMNS, &row, now), expected);
     }
 }

@@ -1,5 +1,7 @@
 //! What the commands that list rows have in common: select, then a table for people or a form for programs.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{
@@ -9,40 +11,104 @@ use super::{
     rows::{self, Line},
     source::Topic,
     table::{self, Column},
+    time::{self, ago},
 };
 use crate::clock::Timestamp;
 
 /// A list: which rows, and how each becomes a line.
 pub(super) struct List<'a> {
     pub(super) topic: Topic,
-    pub(super) columns: &'a [Column],
-    /// The cells of a row at the present time, one for each column.
-    pub(super) cells: fn(&Value, Timestamp) -> Vec<String>,
+    pub(super) columns: &'a [Shown],
     /// Said when no row is left.
     pub(super) empty: &'a str,
+}
+
+/// A column, and what of a row is in it.
+pub(super) struct Shown {
+    column: Column,
+    content: Content,
+}
+
+enum Content {
+    /// A member as it is.
+    Member(&'static str),
+    /// What a function makes of these members at the present time.
+    Made(&'static [&'static str], fn(&Value, Timestamp) -> String),
+}
+
+impl Shown {
+    /// A member as it is, named with dots.
+    pub(super) const fn member(column: Column, path: &'static str) -> Self {
+        Self {
+            column,
+            content: Content::Member(path),
+        }
+    }
+
+    /// What a function makes of some members of a row.
+    pub(super) const fn made(
+        column: Column,
+        members: &'static [&'static str],
+        make: fn(&Value, Timestamp) -> String,
+    ) -> Self {
+        Self {
+            column,
+            content: Content::Made(members, make),
+        }
+    }
+
+    /// How long ago it was last seen.
+    pub(super) const fn seen() -> Self {
+        Self::made(Column::number("SEEN"), &["last_seen"], |row, now| {
+            ago(time::of(at(row, "last_seen")), now)
+        })
+    }
+
+    /// The members that it is made of.
+    fn members(&self) -> impl Iterator<Item = &'static str> {
+        let (path, members) = match self.content {
+            Content::Member(path) => (Some(path), &[][..]),
+            Content::Made(members, _) => (None, members),
+        };
+        let all = path.into_iter().chain(members.iter().copied());
+        all.map(|path| path.split('.').next().unwrap_or(path))
+    }
+
+    fn cell(&self, row: &Value, now: Timestamp) -> String {
+        match self.content {
+            Content::Member(path) => text(row, path),
+            Content::Made(_, make) => make(row, now),
+        }
+    }
 }
 
 impl List<'_> {
     /// Fetches, selects and writes.
     pub(super) fn show(&self, query: &query::Args, context: &mut Context<'_>) -> Result<(), Failure> {
         let lines = query.lines(self.topic, context)?;
-        match query.output {
-            Format::Table => {
-                let mut columns = self.columns.to_vec();
-                let of_fleet = context.fleet.is_some();
-                columns.extend(of_fleet.then_some(Column::text("NODE")));
-                let cells = |line: &Line| {
-                    let row = rows::whole(line)?;
-                    let mut cells = (self.cells)(&row, context.now);
-                    cells.extend(of_fleet.then(|| fleet::nodes(&row)));
-                    Ok(cells)
-                };
-                let cells = lines.iter().map(cells).collect::<Result<Vec<_>, Failure>>()?;
-                table::write(context.out, context.terminal, &columns, &cells, self.empty)
-            }
-            format => output::lines(context.out, format, &lines),
+        if query.output != Format::Table {
+            return output::lines(context.out, query.output, &lines);
         }
+        let node = Shown::made(Column::text("NODE"), &["node", "nodes"], |row, _| {
+            fleet::nodes(row)
+        });
+        let of_fleet = context.fleet.is_some();
+        let shown: Vec<&Shown> = self.columns.iter().chain(of_fleet.then_some(&node)).collect();
+        let needed: BTreeSet<&str> = shown.iter().flat_map(|shown| shown.members()).collect();
+        let cells = |line: &Line| {
+            let row = rows::pick(line, &needed)?;
+            Ok(shown.iter().map(|shown| shown.cell(&row, context.now)).collect())
+        };
+        let cells = lines.iter().map(cells).collect::<Result<Vec<_>, Failure>>()?;
+        let columns: Vec<Column> = shown.iter().map(|shown| shown.column).collect();
+        table::write(context.out, context.terminal, &columns, &cells, self.empty)
     }
+}
+
+/// The cells of a row at the present time, one for each column.
+#[cfg(test)]
+pub(super) fn cells(columns: &[Shown], row: &Value, now: Timestamp) -> Vec<String> {
+    columns.iter().map(|shown| shown.cell(row, now)).collect()
 }
 
 /// A scalar as it is, `-` for what is absent.

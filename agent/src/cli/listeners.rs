@@ -1,15 +1,12 @@
 //! `apiarist listeners`: sockets that listen, called or not.
 
-use serde_json::Value;
-
 use super::{
     Context, Failure,
-    list::{List, text},
+    list::{List, Shown},
     query,
     source::Topic,
     table::Column,
 };
-use crate::clock::Timestamp;
 
 const EXAMPLES: &str = "EXAMPLES:
   apiarist listeners
@@ -24,35 +21,28 @@ pub(super) struct Args {
     query: query::Args,
 }
 
-const COLUMNS: [Column; 6] = [
-    Column::text("WORKLOAD"),
-    Column::text("KIND"),
-    Column::flexible("ADDRESS"),
-    Column::number("PORT"),
-    Column::text("EXPOSURE"),
-    Column::number("EXCHANGES"),
+const COLUMNS: [Shown; 6] = [
+    Shown::member(Column::text("WORKLOAD"), "workload"),
+    Shown::member(Column::text("KIND"), "kind"),
+    Shown::member(Column::flexible("ADDRESS"), "address"),
+    Shown::member(Column::number("PORT"), "port"),
+    Shown::member(Column::text("EXPOSURE"), "exposure"),
+    Shown::member(Column::number("EXCHANGES"), "exchanges"),
 ];
 
 pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
     let list = List {
         topic: Topic::Listeners,
         columns: &COLUMNS,
-        cells,
         empty: "No listening socket matches.",
     };
     list.show(&args.query, context)
 }
 
-fn cells(row: &Value, _: Timestamp) -> Vec<String> {
-    ["workload", "kind", "address", "port", "exposure", "exchanges"]
-        .map(|name| text(row, name))
-        .into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::Listener;
+    use crate::{cli::list::cells, clock::Timestamp, status::Listener};
 
     #[test]
     fn a_socket_is_a_row() {
@@ -66,7 +56,7 @@ mod tests {
         };
         let row = serde_json::to_value(listener).unwrap();
         assert_eq!(
-            cells(&row, Timestamp(0)),
+            cells(&COLUMNS, &row, Timestamp(0)),
             ["shop", "pod", "0.0.0.0", "8080", "cluster", "0"]
         );
     }

@@ -20,6 +20,7 @@ mod filter;
 mod findings;
 mod fleet;
 mod graph;
+mod inventory;
 mod list;
 mod listeners;
 mod logging;
@@ -115,6 +116,7 @@ enum Command {
     Workloads(workloads::Args),
     Workload(workload::Args),
     Graph(graph::Args),
+    Inventory(inventory::Args),
     Listeners(listeners::Args),
     Egress(egress::Args),
     Alerts(alerts::Args),
@@ -213,6 +215,7 @@ fn execute(
         Command::Workloads(args) => workloads::run(&args, context),
         Command::Workload(args) => workload::run(&args, context),
         Command::Graph(args) => graph::run(&args, context),
+        Command::Inventory(args) => inventory::run(&args, context),
         Command::Listeners(args) => listeners::run(&args, context),
         Command::Egress(args) => egress::run(&args, context),
         Command::Alerts(args) => alerts::run(&args, context),

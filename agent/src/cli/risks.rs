@@ -1,15 +1,12 @@
 //! `apiarist risks`: endpoints and workloads by risk, and what each score is made of.
 
-use serde_json::Value;
-
 use super::{
     Context, Failure,
-    list::{List, dash, joined, text},
+    list::{List, Shown, dash, joined, text},
     query::{self, at},
     source::Topic,
     table::Column,
 };
-use crate::clock::Timestamp;
 
 const EXAMPLES: &str = "EXAMPLES:
   apiarist risks
@@ -26,36 +23,29 @@ pub(super) struct Args {
     query: query::Args,
 }
 
-const COLUMNS: [Column; 6] = [
-    Column::number("RISK"),
-    Column::text("SEVERITY"),
-    Column::text("WORKLOAD"),
-    Column::flexible("ENDPOINT"),
-    Column::text("EXPOSURE"),
-    Column::text("FACTORS"),
+const COLUMNS: [Shown; 6] = [
+    Shown::made(Column::number("RISK"), &["score"], |row, _| {
+        at(row, "score")
+            .as_f64()
+            .map_or_else(dash, |score| format!("{score:.0}"))
+    }),
+    Shown::member(Column::text("SEVERITY"), "severity"),
+    Shown::member(Column::text("WORKLOAD"), "workload"),
+    Shown::member(Column::flexible("ENDPOINT"), "endpoint_name"),
+    Shown::member(Column::text("EXPOSURE"), "exposure"),
+    Shown::made(Column::text("FACTORS"), &["factors"], |row, _| {
+        let factors = at(row, "factors").as_array().into_iter().flatten();
+        joined(factors.map(|factor| text(factor, "factor")), ",")
+    }),
 ];
 
 pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
     let list = List {
         topic: Topic::Risks,
         columns: &COLUMNS,
-        cells,
         empty: "Nothing with a risk matches.",
     };
     list.show(&args.query, context)
-}
-
-fn cells(row: &Value, _now: Timestamp) -> Vec<String> {
-    let factors = at(row, "factors").as_array().into_iter().flatten();
-    let score = at(row, "score").as_f64();
-    vec![
-        score.map_or_else(dash, |score| format!("{score:.0}")),
-        text(row, "severity"),
-        text(row, "workload"),
-        text(row, "endpoint_name"),
-        text(row, "exposure"),
-        joined(factors.map(|factor| text(factor, "factor")), ","),
-    ]
 }
 
 #[cfg(test)]
@@ -63,6 +53,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::{cli::list::cells, clock::Timestamp};
 
     #[test]
     fn a_risk_is_a_row_with_its_factors() {
@@ -79,6 +70,6 @@ mod tests {
             "internet",
             "unauthenticated_success,sensitive_data",
         ];
-        assert_eq!(cells(&row, Timestamp(0)), expected);
+        assert_eq!(cells(&COLUMNS, &row, Timestamp(0)), expected);
     }
 }

@@ -126,6 +126,11 @@ impl Args {
         })
     }
 
+    /// The directory of the store, if one was named.
+    pub(super) fn directory(&self) -> Option<&Path> {
+        self.store.as_deref()
+    }
+
     /// Passes on each line of an answer that does not end.
     pub(super) fn follow(
         &self,

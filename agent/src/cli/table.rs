@@ -5,7 +5,7 @@
 
 use std::io::Write;
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use unicode_width::UnicodeWidthStr as _;
 
 use super::{Failure, Terminal};
 pub(super) use crate::visible::visible;
@@ -72,47 +72,62 @@ pub(super) fn write(
     let room = terminal
         .width
         .map(|width| room_for_flexible(width, columns, rows));
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(
-        columns
-            .iter()
-            .map(|column| Cell::new(column.heading))
-            .collect::<Vec<_>>(),
-    );
-    for row in rows {
-        table.add_row(
+    let shown = |column: &Column, text: &str| {
+        let text = visible(text);
+        match (column.kind, room) {
+            (Kind::Flexible, Some(room)) => shorten(&text, room),
+            _ => text.into_owned(),
+        }
+    };
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| {
             columns
                 .iter()
                 .zip(row)
-                .map(|(column, text)| {
-                    let text = visible(text);
-                    match (column.kind, room) {
-                        (Kind::Flexible, Some(room)) => Cell::new(shorten(&text, room)),
-                        _ => Cell::new(text),
-                    }
-                })
-                .collect::<Vec<_>>(),
-        );
+                .map(|(column, text)| shown(column, text))
+                .collect()
+        })
+        .collect();
+    let widths: Vec<usize> = columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| {
+            let cells = rows.iter().filter_map(|row| row.get(index));
+            cells
+                .map(|cell| cell.width())
+                .max()
+                .unwrap_or(0)
+                .max(column.heading.len())
+        })
+        .collect();
+    let heading = line(columns.iter().map(|column| column.heading), columns, &widths);
+    match terminal.colour {
+        true => writeln!(out, "\x1b[1m{heading}\x1b[0m")?,
+        false => writeln!(out, "{heading}")?,
     }
-    for (index, column) in columns.iter().enumerate() {
-        if let Some(layout) = table.column_mut(index) {
-            layout.set_padding((0, GAP as u16));
-            if column.kind == Kind::Number {
-                layout.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-    }
-    for (number, line) in table.lines().enumerate() {
-        let line = line.trim_end();
-        match number == 0 && terminal.colour {
-            true => writeln!(out, "\x1b[1m{line}\x1b[0m")?,
-            false => writeln!(out, "{line}")?,
-        }
+    for row in &rows {
+        writeln!(out, "{}", line(row.iter().map(String::as_str), columns, &widths))?;
     }
     Ok(())
+}
+
+/// Cells side by side, without spaces at the end.
+fn line<'a>(cells: impl Iterator<Item = &'a str>, columns: &[Column], widths: &[usize]) -> String {
+    let mut line = String::new();
+    let mut behind = 0;
+    for ((cell, column), width) in cells.zip(columns).zip(widths) {
+        let missing = width.saturating_sub(cell.width());
+        let (before, after) = match column.kind {
+            Kind::Number => (missing, 0),
+            _ => (0, missing),
+        };
+        line.extend(std::iter::repeat_n(' ', behind + before));
+        line.push_str(cell);
+        behind = after + GAP;
+    }
+    line.truncate(line.trim_end().len());
+    line
 }
 
 fn room_for_flexible(width: usize, columns: &[Column], rows: &[Vec<String>]) -> usize {
@@ -122,7 +137,7 @@ fn room_for_flexible(width: usize, columns: &[Column], rows: &[Vec<String>]) -> 
             let cells = rows
                 .iter()
                 .filter_map(|row| row.get(index))
-                .map(|cell| visible(cell).chars().count());
+                .map(|cell| visible(cell).width());
             taken += GAP + cells.max().unwrap_or(0).max(column.heading.len());
         }
     }
@@ -167,6 +182,15 @@ mod tests {
         assert_eq!(
             lay_out(Terminal::PLAIN, "/v1/users"),
             "METHOD  PATH       HITS\nGET     /v1/users     7\nPOST    /          1234\n"
+        );
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns() {
+        let text = lay_out(Terminal::PLAIN, "/\u{5546}\u{54c1}");
+        assert_eq!(
+            text,
+            "METHOD  PATH   HITS\nGET     /\u{5546}\u{54c1}     7\nPOST    /      1234\n"
         );
     }
 

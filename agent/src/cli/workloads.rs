@@ -1,16 +1,12 @@
 //! `apiarist workloads`: who serves and calls APIs on this host.
 
-use serde_json::Value;
-
 use super::{
     Context, Failure,
-    list::{List, text},
-    query::{self, at},
+    list::{List, Shown, dash, text},
+    query,
     source::Topic,
     table::Column,
-    time::{self, ago},
 };
-use crate::clock::Timestamp;
 
 const EXAMPLES: &str = "EXAMPLES:
   apiarist workloads
@@ -25,36 +21,26 @@ pub(super) struct Args {
     query: query::Args,
 }
 
-const COLUMNS: [Column; 6] = [
-    Column::text("NAME"),
-    Column::text("KIND"),
-    Column::number("ENDPOINTS"),
-    Column::number("HITS"),
-    Column::number("SEEN"),
-    Column::flexible("RUNS"),
+/// What a workload is known by, the most telling first.
+const RUNS: [&str; 4] = ["unit", "container", "script", "executable"];
+
+const COLUMNS: [Shown; 6] = [
+    Shown::member(Column::text("NAME"), "name"),
+    Shown::member(Column::text("KIND"), "kind"),
+    Shown::member(Column::number("ENDPOINTS"), "endpoints"),
+    Shown::member(Column::number("HITS"), "hits"),
+    Shown::seen(),
+    Shown::made(Column::flexible("RUNS"), &RUNS, |row, _| {
+        let mut named = RUNS.iter().map(|name| text(row, name));
+        named.find(|name| *name != dash()).unwrap_or_else(dash)
+    }),
 ];
 
 pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
     let list = List {
         topic: Topic::Workloads,
         columns: &COLUMNS,
-        cells,
         empty: "No workload matches.",
     };
     list.show(&args.query, context)
-}
-
-fn cells(row: &Value, now: Timestamp) -> Vec<String> {
-    let runs = ["unit", "container", "script", "executable"]
-        .iter()
-        .map(|name| text(row, name))
-        .find(|text| text != "-");
-    vec![
-        text(row, "name"),
-        text(row, "kind"),
-        text(row, "endpoints"),
-        text(row, "hits"),
-        ago(time::of(at(row, "last_seen")), now),
-        runs.unwrap_or_else(|| "-".to_owned()),
-    ]
 }

@@ -12,14 +12,18 @@ use crate::{
     config,
     inventory::Inventory,
     risk::Assessor,
+    snapshot::Snapshot,
     status::Status,
-    store::{Batch, Pending, Store, StoreError},
+    store::{Batch, Pending, Row, Store, StoreError},
 };
 
 const NS_PER_DAY: u64 = 86_400_000_000_000;
 
 /// The longest time between two tries on a store that cannot be written.
 const MAX_RETRY: Duration = Duration::from_secs(60);
+
+/// Endpoints of an inventory whose daily snapshot tells the fields of their messages. Overflow policy: it tells the rest.
+const MAX_DESCRIBED: usize = 5_000;
 
 /// What is written to the store, and when.
 pub(super) struct Keeper {
@@ -28,7 +32,8 @@ pub(super) struct Keeper {
     max_age_ns: u64,
     pending: Pending,
     next: Timestamp,
-    next_expiry: Timestamp,
+    /// When what is done once a day is done next.
+    next_day: Timestamp,
     /// Set while writes fail: time until the next try.
     retry: Option<Duration>,
     failures: u64,
@@ -59,6 +64,23 @@ impl Known<'_> {
         batch
     }
 
+    /// The snapshot of a day. Large inventories are taken without the fields of their messages: telling these takes
+    /// longer than the core may be busy.
+    fn snapshot(&self, now: Timestamp) -> std::io::Result<Row> {
+        let endpoints = self.inventory.endpoint_views(now);
+        let documents = match endpoints.len() <= MAX_DESCRIBED {
+            true => self.inventory.specifications(now),
+            false => Vec::new(),
+        };
+        let taken = now.rfc3339();
+        Ok(Row {
+            id: taken.chars().take("2026-01-31".len()).collect(),
+            workload: String::new(),
+            last_seen: now,
+            record: Snapshot::of(&endpoints, &documents, taken).pack()?,
+        })
+    }
+
     /// What was taken was not kept.
     fn put_back(&mut self) {
         self.inventory.mark_all_dirty();
@@ -76,7 +98,7 @@ impl Keeper {
             max_age_ns: u64::from(settings.max_age_days).saturating_mul(NS_PER_DAY),
             pending: Pending::default(),
             next: now.after(every),
-            next_expiry: Timestamp(0),
+            next_day: Timestamp(0),
             retry: None,
             failures: 0,
             evicted: 0,
@@ -91,7 +113,7 @@ impl Keeper {
     /// Waits from `now` on for what it waits for: the clock was set back.
     pub(super) fn start_over(&mut self, now: Timestamp) {
         self.next = self.next.min(now.after(self.retry.unwrap_or(self.every)));
-        self.next_expiry = self.next_expiry.min(now);
+        self.next_day = self.next_day.min(now);
     }
 
     /// Notes verdicts for the next write.
@@ -120,7 +142,7 @@ impl Keeper {
             }
             Err(error) => self.failed(&error, now),
         }
-        self.expire(now);
+        self.daily(now, &known);
     }
 
     fn try_to_write(
@@ -183,12 +205,26 @@ impl Keeper {
         self.next = now.after(wait);
     }
 
-    /// Removes what is too old, once a day.
-    fn expire(&mut self, now: Timestamp) {
-        if now < self.next_expiry || self.retry.is_some() {
+    /// Once a day: keeps a snapshot, and removes what is too old.
+    fn daily(&mut self, now: Timestamp, known: &Known<'_>) {
+        if now < self.next_day || self.retry.is_some() {
             return;
         }
-        self.next_expiry = now.after(Duration::from_nanos(NS_PER_DAY));
+        self.next_day = now.after(Duration::from_nanos(NS_PER_DAY));
+        let saved = known
+            .snapshot(now)
+            .map_err(|error| error.to_string())
+            .and_then(|row| {
+                let batch = Batch {
+                    snapshots: vec![row],
+                    ..Batch::default()
+                };
+                self.store.save(&batch).map_err(|error| error.to_string())
+            });
+        if let Err(error) = saved {
+            self.failures += 1;
+            tracing::warn!(error, "the snapshot of this day was not kept");
+        }
         let limit = Timestamp(now.0.saturating_sub(self.max_age_ns));
         if let Err(error) = self.store.remove_older(limit) {
             self.failures += 1;
@@ -205,7 +241,7 @@ mod tests {
     use crate::{
         inventory::{Limits, fixture::call},
         risk::Criteria,
-        store::Reader,
+        store::{Reader, Table},
         verdict::fixture::alert,
         workload::{Workload, WorkloadKind},
     };
@@ -307,6 +343,22 @@ mod tests {
         fixture.write();
         assert_eq!(fixture.stored(), (1, 1));
         assert_eq!(fixture.keeper.next(), before.after(SECOND));
+    }
+
+    #[test]
+    fn a_snapshot_is_kept_each_day() {
+        let mut fixture = Fixture::new(1 << 24);
+        fixture.observe("/v1/users");
+        fixture.write();
+        fixture.write();
+        fixture.now = fixture.now.after(Duration::from_nanos(NS_PER_DAY));
+        fixture.observe("/v1/orders");
+        fixture.write();
+        let reader = Reader::open(fixture.directory.as_ref().unwrap().path()).unwrap();
+        let kept = reader.table(Table::Snapshots).unwrap();
+        let endpoints = |row: &Row| Snapshot::unpack(&row.record).unwrap().endpoints.len();
+        assert_eq!(kept.iter().map(endpoints).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(kept[0].id, "2027-01-15");
     }
 
     #[test]

@@ -58,11 +58,13 @@ pub enum Table {
     Baselines,
     /// The rows that lists show of the endpoints, with their risk: what a list of many endpoints is read from.
     Summaries,
+    /// Snapshots of the inventory, one a day.
+    Snapshots,
 }
 
 impl Table {
     /// Every table.
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Endpoints,
         Self::Workloads,
         Self::Alerts,
@@ -70,6 +72,7 @@ impl Table {
         Self::Findings,
         Self::Baselines,
         Self::Summaries,
+        Self::Snapshots,
     ];
 
     const fn name(self) -> &'static str {
@@ -81,6 +84,7 @@ impl Table {
             Self::Findings => "findings",
             Self::Baselines => "baselines",
             Self::Summaries => "summaries",
+            Self::Snapshots => "snapshots",
         }
     }
 }
@@ -104,6 +108,8 @@ pub struct Batch {
     pub baselines: Vec<Row>,
     /// Rows of lists that are new or changed.
     pub summaries: Vec<Row>,
+    /// The snapshot of a day.
+    pub snapshots: Vec<Row>,
     /// Names what the summaries were judged by.
     pub judged_by: Option<String>,
     /// The agent's health as JSON, for readers that come after it.
@@ -121,6 +127,7 @@ impl Batch {
             Table::Findings => &self.findings,
             Table::Baselines => &self.baselines,
             Table::Summaries => &self.summaries,
+            Table::Snapshots => &self.snapshots,
         }
     }
 }

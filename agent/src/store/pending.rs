@@ -36,6 +36,7 @@ impl Pending {
             findings,
             baselines,
             summaries: _,
+            snapshots: _,
             judged_by: _,
             status: _,
         } = batch;

@@ -34,6 +34,7 @@ pub(super) fn salvage(database: &Path) -> Batch {
         anomalies: rows(Table::Anomalies),
         findings: rows(Table::Findings),
         baselines: rows(Table::Baselines),
+        snapshots: rows(Table::Snapshots),
         ..Batch::default()
     }
 }

@@ -66,6 +66,13 @@ const MIGRATIONS: [&str; 3] = [
         record    BLOB NOT NULL
     ) WITHOUT ROWID;
     CREATE INDEX summaries_by_age ON summaries (last_seen);
+    CREATE TABLE snapshots (
+        id        TEXT PRIMARY KEY,
+        workload  TEXT NOT NULL,
+        last_seen INTEGER NOT NULL,
+        record    BLOB NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX snapshots_by_age ON snapshots (last_seen);
 ",
 ];
 
@@ -77,7 +84,7 @@ pub(super) const fn since(table: Table) -> u32 {
     match table {
         Table::Endpoints | Table::Workloads => 1,
         Table::Alerts | Table::Anomalies | Table::Findings | Table::Baselines => 2,
-        Table::Summaries => 3,
+        Table::Summaries | Table::Snapshots => 3,
     }
 }
 

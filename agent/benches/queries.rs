@@ -1,0 +1,193 @@
+//! What queries cost when there are fifty thousand endpoints.
+//!
+//! `cargo bench --bench queries`: makes a store with 50,000 endpoints of 25 workloads, and asks it, and as root also an
+//! agent that runs with it, as a user does: by starting `apiarist` and reading all of its output. Each command is run
+//! five times, the median counts. The aim is 200 ms for a page of the list. Prints the resident memory of the agent and
+//! its highest value too.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench is blunt and prints"
+)]
+
+use std::{
+    env, fs,
+    io::Write as _,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use apiarist::clock::monotonic_ns;
+
+const WORKLOADS: usize = 25;
+const RUNS: usize = 5;
+const BINARY: &str = env!("CARGO_BIN_EXE_apiarist");
+
+/// As many words as three levels of a path need for 2,000 templates of a workload.
+const WORDS: [&str; 13] = [
+    "users", "orders", "invoices", "carts", "reports", "devices", "teams", "tickets", "payments", "reviews",
+    "labels", "stores", "events",
+];
+const PATHS: usize = 2_000;
+
+fn path(number: usize) -> String {
+    let word = |digit: usize| WORDS.get(digit % WORDS.len()).unwrap();
+    format!("/{}/{}/{}", word(number / 169), word(number / 13), word(number))
+}
+
+/// Exchanges with every endpoint: two each, some with sensitive data, some with credentials.
+fn exchanges(file: &Path) {
+    let mut out = std::io::BufWriter::new(fs::File::create(file).unwrap());
+    let mut time = 1_700_000_000.0;
+    for round in 0..2 {
+        for workload in 0..WORKLOADS {
+            for number in 0..PATHS {
+                time += 0.001;
+                let authorization = match number % 3 {
+                    0 => r#",["authorization","Bearer 0123456789abcdef0123456789abcdef"]"#,
+                    _ => "",
+                };
+                let body = match number % 10 {
+                    0 => r#"{\"id\":1,\"email\":\"ada@example.test\",\"total\":12.5}"#,
+                    _ => r#"{\"id\":1,\"name\":\"lamp\",\"total\":12.5}"#,
+                };
+                writeln!(
+                    out,
+                    r#"{{"ts":{time:.3},"workload":"service-{workload:02}","client":"10.0.{round}.7","method":"GET","target":"{}","host":"api{workload}.example.test","request":{{"headers":[["accept","application/json"]{authorization}]}},"status":200,"response":{{"headers":[["content-type","application/json"]],"body":"{body}"}},"duration_ms":3.5}}"#,
+                    path(number)
+                )
+                .unwrap();
+            }
+        }
+    }
+    out.flush().unwrap();
+}
+
+/// Runs a command to its end, reading all of its output: milliseconds and bytes.
+fn run(arguments: &[&str]) -> (f64, usize) {
+    let start = monotonic_ns();
+    let output = Command::new(BINARY).args(arguments).output().unwrap();
+    let took = (monotonic_ns() - start) as f64 / 1e6;
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    (took, output.stdout.len())
+}
+
+fn measure(source: [&str; 2]) {
+    let queries: [&[&str]; 8] = [
+        &["endpoints", "-o", "json"],
+        &["endpoints", "--limit", "50"],
+        &["endpoints", "--sort", "-risk", "--limit", "50"],
+        &["endpoints", "--workload", "service-07", "--path", "/users"],
+        &[
+            "endpoints",
+            "--filter",
+            "hits > 1 and auth.verdict == \"missing\"",
+            "--limit",
+            "50",
+        ],
+        &["endpoints"],
+        &["workloads"],
+        &["risks", "--limit", "50"],
+    ];
+    for query in queries {
+        let arguments: Vec<&str> = query.iter().chain(&source).copied().collect();
+        let mut runs: Vec<(f64, usize)> = (0..RUNS).map(|_| run(&arguments)).collect();
+        runs.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let (milliseconds, bytes) = runs.get(RUNS / 2).unwrap();
+        println!(
+            "{:<70} {milliseconds:>7.0} ms {:>9} KiB",
+            query.join(" "),
+            bytes / 1024
+        );
+    }
+}
+
+/// A line of `/proc/PID/status`, in MiB.
+fn memory(child: &Child, name: &str) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+}
+
+/// The agent with this store, ended when dropped.
+struct Agent(Child);
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+fn agent(store: &Path, socket: &Path) -> Agent {
+    let start = monotonic_ns();
+    let mut child = Command::new(BINARY)
+        .args(["run", "--alerts", "/dev/null", "--store"])
+        .arg(store)
+        .arg("--socket")
+        .arg(socket)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    while !Command::new(BINARY)
+        .args(["status", "-o", "json", "--socket"])
+        .arg(socket)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap()
+        .success()
+    {
+        assert_eq!(child.try_wait().unwrap(), None, "the agent ended");
+        assert!(monotonic_ns() - start < Duration::from_secs(120).as_nanos() as u64);
+    }
+    println!(
+        "agent: answers {:.1} s after its start",
+        (monotonic_ns() - start) as f64 / 1e9
+    );
+    Agent(child)
+}
+
+fn main() {
+    let directory = tempfile::tempdir().unwrap();
+    let input = directory.path().join("many.jsonl");
+    let store = directory.path().join("store");
+    exchanges(&input);
+    let (took, _) = run(&[
+        "replay",
+        input.to_str().unwrap(),
+        "--store",
+        store.to_str().unwrap(),
+    ]);
+    let count = run(&[
+        "endpoints",
+        "-o",
+        "jsonl",
+        "--filter",
+        "hits > 0",
+        "--store",
+        store.to_str().unwrap(),
+    ]);
+    println!("replay {took:.0} ms, listing {} KiB", count.1 / 1024);
+    println!("store:");
+    measure(["--store", store.to_str().unwrap()]);
+    if env::var_os("USER").is_some_and(|user| user != "root") {
+        println!("agent: not measured, for it needs root");
+        return;
+    }
+    let socket = directory.path().join("api.sock");
+    let agent = agent(&store, &socket);
+    println!("agent: {} MiB resident", memory(&agent.0, "VmRSS:"));
+    measure(["--socket", socket.to_str().unwrap()]);
+    println!(
+        "agent: {} MiB resident, {} MiB at most",
+        memory(&agent.0, "VmRSS:"),
+        memory(&agent.0, "VmHWM:")
+    );
+}
