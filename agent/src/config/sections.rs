@@ -19,7 +19,7 @@ use crate::{
     risk::Risk,
     sink::target::Target,
     spec::{Given, Matcher},
-    workload::{OWNER_LABELS, Owners},
+    workload::{OWNER_LABELS, Owners, Proxies},
 };
 
 /// Configuration of Apiarist. Every key is optional.
@@ -231,6 +231,9 @@ pub struct Workloads {
     /// Labels of containers and pods that name the owner, in order, where no rule fits. After them a line X-Owner= in the
     /// unit file counts.
     pub owner_labels: Vec<String>,
+    /// Addresses and networks of proxies whose fields Forwarded and X-Forwarded-For say who the client is:
+    /// ["10.0.0.0/8", "::1"]. Those of anybody else are not believed.
+    pub trusted_proxies: Vec<String>,
     /// What is asked of the API server of Kubernetes.
     pub kubernetes: Kubernetes,
 }
@@ -268,6 +271,14 @@ impl Workloads {
     pub fn owners(&self) -> Result<Owners, String> {
         Owners::parse(&self.owners, &self.owner_labels)
     }
+
+    /// Whose forwarding headers count.
+    ///
+    /// # Errors
+    /// The first network that cannot be used.
+    pub fn proxies(&self) -> Result<Proxies, String> {
+        Proxies::parse(&self.trusted_proxies)
+    }
 }
 
 impl Default for Workloads {
@@ -275,6 +286,7 @@ impl Default for Workloads {
         Self {
             owners: Vec::new(),
             owner_labels: OWNER_LABELS.iter().map(|label| (*label).to_owned()).collect(),
+            trusted_proxies: Vec::new(),
             kubernetes: Kubernetes::default(),
         }
     }
@@ -460,6 +472,12 @@ impl Config {
         }
         if !matches!(self.capture.shards, 0 | 1 | 2 | 4) {
             found.push((&["capture", "shards"], "must be 0, 1, 2 or 4".to_owned()));
+        }
+        if let Err(error) = self.workloads.proxies() {
+            found.push((
+                &["workloads", "trusted_proxies"],
+                format!("cannot be used: {error}"),
+            ));
         }
         if self.workloads.kubernetes.node.as_deref() == Some("") {
             found.push((

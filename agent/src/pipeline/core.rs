@@ -25,6 +25,7 @@ use super::{
     kubernetes::Node,
     listeners::Listeners,
     marker::{End, Marker},
+    origin::Origins,
     past::SharedPast,
     reload::Change,
     watch::Watch,
@@ -45,7 +46,7 @@ use crate::{
     status::Status,
     store::Store,
     verdict::Alert,
-    workload::{Directory, Owners},
+    workload::{Directory, Owners, Proxies},
 };
 
 /// How often the governor looks.
@@ -62,6 +63,7 @@ pub(super) struct Restart {
     harvester: Option<Harvester>,
     /// What the API server says of this node.
     node: Option<Node>,
+    origins: Origins,
     marker: Marker,
     /// Time without an agent before this run.
     gap: Option<Duration>,
@@ -106,9 +108,15 @@ impl Restart {
             assessor,
             harvester,
             node: None,
+            origins: Origins::new(Proxies::default()),
             marker,
             gap,
         })
+    }
+
+    /// Believes the headers of these proxies.
+    pub(super) fn set_proxies(&mut self, proxies: Proxies) {
+        self.origins = Origins::new(proxies);
     }
 
     /// Names pods as the API server does.
@@ -147,6 +155,7 @@ pub(super) struct Core {
     analysis: Analysis,
     harvester: Option<Harvester>,
     node: Option<Node>,
+    origins: Origins,
     listeners: Listeners,
     directory: Directory,
     assessor: Assessor,
@@ -187,6 +196,7 @@ impl Core {
             assessor,
             harvester,
             node,
+            origins,
             marker,
             gap,
         } = restart;
@@ -198,6 +208,7 @@ impl Core {
             directory,
             harvester,
             node,
+            origins,
             listeners: Listeners::default(),
             assessor,
             keeper: Keeper::new(store, settings, now),
@@ -289,7 +300,7 @@ impl Core {
             }
         }
         for exchange in &batch.exchanges {
-            self.exchange(exchange);
+            self.exchange(exchange, now);
         }
         for closed in &batch.closed {
             let workload = self.directory.resolve(&closed.process);
@@ -331,7 +342,7 @@ impl Core {
         }
     }
 
-    fn exchange(&mut self, exchange: &Exchange) {
+    fn exchange(&mut self, exchange: &Exchange, now: Timestamp) {
         let connection = &exchange.connection;
         let workload = self.directory.resolve(&connection.process);
         let caller = connection
@@ -339,7 +350,11 @@ impl Core {
             .as_ref()
             .map(|peer| self.directory.resolve(peer));
         self.listeners.served(connection);
+        // Who called is the proxy still; who asked, and from how far away, is its client.
+        let undone = self.origins.undo(exchange, now);
+        let exchange = undone.as_ref().unwrap_or(exchange);
         let observation = self.inventory.observe(exchange, &workload, caller.as_ref());
+        let caller = caller.filter(|_| undone.is_none());
         self.analysis.exchange(&Seen {
             id: None,
             exchange,
@@ -426,6 +441,10 @@ impl Core {
                 .map(|(name, value)| (name.to_owned(), value));
             status.counters.extend(told);
         }
+        let nat = self.origins.stats().list();
+        status
+            .counters
+            .extend(nat.map(|(name, value)| (name.to_owned(), value)));
         status.listeners = self.listeners.views();
         status
             .counters

@@ -23,6 +23,7 @@ mod kubernetes;
 mod listeners;
 mod marker;
 mod observed;
+mod origin;
 mod past;
 mod record;
 mod reload;
@@ -206,6 +207,13 @@ pub fn run_until(
             .owners()
             .map_err(|problem| anyhow!(problem))?,
     )?;
+    restart.set_proxies(
+        options
+            .config
+            .workloads
+            .proxies()
+            .map_err(|problem| anyhow!(problem))?,
+    );
     restart.set_node(Node::start(&options.config.workloads.kubernetes)?);
     let rules = options.config.policies.rules().map_err(|error| anyhow!(error))?;
     let budget_bytes = Arc::new(AtomicU64::new(u64::from(options.config.capture.budget_bytes)));

@@ -10,23 +10,28 @@
 pub mod cgroup;
 mod controller;
 mod directory;
+mod forwarded;
 mod identify;
 pub mod kubernetes;
 pub mod listening;
+mod network;
 mod owner;
 mod past;
 mod proc;
 pub mod runtime;
 mod script;
+mod translation;
 mod unit_file;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use directory::{DIRECTORY_ENTRIES, Directory, DirectoryStats, Remember};
+pub use forwarded::Proxies;
 pub use identify::{ProcessFacts, identify, identify_in};
 pub use owner::{OWNER_LABELS, Owners};
 pub use past::{PAST_ENTRIES, Past, ProcessEvent, Program};
+pub use translation::{TranslationStats, Translations};
 
 /// What kind of thing a workload is, from the most specific that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
