@@ -209,6 +209,17 @@ impl Inventory {
         true
     }
 
+    /// Notes the build id of the program that a workload runs. Whether anything was seen of the workload yet.
+    pub fn set_build(&mut self, workload: &str, build: &str) -> bool {
+        let Some(place) = self.registry.workload_place(workload) else {
+            return false;
+        };
+        if let Some(record) = self.registry.workload_mut(place) {
+            record.build = Some(build.to_owned());
+        }
+        true
+    }
+
     /// Moves all endpoints to the templates that follow from what was observed. To be called now and then, and
     /// before a result is final.
     pub fn settle(&mut self) {

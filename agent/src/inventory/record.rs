@@ -38,6 +38,9 @@ pub struct WorkloadRecord {
     pub callers: Counts,
     /// Hosts off this host that it called.
     pub egress: Counts,
+    /// Build id of its executable, in hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<String>,
     /// The paths it has accepted: what its templates are learned from.
     #[serde(default, skip_serializing_if = "Trie::is_empty")]
     pub paths: Trie,
@@ -55,6 +58,7 @@ impl WorkloadRecord {
             unrouted: 0,
             callers: Counts::default(),
             egress: Counts::default(),
+            build: None,
             paths: Trie::default(),
         }
     }

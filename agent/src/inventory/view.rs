@@ -143,7 +143,7 @@ pub struct WorkloadView {
     /// Image of the container.
     #[serde(default)]
     pub image: Option<String>,
-    /// What changes with a new build: digest or id of the image.
+    /// What changes with a new build: digest or id of the image, else the build id of the executable.
     #[serde(default)]
     pub version: Option<String>,
     /// Kubernetes namespace.
@@ -199,7 +199,11 @@ impl WorkloadView {
             unit: workload.unit.clone(),
             container: workload.container.clone(),
             image: workload.image.clone(),
-            version: workload.version.clone(),
+            // The build of an interpreter says nothing about what it runs.
+            version: workload
+                .version
+                .clone()
+                .or_else(|| record.build.clone().filter(|_| workload.script.is_none())),
             namespace: workload.namespace.clone(),
             pod: workload.pod.clone(),
             controller: workload.controller.clone(),

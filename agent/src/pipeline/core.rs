@@ -36,7 +36,8 @@ use crate::{
     clock::{self, Timestamp},
     config,
     control::{Followed, MAX_UNREAD_ALERTS, Request},
-    exchange::Exchange,
+    event::Address,
+    exchange::{Exchange, Side},
     fleet::Snapshot,
     inventory::Inventory,
     openapi::routes,
@@ -349,6 +350,11 @@ impl Core {
             .peer_process
             .as_ref()
             .map(|peer| self.directory.resolve(peer));
+        // Pods of this node come with addresses of their own, also by way of a service's.
+        let caller = caller.or_else(|| match (connection.side, &connection.client) {
+            (Side::Server, Address::Ip(ip, _)) => self.directory.known_at(*ip),
+            _ => None,
+        });
         self.listeners.served(connection);
         // Who called is the proxy still; who asked, and from how far away, is its client.
         let undone = self.origins.undo(exchange, now);

@@ -1,10 +1,12 @@
-//! Reads the routes of applications, beside the core.
+//! Reads the routes and the build ids of applications, beside the core.
 //!
-//! In: processes as they are seen for the first time. Out: the routes of the programs they run, when they are known. A
+//! In: processes as they are seen for the first time. Out: the routes of the programs they run, and the build id that a linker
+//! has written into them, when they are known. A
 //! thread of its own reads files, so that a slow disk holds up nothing. A workload is read again when a process of
 //! it is new and [`AGAIN_AFTER`] has passed: what did not change is not read twice.
 
 use std::{
+    fs::File,
     num::NonZeroUsize,
     path::Path,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
@@ -15,6 +17,7 @@ use anyhow::Result;
 use lru::LruCache;
 
 use crate::{
+    capture::tls::elf,
     clock::Timestamp,
     harvest::{self, Cache},
     inventory::{Inventory, template::Routes},
@@ -25,7 +28,7 @@ const MAX_WAITING: usize = 64;
 
 /// Results that wait for the core, or for their workload to be known. Overflow policy: the thread waits; of unknown
 /// workloads the oldest is forgotten.
-const MAX_RESULTS: usize = 64;
+const MAX_RESULTS: usize = 256;
 
 /// Workloads of which is known when they were read. Overflow policy: read again.
 const REMEMBERED: usize = 4096;
@@ -39,10 +42,12 @@ struct Job {
     pid: u32,
 }
 
-/// The routes of a workload's program.
+/// What a workload's program told.
 struct Harvested {
     workload: String,
     routes: Routes,
+    /// In hex digits.
+    build: Option<String>,
 }
 
 /// What the core has of it.
@@ -64,7 +69,14 @@ impl Harvester {
             let mut cache = Cache::default();
             while let Ok(Job { workload, pid }) = wanted.recv() {
                 let routes = harvest::routes(Path::new("/proc"), pid, &mut cache);
-                if !routes.is_empty() && give.send(Harvested { workload, routes }).is_err() {
+                let build = build_id(Path::new("/proc"), pid);
+                let harvested = Harvested {
+                    workload,
+                    routes,
+                    build,
+                };
+                let tells = !harvested.routes.is_empty() || harvested.build.is_some();
+                if tells && give.send(harvested).is_err() {
                     break;
                 }
             }
@@ -100,8 +112,11 @@ impl Harvester {
     pub(super) fn pass_on(&mut self, inventory: &mut Inventory) {
         self.early.extend(self.results.try_iter());
         self.early.retain(|found| {
-            let is_known = inventory.set_harvested(&found.workload, &found.routes);
-            if is_known {
+            let build = found.build.as_deref();
+            let is_known = build.is_none_or(|build| inventory.set_build(&found.workload, build));
+            let is_known = is_known
+                && (found.routes.is_empty() || inventory.set_harvested(&found.workload, &found.routes));
+            if is_known && !found.routes.is_empty() {
                 let (workload, count) = (&found.workload, found.routes.len());
                 tracing::debug!(workload, count, "routes were found in the code");
             }
@@ -109,5 +124,30 @@ impl Harvester {
         });
         let excess = self.early.len().saturating_sub(MAX_RESULTS);
         self.early.drain(..excess);
+    }
+}
+
+/// The build id of a process's executable (`NT_GNU_BUILD_ID`), in hex digits.
+fn build_id(proc_root: &Path, pid: u32) -> Option<String> {
+    use std::fmt::Write as _;
+    let file = File::open(proc_root.join(pid.to_string()).join("exe")).ok()?;
+    let id = elf::build_id(&file).ok().filter(|id| !id.is_empty())?;
+    Some(id.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a `String` cannot fail.
+        write!(text, "{byte:02x}").ok();
+        text
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_executable_tells_its_build() {
+        let id = build_id(Path::new("/proc"), std::process::id());
+        // Not every linker writes one; what is there is of one of the usual lengths.
+        assert!(id.is_none_or(|id| matches!(id.len(), 32 | 40 | 64)));
+        assert_eq!(build_id(Path::new("/nowhere"), 1), None);
     }
 }

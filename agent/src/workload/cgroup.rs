@@ -93,6 +93,8 @@ const OCI_PREFIXES: &[(&str, &str)] = &[
     ("cri-containerd-", "containerd"),
     ("nerdctl-", "containerd"),
     ("crio-", "cri-o"),
+    // Under a unit that a person wrote, as quadlet does.
+    ("libpod-payload-", "podman"),
     ("libpod-", "podman"),
 ];
 

@@ -199,6 +199,12 @@ impl Directory {
         workload
     }
 
+    /// The pod or service that has this address, where the cluster knows it.
+    pub fn known_at(&mut self, address: IpAddr) -> Option<Arc<Workload>> {
+        self.cluster.at(address)?;
+        Some(self.resolve_address(address))
+    }
+
     /// What was done so far.
     pub fn stats(&self) -> DirectoryStats {
         self.stats

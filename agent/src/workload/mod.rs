@@ -8,6 +8,8 @@
 //! runtime: what neither /proc nor a file nor a watch tells stays unknown here.
 
 pub mod cgroup;
+#[cfg(test)]
+mod cgroup_tests;
 mod controller;
 mod directory;
 mod forwarded;

@@ -34,7 +34,8 @@ pub(super) fn an_api_server_names_pods(place: &Place) -> Result<()> {
         ensure!(status == "403", "the agent's account gets {path}: {status}");
     }
     make_shop(&server)?;
-    let agent = Agent::launch(place, in_a_pod(&account, server.port)?, &[])?;
+    let log = ["--log", "info,apiarist::workload=debug"];
+    let agent = Agent::launch(place, in_a_pod(&account, server.port)?, &log)?;
     let shop = run_pod(&server, &image)?;
 
     let shown = shown_as(&agent, &["shop"])?;
@@ -95,8 +96,7 @@ pub(super) fn an_api_server_names_pods(place: &Place) -> Result<()> {
     service(&server, "front")?;
     let again = until(PATIENCE * 6, || {
         shop.in_its_network("curl", &["-sSf", "http://127.0.0.1:8099/stock.json"])?;
-        shown_as(&agent, &["front", "shop"])
-            .with_context(|| format!("{:?}", agent.status().map(|status| status.counters)))
+        shown_as(&agent, &["front", "shop"]).with_context(|| said(place))
     })?;
     ensure!(again.name == "shop", "it is {}", again.name);
     let relisted = counter(&agent, "kubernetes_lists")? - lists;
@@ -248,6 +248,25 @@ fn shown_as(agent: &Agent<'_>, services: &[&str]) -> Result<WorkloadView> {
             .cloned()
             .with_context(|| format!("listed are {workloads:?}"))
     })
+}
+
+/// What the agent has logged, for the reader of a failure.
+fn said(place: &Place) -> String {
+    let files = fs::read_dir(place.path())
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    let logs = files.filter(|path| {
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        name.starts_with("unshare") && name.ends_with(".err")
+    });
+    logs.map(|path| fs::read_to_string(path).unwrap_or_default())
+        .collect()
 }
 
 fn counter(agent: &Agent<'_>, name: &str) -> Result<u64> {
