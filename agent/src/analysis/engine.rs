@@ -45,6 +45,8 @@ pub(super) struct Engine {
     pub(super) findings: Findings,
     pub(super) learning_only: bool,
     blocked: Memory<Timestamp>,
+    /// What the exchange that comes next shows by itself, where that was asked for.
+    pub(super) ahead: Option<Vec<Signal>>,
     asked: Fields,
     answered: Fields,
 }
@@ -60,6 +62,7 @@ impl Default for Engine {
             findings: Findings::default(),
             learning_only: false,
             blocked: Memory::new(MAX_BLOCKED),
+            ahead: None,
             asked: Fields::default(),
             answered: Fields::default(),
         }
@@ -88,8 +91,21 @@ impl Engine {
         }
     }
 
-    /// What an exchange shows by itself.
+    /// Looks at what an exchange shows by itself, ahead of all else. Whether that is an attack.
+    pub(super) fn looks_bad(&mut self, exchange: &Exchange) -> bool {
+        let signals = self.by_itself(exchange);
+        let is_bad = signals.iter().any(|signal| {
+            signal.group == Group::Signature && signal.confidence >= COUNTS || signal.class == "scanner_agent"
+        });
+        self.ahead = Some(signals);
+        is_bad
+    }
+
+    /// What an exchange shows by itself; what was found ahead is taken.
     fn by_itself(&mut self, exchange: &Exchange) -> Vec<Signal> {
+        if let Some(signals) = self.ahead.take() {
+            return signals;
+        }
         let mut signals = Vec::new();
         self.signatures.inspect(exchange, &mut signals);
         protocol::inspect(exchange, &mut signals);

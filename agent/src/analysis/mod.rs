@@ -28,7 +28,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     clock::Timestamp,
-    exchange::Exchange,
+    exchange::{Exchange, Side},
     inventory::EndpointId,
     policy::Policies,
     verdict::{Alert, AlertKind, Finding, Group, Signal, Verdict},
@@ -143,12 +143,19 @@ impl Analysis {
         }
     }
 
+    /// Whether an exchange carries an attack by itself: nothing is to be learned from it. To be asked before
+    /// [`Analysis::exchange`] is given the same exchange, which takes over what was found.
+    pub fn looks_bad(&mut self, exchange: &Exchange) -> bool {
+        exchange.connection.side == Side::Server && self.engine.looks_bad(exchange)
+    }
+
     /// Looks at one exchange.
     pub fn exchange(&mut self, seen: &Seen<'_>) -> Conclusion {
         self.now = self.now.max(seen.exchange.started);
         self.engine.judge.tick(self.now);
         let decision = self.policies.exchange(seen);
         if decision.is_ignored {
+            self.engine.ahead = None;
             return Conclusion::default();
         }
         let mut conclusion = match Look::new(seen) {

@@ -80,8 +80,8 @@ pub(super) struct Served<'a> {
     pub(super) workload: usize,
     pub(super) exchange: &'a Exchange,
     pub(super) request: &'a Request,
-    caller: &'a str,
-    recognised: Recognised,
+    pub(super) caller: &'a str,
+    pub(super) recognised: Recognised,
 }
 
 impl Inventory {
@@ -105,6 +105,17 @@ impl Inventory {
         exchange: &Exchange,
         workload: &Arc<Workload>,
         caller: Option<&Arc<Workload>>,
+    ) -> Observation {
+        self.take(exchange, workload, caller, Self::file)
+    }
+
+    /// Looks whether an exchange can be filed, and lets `file` do it.
+    pub(super) fn take(
+        &mut self,
+        exchange: &Exchange,
+        workload: &Arc<Workload>,
+        caller: Option<&Arc<Workload>>,
+        file: impl FnOnce(&mut Self, &Served<'_>) -> Observation,
     ) -> Observation {
         self.stats.exchanges += 1;
         let Some(request) = &exchange.request else {
@@ -137,13 +148,14 @@ impl Inventory {
             }
         };
         self.count_served(place, caller);
-        self.file(&Served {
+        let served = Served {
             workload: place,
             exchange,
             request,
             caller,
             recognised: recognised(exchange, request),
-        })
+        };
+        file(self, &served)
     }
 
     /// The endpoint that has this id, or had it before it became one with others.
@@ -286,7 +298,7 @@ impl Inventory {
         self.settle();
     }
 
-    fn file(&mut self, served: &Served<'_>) -> Observation {
+    pub(super) fn file(&mut self, served: &Served<'_>) -> Observation {
         let (method, sent) = (&served.request.method, without_query(&served.request.target));
         let by_path = served.recognised.operation.is_none();
         if by_path && let Some(place) = self.recent.get(served.workload, method, sent) {
@@ -416,7 +428,7 @@ impl Inventory {
         }
     }
 
-    fn add_candidate(&mut self, id: EndpointId, served: &Served<'_>, template: &Template) {
+    pub(super) fn add_candidate(&mut self, id: EndpointId, served: &Served<'_>, template: &Template) {
         self.count_unrouted(served.workload);
         let Served {
             exchange,
@@ -438,7 +450,7 @@ impl Inventory {
         }
     }
 
-    fn count_unroutable(&mut self, workload: usize, error: PathError) {
+    pub(super) fn count_unroutable(&mut self, workload: usize, error: PathError) {
         match error {
             PathError::TooLong | PathError::TooDeep => self.stats.oversized_path += 1,
             PathError::Undecodable | PathError::NoPath => self.stats.undecodable_path += 1,
@@ -474,7 +486,7 @@ impl Inventory {
 }
 
 impl Observation {
-    fn unfiled(template: Template) -> Self {
+    pub(super) fn unfiled(template: Template) -> Self {
         Self {
             template: Some(template.text),
             ..Self::default()

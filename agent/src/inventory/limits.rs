@@ -77,6 +77,8 @@ pub struct Stats {
     pub endpoint_overflow: u64,
     /// Exchanges not filed because there are too many workloads.
     pub workload_overflow: u64,
+    /// Of these: carried an attack, so that nothing was learned from them.
+    pub suspects: u64,
     /// Candidates forgotten.
     pub candidates_forgotten: u64,
     /// Records not restored: of another version, beyond a bound, or of no known workload.
@@ -104,6 +106,7 @@ impl Stats {
             json_cut,
             endpoint_overflow,
             workload_overflow,
+            suspects,
             candidates_forgotten,
             records_skipped,
         } = self;
@@ -125,6 +128,7 @@ impl Stats {
             ("inventory_json_cut", json_cut),
             ("inventory_endpoint_overflow", endpoint_overflow),
             ("inventory_workload_overflow", workload_overflow),
+            ("inventory_suspects", suspects),
             ("inventory_candidates_forgotten", candidates_forgotten),
             ("inventory_records_skipped", records_skipped),
         ]

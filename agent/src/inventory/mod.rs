@@ -29,6 +29,7 @@ pub mod schema;
 pub mod sensitive;
 mod settle;
 mod sketch;
+mod suspect;
 pub mod template;
 mod traffic;
 mod view;

@@ -359,7 +359,12 @@ impl Core {
         // Who called is the proxy still; who asked, and from how far away, is its client.
         let undone = self.origins.undo(exchange, now);
         let exchange = undone.as_ref().unwrap_or(exchange);
-        let observation = self.inventory.observe(exchange, &workload, caller.as_ref());
+        let observation = match self.analysis.looks_bad(exchange) {
+            true => self
+                .inventory
+                .observe_suspect(exchange, &workload, caller.as_ref()),
+            false => self.inventory.observe(exchange, &workload, caller.as_ref()),
+        };
         let caller = caller.filter(|_| undone.is_none());
         self.analysis.exchange(&Seen {
             id: None,

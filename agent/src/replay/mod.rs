@@ -202,7 +202,12 @@ impl Replay {
         let named = given.and_then(|given| given.workload.or(given.server));
         let workload = self.workloads.observed(&exchange.connection, named);
         let caller = self.workloads.peer(&exchange.connection);
-        let observation = self.inventory.observe(exchange, &workload, caller.as_ref());
+        let observation = match self.analysis.looks_bad(exchange) {
+            true => self
+                .inventory
+                .observe_suspect(exchange, &workload, caller.as_ref()),
+            false => self.inventory.observe(exchange, &workload, caller.as_ref()),
+        };
         self.analysis.set_learning_only(match self.learn_until {
             Some(LearnUntil::Exchanges(count)) => self.exchanges <= count,
             Some(LearnUntil::Time(until)) => exchange.started < until,
