@@ -100,7 +100,8 @@ pub(super) fn a_recording_is_its_owners(place: &Place) -> Result<()> {
     record.args(["record", "-o", &recording]);
     let recorder = Program::start(&mut record, place)?;
     until(PATIENCE, || {
-        Ok(ensure!(fs::metadata(&recording).is_ok_and(|file| file.len() > 0)))
+        ensure!(fs::metadata(&recording)?.len() > 0, "nothing is recorded");
+        Ok(())
     })?;
     let seeds = sow(place)?;
     recorder.signal(Signal::TERM)?;
