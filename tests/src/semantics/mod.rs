@@ -104,7 +104,7 @@ semantics! {
     kernel_tls: keys_in_the_kernel, keys_for_sending_only;
     frames: h2_multiplexed, h2_download, h2_joined_late;
     namespaces: loopback_in_namespace, veth_between_namespaces;
-    uring: io_uring_echo;
+    uring: io_uring_echo, io_uring_read_write, io_uring_messages, io_uring_registered;
     crowds: connections_10_000, churn, reconciliation, no_growth, ring_overflow;
     processes: fork_exec_exit;
     attaching: four_rings_then_detach;

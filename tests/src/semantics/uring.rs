@@ -24,24 +24,106 @@ fn perform(ring: &mut IoUring, operation: &squeue::Entry) -> Result<usize> {
         .map_err(|_| std::io::Error::from_raw_os_error(-completed.result()).into())
 }
 
-/// A server that receives and sends through io_uring: either its bytes are read right, or they are counted.
+/// How a server asks io_uring to receive and to send.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Way {
+    /// As `recv` and `send`.
+    Socket,
+    /// As `read` and `write`.
+    File,
+    /// As `recvmsg` and `sendmsg`.
+    Message,
+    /// Into and from memory that was registered.
+    Registered,
+}
+
+/// The operation on `buffer`, to which `message` refers.
+fn operation(
+    way: Way,
+    socket: types::Fd,
+    buffer: &mut [u8],
+    message: &mut libc::msghdr,
+    receives: bool,
+) -> squeue::Entry {
+    let (at, len) = (buffer.as_mut_ptr(), buffer.len() as u32);
+    match (way, receives) {
+        (Way::Socket, true) => opcode::Recv::new(socket, at, len).build(),
+        (Way::Socket, false) => opcode::Send::new(socket, at, len).build(),
+        (Way::File, true) => opcode::Read::new(socket, at, len).build(),
+        (Way::File, false) => opcode::Write::new(socket, at, len).build(),
+        (Way::Message, true) => opcode::RecvMsg::new(socket, message).build(),
+        (Way::Message, false) => opcode::SendMsg::new(socket, message).build(),
+        (Way::Registered, true) => opcode::ReadFixed::new(socket, at, len, 0).build(),
+        (Way::Registered, false) => opcode::WriteFixed::new(socket, at, len, 0).build(),
+    }
+}
+
+/// Receives into, or sends, `buffer`.
+fn act(ring: &mut IoUring, way: Way, socket: types::Fd, buffer: &mut [u8], receives: bool) -> Result<usize> {
+    let mut element = libc::iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: buffer.len(),
+    };
+    // SAFETY: all zero is an empty header.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut element;
+    message.msg_iovlen = 1;
+    perform(ring, &operation(way, socket, buffer, &mut message, receives))
+}
+
+/// Servers that receive and send through io_uring: either their bytes are read right, or they are counted.
 pub(super) fn io_uring_echo(observer: &mut Observer) -> Result<()> {
+    echo(observer, Way::Socket)
+}
+
+pub(super) fn io_uring_read_write(observer: &mut Observer) -> Result<()> {
+    echo(observer, Way::File)
+}
+
+pub(super) fn io_uring_messages(observer: &mut Observer) -> Result<()> {
+    echo(observer, Way::Message)
+}
+
+/// What lies in registered memory is known by its length.
+pub(super) fn io_uring_registered(observer: &mut Observer) -> Result<()> {
+    echo(observer, Way::Registered)
+}
+
+fn echo(observer: &mut Observer, way: Way) -> Result<()> {
     let mut ring = IoUring::new(8).map_err(|error| skip(format!("no io_uring here: {error}")))?;
-    let counters = [Counter::IoUringOperations, Counter::IoUringBytes];
-    let before = counters.map(|counter| observer.counter(counter));
+    let counters = [
+        [Counter::IoUringOperations, Counter::BufferlessOperations],
+        [Counter::IoUringBytes, Counter::BufferlessBytes],
+    ];
+    let count = |observer: &Observer, index: usize| -> u64 {
+        counters[index]
+            .map(|counter| observer.counter(counter))
+            .iter()
+            .sum()
+    };
+    let before = [0, 1].map(|index| count(observer, index));
     let pair = Pair::connect(Transport::Tcp4)?;
     let socket = types::Fd(pair.server.as_raw_fd());
+    let mut memory = vec![0; 2_048];
+    let registered = [libc::iovec {
+        iov_base: memory.as_mut_ptr().cast(),
+        iov_len: memory.len(),
+    }];
+    if way == Way::Registered {
+        // SAFETY: the memory outlives its use by the ring, which waits for each operation.
+        unsafe { ring.submitter().register_buffers(&registered) }
+            .map_err(|error| skip(format!("no memory can be registered: {error}")))?;
+    }
     let mut story = Story::default();
     let mut told: [Vec<u8>; 2] = Default::default();
     for number in 0..10 {
         let (request, response) = (get(number), ok(100 * number));
         send_all(&pair.client, &request, send)?;
-        let mut room = vec![0; 1_024];
-        let entry = opcode::Recv::new(socket, room.as_mut_ptr(), room.len() as u32).build();
-        let taken = perform(&mut ring, &entry)?;
-        ensure!(room[..taken] == request, "other bytes arrived than were sent");
-        let entry = opcode::Send::new(socket, response.as_ptr(), response.len() as u32).build();
-        ensure!(perform(&mut ring, &entry)? == response.len(), "short");
+        let taken = act(&mut ring, way, socket, &mut memory, true)?;
+        ensure!(memory[..taken] == request, "other bytes arrived than were sent");
+        memory[..response.len()].copy_from_slice(&response);
+        let sent = act(&mut ring, way, socket, &mut memory[..response.len()], false)?;
+        ensure!(sent == response.len(), "short");
         ensure!(
             receive_all(&pair.client, response.len(), receive)? == response,
             "bytes"
@@ -55,7 +137,7 @@ pub(super) fn io_uring_echo(observer: &mut Observer) -> Result<()> {
     story
         .compare_client(observer, ids)
         .context("at the client, which uses ordinary calls")?;
-    let counted = [0, 1].map(|index| observer.counter(counters[index]) - before[index]);
+    let counted = [0, 1].map(|index| count(observer, index) - before[index]);
     let all = told[0].len() + told[1].len();
     let Ok(server) = observer.socket(ids.server) else {
         ensure!(

@@ -6,6 +6,7 @@
 
 mod agent;
 pub(crate) mod gate;
+mod kernel;
 mod load;
 mod pipeline;
 mod process;
@@ -67,6 +68,8 @@ pub(crate) enum Measure {
     Node,
     /// Small reads and writes of files; no socket is opened
     Files,
+    /// Nanoseconds of the kernel programs for an operation, captured and muted
+    Kernel,
     /// Recorded events in memory through the whole user side, stage by stage
     Pipeline,
     /// Instructions of the hot path, held against the committed table
@@ -94,8 +97,14 @@ impl Measure {
             Self::Python => Some(Work::Python),
             Self::Node => Some(Work::Node),
             Self::Files => Some(Work::Files),
-            Self::Pipeline | Self::Gate => None,
+            Self::Kernel | Self::Pipeline | Self::Gate => None,
         }
+    }
+}
+
+impl Measure {
+    fn needs_agent(self) -> bool {
+        self.work().is_some() || self == Self::Kernel
     }
 }
 
@@ -111,7 +120,7 @@ pub(crate) fn main(options: &Options) -> Result<()> {
             .collect(),
         named => named.to_vec(),
     };
-    let binary = match measures.iter().any(|measure| measure.work().is_some()) {
+    let binary = match measures.iter().any(|measure| measure.needs_agent()) {
         true => Some(prepare(&root, options)?),
         false => None,
     };
@@ -122,6 +131,9 @@ pub(crate) fn main(options: &Options) -> Result<()> {
                 let summary = beside(work, binary, options)?;
                 say(summary.line());
                 results.push(summary.json());
+            }
+            (None, Some(binary)) if measure == Measure::Kernel => {
+                results.push(json!({"work": "kernel", "operations": kernel::measure(binary)?}));
             }
             _ if measure == Measure::Pipeline => {
                 results.push(json!({"work": "pipeline", "stages": pipeline::measure(&root)?}));
