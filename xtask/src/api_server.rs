@@ -14,11 +14,12 @@ use anyhow::{Context as _, Result};
 use crate::{
     packages,
     shell::{run, say},
+    vm::mirror::{KEYRING, mirror},
     workspace,
 };
 
-/// Where the source is. The release has the version that Debian's Go builds.
-const SOURCES: &str = "deb-src http://deb.debian.org/debian bookworm main\n";
+/// The release whose source Debian's Go builds.
+const SUITE: &str = "bookworm";
 
 const PACKAGE: &str = "kubernetes";
 
@@ -92,7 +93,8 @@ fn unpack(place: &Path) -> Result<PathBuf> {
     let lists = place.join("lists");
     fs::create_dir_all(lists.join("partial"))?;
     let sources = place.join("sources.list");
-    fs::write(&sources, SOURCES)?;
+    let line = format!("deb-src [signed-by={KEYRING}] {} {SUITE} main\n", mirror()?);
+    fs::write(&sources, line)?;
     let option = |name: &str, path: &Path| ["-o".to_owned(), format!("{name}={}", path.display())];
     let options = [
         option("Dir::Etc::sourcelist", &sources),

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Signs every suite this task knows.
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+pub(crate) const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Package lists younger than this are not fetched again.
 const LISTS_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -102,7 +102,10 @@ impl Suite {
 }
 
 /// The address of the Debian mirror this machine uses.
-fn mirror() -> Result<String> {
+///
+/// # Errors
+/// No file of apt names one.
+pub(crate) fn mirror() -> Result<String> {
     let parts = fs::read_dir("/etc/apt/sources.list.d")
         .into_iter()
         .flatten()

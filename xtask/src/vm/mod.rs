@@ -20,7 +20,7 @@ mod guest;
 mod initramfs;
 mod instructions;
 mod kernel;
-mod mirror;
+pub(crate) mod mirror;
 
 use instructions::Table;
 
