@@ -19,6 +19,7 @@ pub mod fleet;
 pub mod flow;
 pub mod harvest;
 pub mod inventory;
+pub mod metrics;
 pub mod observe;
 pub mod openapi;
 pub mod pipeline;

@@ -15,7 +15,14 @@ pub fn environment(target: &Path, name: &str, packages: &[&str]) -> Result<PathB
     let directory = target.join(name);
     let programs = directory.join("bin");
     let complete = directory.join("complete");
-    if complete.is_file() {
+    // Tests run beside each other.
+    std::fs::create_dir_all(target)?;
+    let lock = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(target.join(format!("{name}.lock")))?;
+    lock.lock()?;
+    if std::fs::read_to_string(&complete).is_ok_and(|made_of| made_of == packages.join(" ")) {
         return Ok(programs);
     }
     let path = directory.display().to_string();
@@ -23,7 +30,7 @@ pub fn environment(target: &Path, name: &str, packages: &[&str]) -> Result<PathB
     let install = ["-m", "pip", "install", "--quiet"];
     run(&programs.join("python3"), &[&install, packages].concat())?;
     // Last: one that was interrupted is made again.
-    std::fs::write(complete, "")?;
+    std::fs::write(complete, packages.join(" "))?;
     Ok(programs)
 }
 

@@ -3,7 +3,7 @@
 //! Each field is one key: its doc comment is what the operator reads, its default is what holds without a file,
 //! its range is what the checker enforces. Nothing else describes a key.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use apiarist_common::limits::{DEFAULT_BUDGET_BYTES, MAX_RINGS};
 use schemars::JsonSchema;
@@ -354,6 +354,10 @@ pub struct Control {
     pub socket: PathBuf,
     /// Group that may use it, if that group exists; root always may.
     pub group: String,
+    /// Address and port where /metrics, and nothing else, is served over TCP to anybody, for Prometheus. Without it
+    /// nothing listens on TCP.
+    #[schemars(with = "Option<String>", example = "127.0.0.1:9464")]
+    pub metrics: Option<SocketAddr>,
 }
 
 /// Unix socket of the control API when nothing is configured.
@@ -364,6 +368,7 @@ impl Default for Control {
         Self {
             socket: PathBuf::from(DEFAULT_SOCKET),
             group: "apiarist".to_owned(),
+            metrics: None,
         }
     }
 }
@@ -375,7 +380,8 @@ pub struct Alerts {
     /// Collectors, by address: stdout:, file:///PATH, syslog+unix:///PATH, syslog+udp://HOST:PORT,
     /// syslog+tcp://HOST:PORT, syslog+tls://HOST:PORT?ca=FILE, journald:, webhook+https://HOST/PATH?secret_file=FILE,
     /// otlp+http://HOST:PORT, otlp+grpc://HOST:PORT, clickhouse://HOST:PORT/DATABASE?password_file=FILE. To each can be added ?format=native (or ocsf, ecs, cef, leef) and
-    /// &events=incident (or anomaly, finding, several with commas); to a file &rotate_bytes= and &keep=.
+    /// &events=incident (or anomaly, finding, several with commas); to a file &rotate_bytes= and &keep=; to OTLP
+    /// &metrics=60, to send the agent's metrics every so many seconds.
     pub sinks: Vec<String>,
     /// Bytes on disk for what collectors have not accepted yet. When it is reached the oldest goes first, and that is
     /// counted.

@@ -16,7 +16,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub use client::{ClientError, follow, get, lines};
 pub use listener::{BindError, Socket, bind};
-pub use server::serve;
+pub use server::{serve, serve_metrics};
 
 use crate::{
     inventory::{EndpointId, WorkloadView},

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{UnixListener, UnixStream, unix::SocketAddr},
+    net::UnixListener,
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
@@ -50,6 +50,27 @@ pub async fn serve(
     axum::serve(listener, router(query))
         .with_graceful_shutdown(stop)
         .await
+}
+
+/// Serves `/metrics`, and nothing else, on TCP until `stop` completes.
+///
+/// # Errors
+/// The socket cannot be given to the runtime.
+pub async fn serve_metrics(
+    listener: std::net::TcpListener,
+    query: Query,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let listener = Limited {
+        listener: tokio::net::TcpListener::from_std(listener)?,
+        connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+    };
+    let router = Router::new()
+        .route("/metrics", get(prometheus))
+        .fallback(async || refuse(StatusCode::NOT_FOUND, "only /metrics is here"))
+        .with_state(query);
+    axum::serve(listener, router).with_graceful_shutdown(stop).await
 }
 
 fn router(query: Query) -> Router {
@@ -209,16 +230,16 @@ impl IntoResponse for NoAnswer {
 }
 
 /// A listener that accepts only while fewer than [`MAX_CONNECTIONS`] clients are connected.
-struct Limited {
-    listener: UnixListener,
+struct Limited<L> {
+    listener: L,
     connections: Arc<Semaphore>,
 }
 
-impl Listener for Limited {
-    type Io = Connection;
-    type Addr = SocketAddr;
+impl<L: Listener> Listener for Limited<L> {
+    type Io = Connection<L::Io>;
+    type Addr = L::Addr;
 
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
+    async fn accept(&mut self) -> (Self::Io, L::Addr) {
         // The semaphore is never closed; were it, serving without a permit is the lesser harm.
         let permit = Arc::clone(&self.connections).acquire_owned().await.ok();
         let (stream, address) = Listener::accept(&mut self.listener).await;
@@ -229,18 +250,18 @@ impl Listener for Limited {
         (connection, address)
     }
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
+    fn local_addr(&self) -> io::Result<L::Addr> {
         self.listener.local_addr()
     }
 }
 
 /// A client's stream together with its place among the connections.
-struct Connection {
-    stream: UnixStream,
+struct Connection<S> {
+    stream: S,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-impl AsyncRead for Connection {
+impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -250,7 +271,7 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }

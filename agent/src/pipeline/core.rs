@@ -269,6 +269,10 @@ impl Core {
                 if self.sinks.wants_report(now) {
                     self.report(now);
                 }
+                if self.sinks.wants_metrics(now) {
+                    let status = self.status();
+                    self.sinks.measure(&status, now);
+                }
             }
             match inbox.recv_timeout(self.keeper.next().min(self.next_second).since(now)) {
                 Ok(ToCore::Batch(batch)) => self.batch(*batch),

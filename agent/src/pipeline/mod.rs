@@ -33,6 +33,7 @@ mod tls;
 mod watch;
 
 use std::{
+    net::{SocketAddr, TcpListener},
     num::NonZeroUsize,
     path::Path,
     sync::{
@@ -145,6 +146,7 @@ pub fn run_until(
         );
     }
     let socket = control::bind(&options.socket, &options.config.control.group)?;
+    let metrics = options.config.control.metrics.map(listen).transpose()?;
     let started = Started::new(&options.config.capture)?;
     notice(Notice::Started {
         tier: started.tier,
@@ -263,7 +265,7 @@ pub fn run_until(
 
     let served = runtime.block_on(until_stopped(
         ended,
-        &socket,
+        (&socket, metrics),
         to_core,
         reloader,
         announced,
@@ -281,6 +283,11 @@ pub fn run_until(
     let summary = join(core, "the core")?;
     served?;
     Ok(summary)
+}
+
+/// Where Prometheus asks.
+fn listen(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).with_context(|| format!("cannot serve metrics on {address}"))
 }
 
 /// Where incidents go: the configured sinks, and what `--alerts` names.
@@ -358,7 +365,7 @@ impl Started {
 /// Serves the control API and the console until `ended` is over.
 async fn until_stopped(
     ended: impl Future<Output = Result<()>>,
-    socket: &control::Socket,
+    (socket, metrics): (&control::Socket, Option<TcpListener>),
     to_core: SyncSender<ToCore>,
     reloader: Option<Reloader>,
     mut announced: mpsc::Receiver<Notice>,
@@ -366,13 +373,14 @@ async fn until_stopped(
 ) -> Result<()> {
     let (query, requests) = Query::channel();
     let (stop_serving, serving_stopped) = oneshot::channel::<()>();
+    let scraped = scraped(metrics, query.clone());
     let server = control::serve(socket, query, async {
         // Whether told to stop or left alone: both mean the end.
         serving_stopped.await.unwrap_or(());
     });
     let reloaded = reload(reloader, to_core.clone());
     let forwarded = forward(requests, to_core);
-    tokio::pin!(server, ended, forwarded, reloaded);
+    tokio::pin!(server, scraped, ended, forwarded, reloaded);
     loop {
         tokio::select! {
             result = &mut ended => {
@@ -381,6 +389,10 @@ async fn until_stopped(
             }
             result = &mut server => {
                 result.context("the control API ended")?;
+                break;
+            }
+            result = &mut scraped => {
+                result.context("serving metrics ended")?;
                 break;
             }
             () = &mut forwarded => break,
@@ -393,6 +405,14 @@ async fn until_stopped(
     }
     drop(stop_serving);
     Ok(())
+}
+
+/// Serves metrics over TCP, if that is wanted.
+async fn scraped(metrics: Option<TcpListener>, query: Query) -> Result<()> {
+    match metrics {
+        Some(listener) => Ok(control::serve_metrics(listener, query, std::future::pending()).await?),
+        None => std::future::pending().await,
+    }
 }
 
 /// Passes requests on to the core's one queue.

@@ -38,6 +38,6 @@ pub(super) fn open(target: &Target) -> Box<dyn Deliver> {
         Place::Journald(path) => Box::new(Journald::new(path.clone(), format)),
         Place::Webhook { url, secret } => Box::new(Webhook::new(url.clone(), secret.clone(), format)),
         Place::ClickHouse(address) => Box::new(ClickHouse::new(address.clone())),
-        Place::Otlp { url, grpc } => Box::new(Otlp::new(url, *grpc, format)),
+        Place::Otlp { url, grpc, .. } => Box::new(Otlp::new(url, *grpc, format)),
     }
 }

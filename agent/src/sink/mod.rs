@@ -32,10 +32,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Timestamp,
     fleet::{Address, Delta, Snapshot},
-    status::SinkStatus,
+    status::{SinkStatus, Status},
     verdict::{Alert, AlertKind, Finding},
 };
 use clickhouse::ClickHouse;
+use otlp::metrics::Meter;
 use spool::{Bounds, Spool};
 use target::{Events, Place, Target};
 use worker::{Handle, Worker};
@@ -85,6 +86,7 @@ pub struct Sinks {
     spool: Option<Arc<Spool>>,
     workers: Vec<(Worker, Target)>,
     reports: Option<Reports>,
+    meters: Vec<Meter>,
     /// Dismissed, with something left to deliver.
     leaving: Vec<Worker>,
     failures: u64,
@@ -112,6 +114,7 @@ impl Sinks {
             spool: None,
             workers: Vec::new(),
             reports: None,
+            meters: Vec::new(),
             leaving: Vec::new(),
             failures: 0,
         };
@@ -129,6 +132,12 @@ impl Sinks {
             return Ok(());
         }
         self.leaving.retain(|worker| !worker.has_ended());
+        self.meters.retain(|meter| targets.contains(meter.target()));
+        for target in targets {
+            if !self.meters.iter().any(|meter| meter.target() == target) {
+                self.meters.extend(Meter::start(target)?);
+            }
+        }
         let dismissed = Reports::retarget(
             &mut self.reports,
             targets,
@@ -174,6 +183,18 @@ impl Sinks {
             .map_err(std::io::Error::from)
             .and_then(|line| spool.append(&line));
         self.note(appended);
+    }
+
+    /// Whether [`Self::measure`] wants to be called.
+    pub fn wants_metrics(&self, now: Timestamp) -> bool {
+        self.meters.iter().any(|meter| meter.is_due(now))
+    }
+
+    /// Sends the agent's own metrics to those who want them now; returns at once.
+    pub fn measure(&mut self, status: &Status, now: Timestamp) {
+        for meter in self.meters.iter_mut().filter(|meter| meter.is_due(now)) {
+            meter.measure(status, now);
+        }
     }
 
     /// Whether somebody is told of all that changes.

@@ -3,7 +3,10 @@
 //! In: the text of the configuration. Out: a [`Target`]. Refuses what it does not know: a parameter that is misspelt is
 //! an error, not ignored.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use url::Url;
 
@@ -73,6 +76,8 @@ pub enum Place {
         url: String,
         /// gRPC instead of HTTP.
         grpc: bool,
+        /// Time between two reports of the agent's own metrics, if they are wanted.
+        metrics: Option<Duration>,
     },
 }
 
@@ -151,10 +156,12 @@ impl Target {
             scheme @ ("otlp+http" | "otlp+https") => Place::Otlp {
                 url: over(scheme, &url, &Parameters::default())?,
                 grpc: false,
+                metrics: parameters.seconds("metrics")?,
             },
             "otlp+grpc" => Place::Otlp {
                 url: format!("http://{}", host_and_port(4317)?),
                 grpc: true,
+                metrics: parameters.seconds("metrics")?,
             },
             other => return Err(format!("`{other}` is no kind of sink: use one of {KINDS}")),
         };
@@ -271,6 +278,15 @@ impl Parameters {
     }
 }
 
+impl Parameters {
+    fn seconds(&mut self, name: &str) -> Result<Option<Duration>, String> {
+        match self.number::<u32>(name)? {
+            Some(0) => Err(format!("`{name}=0` is no number of seconds")),
+            seconds => Ok(seconds.map(|seconds| Duration::from_secs(seconds.into()))),
+        }
+    }
+}
+
 /// The HTTP address behind `webhook+https` and the like, with the parameters that are the server's.
 fn over(scheme: &str, url: &Url, parameters: &Parameters) -> Result<String, String> {
     let inner = scheme.split_once('+').map_or(scheme, |(_, inner)| inner);
@@ -348,7 +364,8 @@ mod tests {
             place("otlp+http://127.0.0.1:4318"),
             Place::Otlp {
                 url: "http://127.0.0.1:4318/".into(),
-                grpc: false
+                grpc: false,
+                metrics: None
             }
         );
         assert_eq!(
@@ -356,10 +373,11 @@ mod tests {
             Place::ClickHouse(Address::parse("clickhouse://c/db?node=n1").unwrap())
         );
         assert_eq!(
-            place("otlp+grpc://c"),
+            place("otlp+grpc://c?metrics=60"),
             Place::Otlp {
                 url: "http://c:4317".into(),
-                grpc: true
+                grpc: true,
+                metrics: Some(Duration::from_secs(60))
             }
         );
     }
@@ -391,6 +409,7 @@ mod tests {
             ("file://log", "three slashes"),
             ("syslog+tcp:///x", "names no host"),
             ("file:///a?rotate_bytes=many", "is not a number"),
+            ("otlp+grpc://h?metrics=0", "no number of seconds"),
             ("stdout:?formt=cef", "does not know"),
             ("stdout:?format=xml", "native, ocsf, ecs, cef, leef"),
             ("stdout:?events=all", "is no kind of event"),

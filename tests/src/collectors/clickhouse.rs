@@ -7,9 +7,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
-use super::{Collector, free_port, has, until};
+use super::{Collector, free_port, has, listens};
 use crate::python::environment;
 
 /// The password of the only user of Debian's server.
@@ -77,9 +77,6 @@ pub fn current(directory: &Path, target: &Path) -> Result<Server> {
 
 fn start(mut command: Command, port: u16) -> Result<Server> {
     let process = Collector::start(command.stdout(Stdio::null()).stderr(Stdio::null()))?;
-    until("ClickHouse does not listen", || {
-        std::net::TcpStream::connect(("127.0.0.1", port)).ok()
-    })
-    .context("see the log in its directory")?;
+    listens("ClickHouse", port)?;
     Ok(Server { port, process })
 }

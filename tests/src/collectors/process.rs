@@ -2,7 +2,7 @@
 
 use std::{
     io::Write as _,
-    net::{Ipv4Addr, TcpListener},
+    net::{Ipv4Addr, TcpListener, TcpStream},
     process::{Child, Command},
     time::Duration,
 };
@@ -60,6 +60,17 @@ impl Drop for Collector {
 /// There is none.
 pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// Waits until somebody listens on a port of this host.
+///
+/// # Errors
+/// Nobody does.
+pub fn listens(what: &str, port: u16) -> Result<()> {
+    until(&format!("{what} does not listen"), || {
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()
+    })
+    .map(drop)
 }
 
 /// Waits until `look` finds what it looks for.

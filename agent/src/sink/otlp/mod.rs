@@ -1,84 +1,45 @@
-//! OpenTelemetry logs (opentelemetry.io, OTLP 1.5): protobuf over HTTP, or gRPC.
+//! OpenTelemetry (opentelemetry.io, OTLP 1.5): logs, and the agent's own [`metrics`], as protobuf over HTTP, or gRPC.
 //!
 //! Each event is a log record with its native JSON as the body, and what one filters by as attributes.
 
-use anyhow::{Context as _, Result, ensure};
+pub(super) mod metrics;
+mod way;
+
+use anyhow::Result;
 use opentelemetry_proto::tonic::{
-    collector::logs::v1::{
-        ExportLogsServiceRequest, ExportLogsServiceResponse, logs_service_client::LogsServiceClient,
-    },
+    collector::logs::v1::{ExportLogsServiceRequest, logs_service_client::LogsServiceClient},
     common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value::Value},
     logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber},
     resource::v1::Resource,
 };
-use prost::Message as _;
-use tonic::transport::{Channel, Endpoint};
 
 use super::{
     Event,
-    deliver::{Deliver, PATIENCE},
+    deliver::Deliver,
     format::{Format, about},
-    webhook::http_client,
 };
 use crate::verdict::Severity;
+use way::Way;
 
 /// A way to a collector.
 pub(super) struct Otlp {
     format: Format,
-    host: String,
     way: Way,
-}
-
-enum Way {
-    Http {
-        url: String,
-        agent: Box<ureq::Agent>,
-    },
-    Grpc {
-        url: String,
-        client: Option<Box<Client>>,
-    },
-}
-
-/// A connection, and the runtime that moves it.
-struct Client {
-    runtime: tokio::runtime::Runtime,
-    service: LogsServiceClient<Channel>,
 }
 
 impl Otlp {
     pub(super) fn new(url: &str, grpc: bool, format: Format) -> Self {
-        let way = match grpc {
-            true => Way::Grpc {
-                url: url.to_owned(),
-                client: None,
-            },
-            // The path of the signal is fixed (OTLP/HTTP request).
-            false => Way::Http {
-                url: format!("{}/v1/logs", url.trim_end_matches('/')),
-                agent: Box::new(http_client()),
-            },
-        };
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        Self { format, host, way }
+        let way = Way::new(url, grpc);
+        Self { format, way }
     }
 
     fn request(&self, events: &[Event]) -> ExportLogsServiceRequest {
         let records = events.iter().map(|event| record(self.format, event)).collect();
-        let scope = InstrumentationScope {
-            name: "apiarist".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            ..Default::default()
-        };
-        let resource = Resource {
-            attributes: vec![text("service.name", "apiarist"), text("host.name", &self.host)],
-            ..Default::default()
-        };
         ExportLogsServiceRequest {
             resource_logs: vec![ResourceLogs {
-                resource: Some(resource),
+                resource: Some(resource()),
                 scope_logs: vec![ScopeLogs {
-                    scope: Some(scope),
+                    scope: Some(scope()),
                     log_records: records,
                     ..Default::default()
                 }],
@@ -91,36 +52,9 @@ impl Otlp {
 impl Deliver for Otlp {
     fn deliver(&mut self, events: &[Event]) -> Result<()> {
         let request = self.request(events);
-        let answer = match &mut self.way {
-            Way::Http { url, agent } => {
-                let body = request.encode_to_vec();
-                let post = agent.post(url.as_str()).content_type("application/x-protobuf");
-                let mut response = post.send(body)?;
-                ensure!(
-                    response.status().is_success(),
-                    "the collector answered {}",
-                    response.status()
-                );
-                let bytes = response.body_mut().read_to_vec()?;
-                // A collector that answers in another form has accepted all the same.
-                ExportLogsServiceResponse::decode(bytes.as_slice()).unwrap_or_default()
-            }
-            Way::Grpc { url, client } => {
-                if client.is_none() {
-                    *client = Some(Box::new(connect(url)?));
-                }
-                let Some(Client { runtime, service }) = client.as_deref_mut() else {
-                    anyhow::bail!("no connection");
-                };
-                match runtime.block_on(service.export(request)) {
-                    Ok(answer) => answer.into_inner(),
-                    Err(status) => {
-                        *client = None;
-                        return Err(status).context("the collector refused");
-                    }
-                }
-            }
-        };
+        let answer = self.way.send("v1/logs", request, async |channel, request| {
+            LogsServiceClient::new(channel).export(request).await
+        })?;
         if let Some(partial) = answer
             .partial_success
             .filter(|partial| partial.rejected_log_records > 0)
@@ -136,20 +70,20 @@ impl Deliver for Otlp {
     }
 }
 
-fn connect(url: &str) -> Result<Client> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let endpoint = Endpoint::from_shared(url.to_owned())?
-        .connect_timeout(PATIENCE)
-        .timeout(PATIENCE);
-    let channel = runtime
-        .block_on(endpoint.connect())
-        .with_context(|| format!("cannot connect to {url}"))?;
-    Ok(Client {
-        runtime,
-        service: LogsServiceClient::new(channel),
-    })
+fn scope() -> InstrumentationScope {
+    InstrumentationScope {
+        name: "apiarist".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..Default::default()
+    }
+}
+
+fn resource() -> Resource {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    Resource {
+        attributes: vec![text("service.name", "apiarist"), text("host.name", &host)],
+        ..Default::default()
+    }
 }
 
 fn record(format: Format, event: &Event) -> LogRecord {
@@ -212,6 +146,8 @@ const fn severity(severity: Severity) -> (SeverityNumber, &'static str) {
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+
     use super::{super::format::fixture, *};
 
     #[test]
