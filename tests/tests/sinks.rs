@@ -10,79 +10,18 @@
 use std::{
     fs,
     io::Write as _,
-    net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    process::{Command, Stdio},
 };
 
-use apiarist::sink::{Event, Sinks, format::Format, target::Target};
-use apiarist_tests::python::environment;
-use serde_json::json;
-
-/// Longest wait for a collector to have everything.
-const PATIENCE: Duration = Duration::from_secs(60);
+use apiarist::sink::{Event, Sinks, target::Target};
+use apiarist_tests::{
+    collectors::{Collector, free_port, has, listens, sample::incident, syslog_ng, until},
+    python::environment,
+};
 
 fn alert(number: usize) -> Event {
-    let value = json!({
-        "id": format!("a{number:06}"), "fingerprint": format!("f{}", number % 7), "kind": "incident", "class": "sqli",
-        "owasp": "API8:2023", "severity": "high", "confidence": 0.9, "workload": "shop|\\=\t\"", "endpoint": null,
-        "endpoint_name": "GET /users/{userId}", "actor": "10.0.0.7", "opened": "2026-01-02T03:04:05Z",
-        "updated": "2026-01-02T03:04:06Z", "count": 1, "state": "open", "evidence_quality": "complete",
-        "reasons": [{"group": "signature", "detector": "signature", "text": "a tautology | in = a value", "observed": "1",
-                     "expected": null, "n": 1, "window": null}],
-        "exchanges": ["1-1"], "owner": "payments",
-    });
-    serde_json::from_value(value).unwrap()
-}
-
-fn finding() -> Event {
-    let value = json!({
-        "id": "g1", "rule": "unauthenticated_sensitive_response", "title": "t", "advice": "a", "owasp": "API2:2023",
-        "severity": "critical", "confidence": 1.0, "workload": "shop", "endpoint": null,
-        "endpoint_name": "GET /users/{userId}", "first_seen": "2026-01-02T03:04:05Z",
-        "last_seen": "2026-01-02T03:04:05Z", "count": 1, "reasons": [], "owner": null,
-    });
-    serde_json::from_value(value).unwrap()
-}
-
-/// A process that ends with the test.
-struct Collector(Child);
-
-impl Collector {
-    fn kill(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Collector {
-    fn drop(&mut self) {
-        // One that has ended already is fine.
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
-
-/// Waits until `look` finds what it looks for.
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    #[expect(clippy::disallowed_methods, reason = "a test's edge: how long it has waited")]
-    let start = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(start.elapsed() < PATIENCE, "{what}");
-        std::thread::park_timeout(Duration::from_millis(20));
-    }
+    incident(number).unwrap()
 }
 
 fn sinks(directory: &Path, addresses: &[String]) -> Sinks {
@@ -96,22 +35,8 @@ fn sinks(directory: &Path, addresses: &[String]) -> Sinks {
 fn delivered(sinks: &Sinks) {
     until("events are still queued", || {
         sinks.status().iter().all(|sink| sink.queued == 0).then_some(())
-    });
-}
-
-/// Whether the collector is there; without it a test in CI fails.
-fn has(program: &str) -> bool {
-    let there = Command::new(program).arg("-v").output().is_ok();
-    let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
-    assert!(
-        there || !in_ci,
-        "{program} is not installed: run `cargo xtask setup --for test`"
-    );
-    if !there {
-        // Nothing can be done when this fails.
-        writeln!(std::io::stderr(), "skipped: {program} is not installed").ok();
-    }
-    there
+    })
+    .unwrap();
 }
 
 /// rsyslog on this port, which writes what it receives to a file.
@@ -127,28 +52,27 @@ fn rsyslogd(directory: &Path, port: u16) -> Collector {
     );
     let path = directory.join("rsyslog.conf");
     fs::write(&path, configuration).unwrap();
-    let child = Command::new("/usr/sbin/rsyslogd")
-        .args(["-n", "-f"])
-        .arg(&path)
-        .arg("-i")
-        .arg(directory.join("pid"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    until("rsyslogd does not listen", || {
-        std::net::TcpStream::connect(("127.0.0.1", port)).ok()
-    });
-    Collector(child)
+    let collector = Collector::start(
+        Command::new("/usr/sbin/rsyslogd")
+            .args(["-n", "-f"])
+            .arg(&path)
+            .arg("-i")
+            .arg(directory.join("pid"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null()),
+    )
+    .unwrap();
+    listens("rsyslogd", port).unwrap();
+    collector
 }
 
 #[test]
 fn rsyslog_gets_everything_in_order_though_it_was_killed() {
-    if !has("/usr/sbin/rsyslogd") {
+    if !has("/usr/sbin/rsyslogd").unwrap() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let (spool, port) = (directory.path().join("spool"), free_port());
+    let (spool, port) = (directory.path().join("spool"), free_port().unwrap());
     let address = [format!("syslog+tcp://127.0.0.1:{port}")];
     let mut collector = rsyslogd(directory.path(), port);
     let mut agent = sinks(&spool, &address);
@@ -156,7 +80,7 @@ fn rsyslog_gets_everything_in_order_though_it_was_killed() {
         agent.send(&alert(number));
     }
     delivered(&agent);
-    collector.kill();
+    collector.kill().unwrap();
     for number in 500..2_000 {
         agent.send(&alert(number));
     }
@@ -193,9 +117,191 @@ fn rsyslog_gets_everything_in_order_though_it_was_killed() {
     assert_eq!(first_of_each.len(), expected.len(), "out of order");
 }
 
+/// syslog-ng on a TCP port and a TLS port, which writes what it receives to a file for each.
+fn start_syslog_ng(mut command: Command, directory: &Path, [tcp, tls]: [u16; 2]) -> Collector {
+    let at = directory.display();
+    let configuration = format!(
+        "@version: 3.38\noptions {{ log-msg-size(65536); keep-hostname(yes); stats-freq(0); }};\n\
+         source s_tcp {{ syslog(ip(127.0.0.1) port({tcp}) transport(tcp)); }};\n\
+         source s_tls {{ syslog(ip(127.0.0.1) port({tls}) transport(tls) tls(key-file(\"{at}/key.pem\") cert-file(\"{at}/cert.pem\") \
+         peer-verify(optional-untrusted))); }};\n\
+         template t {{ template(\"$PROGRAM\\t$PRI\\t$MSGID\\t$MSG\\n\"); template-escape(no); }};\n\
+         destination d_tcp {{ file(\"{at}/tcp\" template(t)); }};\ndestination d_tls {{ file(\"{at}/tls\" template(t)); }};\n\
+         log {{ source(s_tcp); destination(d_tcp); }};\nlog {{ source(s_tls); destination(d_tls); }};\n"
+    );
+    let path = directory.join("syslog-ng.conf");
+    fs::write(&path, configuration).unwrap();
+    let collector = Collector::start(
+        command
+            .args(["--foreground", "--no-caps", "-f"])
+            .arg(&path)
+            .arg("-R")
+            .arg(directory.join("persist"))
+            .arg("-c")
+            .arg(directory.join("ctl"))
+            .arg("-p")
+            .arg(directory.join("pid"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null()),
+    )
+    .unwrap();
+    listens("syslog-ng", tcp).unwrap();
+    listens("syslog-ng", tls).unwrap();
+    collector
+}
+
+/// A certificate for `localhost` and its key, made by openssl.
+fn certificate(directory: &Path) {
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+        ])
+        .args([
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+            "-keyout",
+            "key.pem",
+            "-out",
+            "cert.pem",
+        ])
+        .current_dir(directory)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+#[test]
+fn syslog_ng_gets_everything_over_tcp_and_tls() {
+    let command = match syslog_ng::command(Path::new(env!("CARGO_TARGET_TMPDIR"))) {
+        Ok(command) => command,
+        Err(error) => {
+            let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+            assert!(!in_ci, "{error:#}");
+            writeln!(std::io::stderr(), "skipped: {error:#}").ok();
+            return;
+        }
+    };
+    let directory = tempfile::tempdir().unwrap();
+    certificate(directory.path());
+    let [tcp, tls] = [free_port().unwrap(), free_port().unwrap()];
+    let mut agent = sinks(
+        &directory.path().join("spool"),
+        &[
+            format!("syslog+tcp://127.0.0.1:{tcp}"),
+            format!(
+                "syslog+tls://localhost:{tls}?ca={}/cert.pem",
+                directory.path().display()
+            ),
+        ],
+    );
+    // Sent while nobody listens yet.
+    for number in 0..400 {
+        agent.send(&alert(number));
+    }
+    let collector = start_syslog_ng(command, directory.path(), [tcp, tls]);
+    delivered(&agent);
+    let expected: Vec<String> = (0..400).map(|number| format!("a{number:06}")).collect();
+    for way in ["tcp", "tls"] {
+        until("syslog-ng has not written everything", || {
+            let text = fs::read_to_string(directory.path().join(way)).unwrap_or_default();
+            (text.lines().count() >= 400).then_some(())
+        })
+        .unwrap();
+        let text = fs::read_to_string(directory.path().join(way)).unwrap();
+        let id = |line: &str| {
+            let fields: Vec<&str> = line.splitn(4, '\t').collect();
+            assert_eq!(fields[..3], ["apiarist", "83", "sqli"], "{line}");
+            let message: serde_json::Value = serde_json::from_str(fields[3]).unwrap();
+            message["id"].as_str().unwrap().to_owned()
+        };
+        let ids: Vec<String> = text.lines().map(id).collect();
+        assert_eq!(ids, expected, "{way}");
+    }
+    drop((agent, collector));
+}
+
+#[test]
+fn the_journal_keeps_entries_with_their_fields() {
+    let daemon = "/lib/systemd/systemd-journald";
+    if !rustix::process::geteuid().is_root() || !Path::new(daemon).is_file() || !has("unshare").unwrap() {
+        writeln!(
+            std::io::stderr(),
+            "skipped: needs root, systemd-journald and unshare"
+        )
+        .ok();
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let run = directory.path().join("run");
+    fs::create_dir_all(run.join("systemd/journal")).unwrap();
+    fs::create_dir_all(run.join("log/journal")).unwrap();
+    // A journal of its own: the daemon's /run is a directory of this test, in a mount namespace of its own.
+    let script = format!("mount --bind {} /run && exec {daemon}", run.display());
+    let journal = Collector::start(
+        Command::new("unshare")
+            .args(["--mount", "sh", "-c", &script])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null()),
+    )
+    .unwrap();
+    let socket = run.join("systemd/journal/socket");
+    until("systemd-journald does not listen", || {
+        std::os::unix::net::UnixDatagram::unbound()
+            .and_then(|from| from.connect(&socket))
+            .ok()
+    })
+    .unwrap();
+    let mut agent = sinks(
+        &directory.path().join("spool"),
+        &[format!("journald://{}", socket.display())],
+    );
+    for number in 0..100 {
+        agent.send(&alert(number));
+    }
+    delivered(&agent);
+    let expected: Vec<String> = (0..100).map(|number| format!("a{number:06} sqli 3")).collect();
+    let kept = until("the journal has not everything", || {
+        let output = Command::new("journalctl")
+            .args(["-o", "json", "-t", "apiarist", "--all", "-D"])
+            .arg(run.join("log/journal"))
+            .output()
+            .ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        let lines: Vec<String> = text
+            .lines()
+            .filter_map(|line| {
+                let entry: serde_json::Value = serde_json::from_str(line).ok()?;
+                let field = |name: &str| entry.get(name).and_then(serde_json::Value::as_str);
+                let message: serde_json::Value = serde_json::from_str(field("MESSAGE")?).ok()?;
+                assert_eq!(message["id"].as_str(), field("APIARIST_ID"));
+                Some(format!(
+                    "{} {} {}",
+                    field("APIARIST_ID")?,
+                    field("APIARIST_CLASS")?,
+                    field("PRIORITY")?
+                ))
+            })
+            .collect();
+        (lines.len() >= 100).then_some(lines)
+    })
+    .unwrap();
+    assert_eq!(kept, expected);
+    drop((agent, journal));
+}
+
 fn programs() -> Option<PathBuf> {
-    let packages = ["py-ocsf-models", "pycef", "grpcio", "opentelemetry-proto"];
-    match environment(Path::new(env!("CARGO_TARGET_TMPDIR")), "collectors", &packages) {
+    let packages = ["grpcio", "opentelemetry-proto"];
+    match environment(Path::new(env!("CARGO_TARGET_TMPDIR")), "collectors-2", &packages) {
         Ok(programs) => Some(programs),
         Err(error) => {
             let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
@@ -216,7 +322,7 @@ fn otlp_and_webhook_arrive_whole_and_signed() {
         return;
     };
     let directory = tempfile::tempdir().unwrap();
-    let (grpc, http) = (free_port(), free_port());
+    let (grpc, http) = (free_port().unwrap(), free_port().unwrap());
     let key = directory.path().join("key");
     fs::write(&key, "secret\n").unwrap();
     let received = directory.path().join("received");
@@ -235,14 +341,13 @@ fn otlp_and_webhook_arrive_whole_and_signed() {
     for number in 0..300 {
         agent.send(&alert(number));
     }
-    let collector = Collector(
+    let collector = Collector::start(
         Command::new(programs.join("python3"))
             .arg(fixture("collector.py"))
             .args([grpc.to_string(), http.to_string(), "secret".to_owned()])
-            .stdout(fs::File::create(&received).unwrap())
-            .spawn()
-            .unwrap(),
-    );
+            .stdout(fs::File::create(&received).unwrap()),
+    )
+    .unwrap();
     delivered(&agent);
     drop((agent, collector));
     let text = fs::read_to_string(received).unwrap();
@@ -252,34 +357,6 @@ fn otlp_and_webhook_arrive_whole_and_signed() {
         let expected: Vec<String> = (0..300).map(|number| format!("a{number:06} sqli")).collect();
         assert_eq!(lines, expected, "{way}");
     }
-}
-
-#[test]
-fn parsers_of_others_take_every_format() {
-    let Some(programs) = programs() else {
-        return;
-    };
-    let mut input = String::new();
-    for event in [alert(1), finding()] {
-        for (name, format) in [("ocsf", Format::Ocsf), ("cef", Format::Cef)] {
-            input.push_str(&format!("{name}\t{}\n", format.render(&event)));
-        }
-    }
-    let mut child = Command::new(programs.join("python3"))
-        .arg(fixture("formats.py"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "4");
 }
 
 #[test]
