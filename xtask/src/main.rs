@@ -11,6 +11,7 @@ mod ebpf;
 mod ebpf_check;
 mod elf;
 mod fuzz;
+mod image;
 mod manifest;
 mod package;
 mod packages;
@@ -58,6 +59,8 @@ enum Task {
     /// Builds them with coverage, on the stable toolchain. Seeds are taken from where APIARIST_DATA points, or from
     /// ../shared/data beside the workspace, if they are there. What is found stays below target/fuzz.
     Fuzz(fuzz::Options),
+    /// Build a container image of the agent: a static binary on nothing
+    Image(image::Options),
     /// Build a Debian package of the agent
     Package(package::Options),
     /// Build the last commit twice, in different places, and compare the bytes
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::main(&options).map(|()| 0),
         Task::Ebpf(options) => ebpf::main(&options).map(|()| 0),
         Task::Fuzz(options) => fuzz::main(&options).map(|()| 0),
+        Task::Image(options) => image::main(&options).map(|()| 0),
         Task::Package(options) => package::main(&options).map(|()| 0),
         Task::Reproducible(options) => reproducible::main(&options).map(|()| 0),
         Task::Setup(options) => setup::main(&options).map(|()| 0),

@@ -175,7 +175,9 @@ fn make_shop(server: &ApiServer<'_>) -> Result<()> {
     )?;
     service(server, "shop")?;
     let mut elsewhere = pod("shop-7d4b9c6f58-zzzzz");
-    elsewhere["spec"]["nodeName"] = "node-2".into();
+    let specification = elsewhere.get_mut("spec").and_then(Value::as_object_mut);
+    let specification = specification.context("a pod has a specification")?;
+    specification.insert("nodeName".to_owned(), "node-2".into());
     server
         .send("POST", "/api/v1/namespaces/prod/pods", &elsewhere)
         .map(drop)

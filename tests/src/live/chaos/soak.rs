@@ -43,8 +43,9 @@ pub(crate) fn stays_as_it_is_under_steady_load(place: &Place) -> Result<()> {
         .map_or(Ok(SHORT), |text| text.parse())
         .context("APIARIST_SOAK_SECONDS is no number")?;
     let mut load = command("h2load")?;
-    let agent = Agent::start(place)?;
     let server = Server::start(place)?;
+    // What else this host does would be learned, too.
+    let agent = Agent::of(place, &["--port", &server.port.to_string()])?;
     load.args([
         "--h1",
         "-t1",
