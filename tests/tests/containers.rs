@@ -135,7 +135,7 @@ fn a_thousand_containers_take_less_than_20_mb() {
         let workload = directory.resolve(&process);
         assert_eq!(workload.kind, WorkloadKind::Pod);
         assert_eq!(workload.name, format!("shop-{}", (pid - 2) / PROCESSES_OF_EACH));
-        assert_eq!(workload.services, [workload.name.clone()]);
+        assert_eq!(workload.services, std::slice::from_ref(&workload.name));
     }
     let taken = resident().saturating_sub(before);
     writeln!(std::io::stderr(), "{CONTAINERS} containers: {taken} bytes").unwrap();

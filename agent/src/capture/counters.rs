@@ -16,8 +16,8 @@ pub struct KernelCounters {
 
 /// Places of the programs that see sends and receives: of the first, its spares, and those at functions (`Slot` in the
 /// kernel programs).
-const SENDERS: [u32; 7] = [0, 8, 10, 12, 13, 14, 18];
-const RECEIVERS: [u32; 6] = [1, 9, 11, 15, 16, 17];
+const SENDERS: [u32; 7] = [0, 10, 12, 14, 15, 16, 20];
+const RECEIVERS: [u32; 6] = [1, 11, 13, 17, 18, 19];
 
 /// Operations that programs looked at, muted ones and those of this process among them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -109,5 +109,32 @@ impl KernelCounters {
         Counter::ALL
             .iter()
             .map(|(counter, name, kind)| (*name, *kind, self.get(*counter)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Places of the slots whose names begin so, in the sources of the kernel programs.
+    fn places(prefix: &str) -> Vec<u32> {
+        let source = include_str!("../../../agent-ebpf/src/maps.rs");
+        let (_, slots) = source.split_once("enum Slot {").unwrap();
+        let (slots, _) = slots.split_once("\n}").unwrap();
+        let names = slots
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with("//"));
+        names
+            .zip(0..)
+            .filter(|(name, _)| name.starts_with(prefix))
+            .map(|(_, place)| place)
+            .collect()
+    }
+
+    #[test]
+    fn places_are_those_of_the_kernel_programs() {
+        assert_eq!(places("Send"), SENDERS);
+        assert_eq!(places("Receive"), RECEIVERS);
     }
 }

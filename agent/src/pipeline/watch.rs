@@ -36,7 +36,9 @@ pub(super) struct Watch {
     pair: Option<(UnixStream, UnixStream)>,
     next_message: Timestamp,
     before: Operations,
-    /// Messages in a row that were not seen: sent, received.
+    /// Messages that were seen once: sent, received. A kernel that lets no program see them is no work of an attacker.
+    worked: [bool; 2],
+    /// Messages in a row that were not seen since.
     missed: [u32; 2],
     /// Messages that were not seen, in all.
     unseen: u64,
@@ -46,14 +48,15 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Looks for the first time one interval after `now`.
+    /// Sends the first message at the first look.
     pub(super) fn new(now: Timestamp) -> Self {
         // Without a descriptor to spare there is no message, and no verdict.
         let pair = UnixStream::pair().ok();
         Self {
             pair,
-            next_message: now.after(EVERY),
+            next_message: now,
             before: Operations::default(),
+            worked: [false; 2],
             missed: [0; 2],
             unseen: 0,
             minute_ends: now.after(MINUTE),
@@ -108,8 +111,11 @@ impl Watch {
             (self.before.sends, after.sends),
             (self.before.receives, after.receives),
         ];
-        for (missed, (before, after)) in self.missed.iter_mut().zip(counted) {
-            *missed = if before == after { *missed + 1 } else { 0 };
+        let known = self.missed.iter_mut().zip(&mut self.worked);
+        for ((missed, worked), (before, after)) in known.zip(counted) {
+            let is_seen = before != after;
+            *worked |= is_seen;
+            *missed = if is_seen || !*worked { 0 } else { *missed + 1 };
         }
         self.unseen += u64::from(self.missed.iter().any(|missed| *missed > 0));
         let gone = self.missed.iter().filter(|missed| **missed >= PATIENCE).count();
@@ -131,18 +137,20 @@ mod tests {
         Timestamp(seconds * 1_000_000_000)
     }
 
-    /// Looks for some seconds; at each, a program that works counts what passes.
-    fn look(seconds: std::ops::Range<u64>, works: [bool; 2], lost: u64) -> (Vec<AgentEvent>, u64) {
-        let mut watch = Watch::new(at(seconds.start));
+    /// Looks for some seconds; at each, a program that works counts what passes. After `good` seconds only those of
+    /// `works` do.
+    fn look(seconds: u64, good: u64, works: [bool; 2], lost: u64) -> (Vec<AgentEvent>, u64) {
+        let mut watch = Watch::new(at(0));
         let operations = Cell::new(Operations::default());
         let mut events = Vec::new();
-        for second in seconds {
+        for second in 0..seconds {
+            let counts = works.map(|works| u64::from(works || second < good));
             events.extend(
                 watch.second(at(second), Second { lost, ..QUIET }, second * 1000, || {
                     let Operations { sends, receives } = operations.get();
                     let next = Operations {
-                        sends: sends + u64::from(works[0]),
-                        receives: receives + u64::from(works[1]),
+                        sends: sends + counts[0],
+                        receives: receives + counts[1],
                     };
                     operations.replace(next)
                 }),
@@ -153,21 +161,26 @@ mod tests {
 
     #[test]
     fn programs_that_count_their_own_message_are_there() {
-        assert_eq!(look(0..120, [true, true], 0), (Vec::new(), 0));
+        assert_eq!(look(120, 0, [true, true], 0), (Vec::new(), 0));
     }
 
     #[test]
-    fn programs_that_do_not_are_gone() {
-        let (events, unseen) = look(0..12, [false, true], 0);
+    fn programs_that_count_it_no_more_are_gone() {
+        let (events, unseen) = look(12, 1, [false, true], 0);
         assert_eq!(events, [AgentEvent::ProbesDetached { programs: 1 }]);
         assert_eq!(unseen, 2);
-        let (events, _) = look(0..12, [false, false], 0);
+        let (events, _) = look(12, 1, [false, false], 0);
         assert_eq!(events, [AgentEvent::ProbesDetached { programs: 2 }]);
     }
 
     #[test]
+    fn programs_that_never_counted_it_accuse_nobody() {
+        assert_eq!(look(120, 0, [false, false], 0), (Vec::new(), 0));
+    }
+
+    #[test]
     fn much_loss_in_a_minute_is_told_once() {
-        let (events, _) = look(0..61, [true, true], 100);
+        let (events, _) = look(61, 0, [true, true], 100);
         assert_eq!(
             events,
             [AgentEvent::Blind {
@@ -175,18 +188,19 @@ mod tests {
                 seen: 60_000
             }]
         );
-        assert!(look(0..61, [true, true], 10).0.is_empty());
+        assert!(look(61, 0, [true, true], 10).0.is_empty());
     }
 
     #[test]
     fn a_clock_that_goes_back_stops_nothing() {
         let mut watch = Watch::new(at(1_000_000));
-        let dead = Operations::default;
+        let asked = Cell::new(0);
         for second in 0..30 {
-            if !watch.second(at(second), QUIET, 0, dead).is_empty() {
-                return;
-            }
+            watch.second(at(second), QUIET, 0, || {
+                asked.set(asked.get() + 1);
+                Operations::default()
+            });
         }
-        panic!("never looked");
+        assert!(asked.get() > 2, "looked {} times", asked.get());
     }
 }
