@@ -73,6 +73,7 @@ const TEST: &[Need] = &[
     ("lintian", "lintian"),
     ("systemd-analyze", "systemd"),
     ("go", "golang-go"),
+    ("javac", "default-jdk-headless"),
     ("etcd", "etcd-server"),
     ("etcdctl", "etcd-client"),
     ("nghttpd", "nghttp2-server"),

@@ -1,6 +1,6 @@
 //! The languages that routes are found in.
 
-use super::{Findings, javascript, php, python, ruby};
+use super::{Findings, java, javascript, php, python, ruby};
 
 /// How a program is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,6 +13,8 @@ pub enum Language {
     Ruby,
     /// Laravel, Slim.
     Php,
+    /// Spring, JAX-RS, Micronaut.
+    Java,
 }
 
 impl Language {
@@ -24,6 +26,7 @@ impl Language {
             "node" | "nodejs" | "bun" | "deno" => Language::JavaScript,
             "ruby" | "puma" => Language::Ruby,
             "php" | "php-fpm" => Language::Php,
+            "java" => Language::Java,
             _ => return None,
         })
     }
@@ -35,16 +38,19 @@ impl Language {
             Language::JavaScript => &["js", "mjs", "cjs", "ts"],
             Language::Ruby => &["rb", "ru"],
             Language::Php => &["php"],
+            Language::Java => &["class"],
         }
     }
 
-    /// What the text of one file says.
-    pub(super) fn read(self, text: &str) -> Findings {
+    /// What one file says.
+    pub(super) fn read(self, bytes: &[u8]) -> Findings {
+        let text = || String::from_utf8_lossy(bytes);
         match self {
-            Language::Python => python::read(text),
-            Language::JavaScript => javascript::read(text),
-            Language::Ruby => ruby::read(text),
-            Language::Php => php::read(text),
+            Language::Python => python::read(&text()),
+            Language::JavaScript => javascript::read(&text()),
+            Language::Ruby => ruby::read(&text()),
+            Language::Php => php::read(&text()),
+            Language::Java => java::class(bytes),
         }
     }
 }

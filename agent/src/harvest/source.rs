@@ -16,13 +16,16 @@ use std::{
 use lru::LruCache;
 use rustix::fs::{Mode, OFlags};
 
-use super::{Findings, Language};
+use super::{Findings, Language, java};
 
 /// Files of one program. Overflow policy: the first by name, directory by directory.
 const MAX_FILES: usize = 600;
 
 /// Directory entries looked at. Overflow policy: as if there were no more.
 const MAX_ENTRIES: usize = 20_000;
+
+/// Entries of a class path. Overflow policy: the first so many.
+const MAX_CLASS_PATH: usize = 64;
 
 /// Bytes of all files of a program. Overflow policy: further files are not read.
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
@@ -96,6 +99,8 @@ pub struct Program {
     root: PathBuf,
     /// Where its code is, below the root.
     directory: PathBuf,
+    /// Of Java: archives and directories of its class path instead, below the root.
+    classes: Vec<PathBuf>,
 }
 
 impl Program {
@@ -116,6 +121,18 @@ impl Program {
             .map(|argument| String::from_utf8_lossy(argument).into_owned())
             .collect();
         let language = Language::of_interpreter(&name)?;
+        if language == Language::Java {
+            let classes: Vec<PathBuf> = class_path(&arguments)
+                .filter_map(|path| plain(&working.join(path)))
+                .take(MAX_CLASS_PATH)
+                .collect();
+            return (!classes.is_empty()).then(|| Self {
+                language,
+                root: process.join("root"),
+                directory: PathBuf::new(),
+                classes,
+            });
+        }
         let script = arguments.iter().skip(1).find(|argument| {
             let ending = argument.rsplit_once('.').map_or("", |(_, ending)| ending);
             !argument.starts_with('-') && language.endings().contains(&ending)
@@ -129,6 +146,7 @@ impl Program {
             language,
             root: process.join("root"),
             directory,
+            classes: Vec::new(),
         })
     }
 
@@ -138,6 +156,7 @@ impl Program {
             language,
             root: root.to_owned(),
             directory: directory.to_owned(),
+            classes: Vec::new(),
         }
     }
 
@@ -150,9 +169,27 @@ impl Program {
             bytes: 0,
             cache,
         };
-        walk.directory(&self.root.join(&self.directory), Path::new(""), 0);
+        if self.language != Language::Java {
+            walk.directory(&self.root.join(&self.directory), Path::new(""), 0);
+        }
+        for classes in &self.classes {
+            walk.classes(&self.root.join(classes), classes);
+        }
         walk.found
     }
+}
+
+/// What a virtual machine was told to run: an archive, or the entries of its class path.
+fn class_path(arguments: &[String]) -> impl Iterator<Item = &str> {
+    let behind = |names: &[&str]| {
+        let mut pairs = arguments.iter().zip(arguments.iter().skip(1));
+        pairs.find_map(|(name, value)| names.contains(&name.as_str()).then_some(value.as_str()))
+    };
+    let given = behind(&["-jar"]).or_else(|| behind(&["-cp", "-classpath", "--class-path"]));
+    given
+        .into_iter()
+        .flat_map(|given| given.split(':'))
+        .filter(|entry| !entry.is_empty())
 }
 
 /// A path below the root without `.` and `..`.
@@ -211,13 +248,32 @@ impl Walk<'_> {
         }
     }
 
+    /// An entry of a class path.
+    fn classes(&mut self, path: &Path, below: &Path) {
+        let Ok(metadata) = path.symlink_metadata() else {
+            return;
+        };
+        let ending = path.extension().unwrap_or_default();
+        if metadata.is_dir() {
+            self.directory(path, below, 0);
+        } else if metadata.is_file() && (ending == "jar" || ending == "war") {
+            self.file(path, below.to_owned(), metadata.len());
+        }
+    }
+
     fn is_code(&self, name: &str) -> bool {
         let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
         self.language.endings().contains(&ending) && !name.ends_with(".min.js") && !name.ends_with(".d.ts")
     }
 
     fn file(&mut self, path: &Path, below: PathBuf, length: u64) {
-        if length > MAX_FILE_BYTES {
+        let is_archive = self.language == Language::Java && !below.to_string_lossy().ends_with(".class");
+        let limit = if is_archive {
+            java::MAX_ARCHIVE_BYTES
+        } else {
+            MAX_FILE_BYTES
+        };
+        if length > limit {
             return;
         }
         // What it is may have changed since: a pipe must not block, a link not lead elsewhere.
@@ -238,13 +294,20 @@ impl Walk<'_> {
             self.found.push((below, Arc::clone(known)));
             return;
         }
+        if is_archive {
+            self.cache.read += 1;
+            let findings = Arc::new(java::archive(&file, metadata.len()));
+            self.cache.files.push(version, Arc::clone(&findings));
+            self.found.push((below, findings));
+            return;
+        }
         let mut bytes = Vec::new();
         if file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).is_err() {
             return;
         }
         self.bytes += bytes.len() as u64;
         self.cache.read += 1;
-        let findings = Arc::new(self.language.read(&String::from_utf8_lossy(&bytes)));
+        let findings = Arc::new(self.language.read(&bytes));
         self.cache.files.push(version, Arc::clone(&findings));
         self.found.push((below, findings));
     }

@@ -325,9 +325,9 @@ fn hostile_files_end() {
         Language::Ruby,
         Language::Php,
     ] {
-        language.read(&long);
-        language.read(&"app.use('/a', ".repeat(20_000));
-        language.read(&"resources :a do\n".repeat(2_000));
+        language.read(long.as_bytes());
+        language.read("app.use('/a', ".repeat(20_000).as_bytes());
+        language.read("resources :a do\n".repeat(2_000).as_bytes());
     }
 }
 
