@@ -7,6 +7,7 @@ use super::{
     Conclusion,
     baseline::{Baseline, Baselines, Odd, Voucher, WINDOW_SECONDS},
     classes::is_adversarial,
+    deploy::Deploys,
     detect::{Detectors, Memory, Scan, Scans, Scene},
     fields::Fields,
     findings::Findings,
@@ -44,6 +45,7 @@ pub(super) struct Engine {
     pub(super) judge: Judge,
     pub(super) findings: Findings,
     pub(super) learning_only: bool,
+    deploys: Deploys,
     blocked: Memory<Timestamp>,
     /// What the exchange that comes next shows by itself, where that was asked for.
     pub(super) ahead: Option<Vec<Signal>>,
@@ -61,6 +63,7 @@ impl Default for Engine {
             judge: Judge::default(),
             findings: Findings::default(),
             learning_only: false,
+            deploys: Deploys::default(),
             blocked: Memory::new(MAX_BLOCKED),
             ahead: None,
             asked: Fields::default(),
@@ -138,6 +141,7 @@ impl Engine {
             answered,
             usual,
             learned,
+            is_after_deploy: self.deploys.see(look),
         };
         self.detectors.served(&scene, &mut signals);
         if self.learning_only {

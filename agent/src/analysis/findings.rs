@@ -55,7 +55,12 @@ impl Findings {
             finding.reasons.push(Reason {
                 group: Group::Novelty,
                 detector: "baseline".into(),
-                text: "several sources use a field that was not there".to_owned(),
+                text: match &look.served_by().version {
+                    Some(version) => {
+                        format!("several sources use a field that was not there, with version {version}")
+                    }
+                    None => "several sources use a field that was not there".to_owned(),
+                },
                 observed: Some(field.to_owned()),
                 expected: None,
                 n: None,

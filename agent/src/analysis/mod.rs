@@ -7,6 +7,7 @@
 mod baseline;
 mod classes;
 mod declared;
+mod deploy;
 mod detect;
 mod engine;
 mod fields;

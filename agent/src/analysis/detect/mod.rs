@@ -41,6 +41,8 @@ pub(super) struct Scene<'a> {
     pub(super) usual: Option<&'a Baseline>,
     /// What was learned so far, believed or not.
     pub(super) learned: Option<&'a Baseline>,
+    /// The workload has come with a new version not long ago.
+    pub(super) is_after_deploy: bool,
 }
 
 /// All detectors that remember.

@@ -75,6 +75,10 @@ impl Novelties {
                 .of(usual.n),
             );
         }
+        // One finding tells what a deploy has changed.
+        if scene.is_after_deploy {
+            return;
+        }
         let mut left = MAX_FIELDS;
         for field in scene.asked.iter().filter(|field| field.part != Part::Path) {
             let (class, confidence, text) = match usual.asked.ask(&field) {

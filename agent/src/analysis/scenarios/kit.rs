@@ -229,6 +229,13 @@ impl World {
         }
     }
 
+    /// Another version of the shop is deployed.
+    pub(super) fn deploy(&mut self, version: &str) {
+        let mut workload = Workload::named(WorkloadKind::Process, "shop");
+        workload.version = Some(version.to_owned());
+        self.workload = Arc::new(workload);
+    }
+
     /// Lets time pass; customers come and go.
     pub(super) fn pass(&mut self, seconds: u64) {
         let end = self.now + seconds;

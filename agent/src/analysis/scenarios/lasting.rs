@@ -72,6 +72,37 @@ fn baselines_survive_a_restart() {
     assert_eq!(world.then(60, &set), Verdict::Incident);
 }
 
+/// One caller sends a new field: odd, unless the shop was just deployed.
+#[test]
+fn new_fields_after_a_deploy_are_no_oddities() {
+    for (version, expected) in [("1", true), ("2", false)] {
+        let mut world = World::young();
+        world.deploy("1");
+        world.pass(26 * 3600);
+        world.deploy(version);
+        let profile = ask("GET", "/v1/users/{userId}", "/v1/users/103").by(3);
+        world.then(
+            60,
+            &profile.answer("{\"id\":103,\"name\":\"name3\",\"role\":\"customer\"}"),
+        );
+        let change = ask("PATCH", "/v1/users/{userId}", "/v1/users/103").by(3);
+        let body = "{\"name\":\"name3\",\"city\":\"c1\",\"nickname\":\"nick\"}";
+        let verdict = world.then(
+            60,
+            &change
+                .body(body)
+                .answer("{\"id\":103,\"name\":\"name3\",\"role\":\"customer\"}"),
+        );
+        assert!(verdict != Verdict::Incident);
+        let told = world.analysis.anomalies().iter().any(|anomaly| {
+            let mut reasons = anomaly.reasons.iter();
+            reasons.any(|reason| reason.text.starts_with("a field that was never sent"))
+        });
+        assert_eq!(told, expected, "after version {version}");
+        assert_eq!(world.analysis.alerts().len(), 0);
+    }
+}
+
 #[test]
 fn learning_ends_when_the_operator_says_so() {
     let mut world = World::young();
