@@ -84,8 +84,6 @@ pub(super) struct Raw {
     pub(super) metadata: RawMetadata,
     spec: RawSpec,
     status: RawStatus,
-    /// Of an error in the place of an object.
-    pub(super) code: Option<u16>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -169,7 +167,6 @@ impl Object for Pod {
             metadata,
             spec,
             status,
-            code: _,
         } = raw;
         let labels = bounded(metadata.labels);
         let annotations = bounded(metadata.annotations);
@@ -220,7 +217,6 @@ impl Object for Service {
             metadata,
             spec,
             status: _,
-            code: _,
         } = raw;
         let is_exposed =
             matches!(spec.r#type.as_str(), "LoadBalancer" | "NodePort") || !spec.external_ips.is_empty();

@@ -123,11 +123,28 @@ struct PageMetadata {
     r#continue: Option<String>,
 }
 
-/// A line of a watch.
+/// What a line of a watch is about; the object of an error is no pod, and its members have other forms.
+#[derive(Debug, Deserialize)]
+struct EventType {
+    r#type: String,
+}
+
+/// A line of a watch that brings an object.
 #[derive(Debug, Deserialize)]
 struct Event {
-    r#type: String,
     object: Raw,
+}
+
+/// A line of a watch that brings an error.
+#[derive(Debug, Deserialize)]
+struct ErrorEvent {
+    object: ErrorStatus,
+}
+
+#[derive(Debug, Deserialize)]
+struct ErrorStatus {
+    #[serde(default)]
+    code: Option<u16>,
 }
 
 impl<T: Object> Session<T> {
@@ -202,13 +219,18 @@ impl<T: Object> Session<T> {
 
     /// Takes a line of a watch.
     pub(super) fn line(&mut self, text: &[u8]) -> Result<Option<Change<T>>, Trouble> {
+        let EventType { r#type } = serde_json::from_slice(text).map_err(|_| Trouble::Network)?;
+        if r#type == "ERROR" {
+            let error: ErrorEvent = serde_json::from_slice(text).map_err(|_| Trouble::Network)?;
+            return Err(Trouble::Status(error.object.code.unwrap_or(500)));
+        }
         let event: Event = serde_json::from_slice(text).map_err(|_| Trouble::Network)?;
         let version = event.object.metadata.resource_version.clone();
-        let change = match event.r#type.as_str() {
+        let change = match r#type.as_str() {
             "ADDED" | "MODIFIED" => Some(Change::Put(T::of(event.object))),
             "DELETED" => Some(Change::Gone(T::of(event.object))),
-            "BOOKMARK" => None,
-            _ => return Err(Trouble::Status(event.object.code.unwrap_or(500))),
+            // A bookmark, or something that later servers say.
+            _ => None,
         };
         if let Step::Watch(at) = &mut self.step
             && !version.is_empty()
@@ -270,7 +292,7 @@ mod tests {
     }
 
     fn line(kind: &str, version: &str) -> Vec<u8> {
-        let object = serde_json::json!({"metadata": {"name": "a", "uid": "a", "resourceVersion": version}, "code": 410});
+        let object = serde_json::json!({"metadata": {"name": "a", "uid": "a", "resourceVersion": version}});
         serde_json::json!({"type": kind, "object": object})
             .to_string()
             .into_bytes()
@@ -304,7 +326,11 @@ mod tests {
     fn a_version_that_is_gone_takes_a_new_list() {
         let mut session = session();
         session.page(&page("5", "", &[])).unwrap();
-        assert_eq!(session.line(&line("ERROR", "")), Err(Trouble::Status(410)));
+        // As a server of version 1.20 writes it.
+        let error =
+            br#"{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure",
+            "message":"too old resource version: 5 (9)","reason":"Expired","code":410}}"#;
+        assert_eq!(session.line(error), Err(Trouble::Status(410)));
         assert_eq!(session.failed(Trouble::Status(410)).as_secs(), 0);
         assert!(!session.watches());
         // Again and again: not at once.
