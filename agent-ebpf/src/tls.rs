@@ -6,6 +6,8 @@
 //! session keeps its socket once plaintext has moved, unless an operation inside a call names another one.
 //! Calls of Go's library are noted for the goroutine: their sockets are always named directly.
 
+use core::ffi::c_void;
+
 use apiarist_common::{
     counter::Counter,
     event::{EGRESS, INGRESS},
@@ -19,7 +21,7 @@ use aya_ebpf::{
 use crate::{
     connection::{Connection, STATE_ANNOUNCED, STATE_DIRECT, STATE_INITIALISED, STATE_MUTED, STATE_UNTOLD},
     go::calling_goroutine,
-    kernel::succeeded,
+    kernel::{read, succeeded},
     maps::{Counters, Scratch, Slot, constant, counters, scratch},
     operation::{Plaintext, plaintext},
 };
@@ -128,6 +130,10 @@ static TLS_ARRIVALS: LruHashMap<Caller, Arrival> = LruHashMap::with_max_entries(
 #[map]
 static TLS_SESSIONS: LruHashMap<SessionKey, Connection> = LruHashMap::with_max_entries(1, 0);
 
+/// Processes that are let alone; the agent fills it.
+#[map]
+static TLS_EXCLUDED: LruHashMap<u32, u8> = LruHashMap::with_max_entries(1, 0);
+
 fn key(session: u64) -> SessionKey {
     SessionKey {
         session,
@@ -179,6 +185,62 @@ pub(crate) fn moved(connection: &Connection, direction: u8) {
     }
 }
 
+/// The current process was copied to `child`: that is let alone, too, or not.
+#[inline(always)]
+pub(crate) fn copied(child: *const c_void) {
+    let child: u32 = read(child, constant!(OFFSETS.task_tgid)).unwrap_or(0);
+    let parent = Caller::thread().tgid as u32;
+    if constant!(SETTINGS.tls) == 0 || child == parent {
+        return;
+    }
+    let done = if TLS_EXCLUDED.get_ptr(parent).is_some() {
+        TLS_EXCLUDED.insert(child, 1, 0)
+    } else {
+        TLS_EXCLUDED.remove(child)
+    };
+    // Most are not in it.
+    done.unwrap_or(());
+}
+
+/// Whether calls of a process are looked at.
+#[inline(always)]
+fn is_watched(caller: Caller) -> bool {
+    let tgid = caller.tgid as u32;
+    tgid != constant!(SETTINGS.own_tgid) && TLS_EXCLUDED.get_ptr(tgid).is_none()
+}
+
+/// A call starts that writes `len` bytes, or fails for good. When its socket is known, they are told at once: the socket
+/// may be closed, by another goroutine, before the call returns.
+#[inline(always)]
+pub(crate) fn write<const LOOP: bool>(caller: Caller, session: u64, buffer: u64, len: u64) {
+    let Some(known) = TLS_SESSIONS.get_ptr_mut(key(session)) else {
+        return enter(caller, CallKind::Write, Transport::Session, session, buffer, 0);
+    };
+    if len == 0 || len > u64::from(u32::MAX >> 1) || !is_watched(caller) {
+        return;
+    }
+    let Some((slot, scratch)) = claim() else {
+        if let Some(counters) = counters(Slot::Tls) {
+            counters.add(Counter::TlsBusyOperations, 1);
+        }
+        return;
+    };
+    // SAFETY: a value of the map; calls that write to one session do not overlap.
+    let session = unsafe { &mut *known };
+    if let Some(counters) = counters(slot) {
+        counters.add(Counter::TlsOperations, 1);
+        if !session.is(STATE_MUTED) {
+            let text = Plaintext {
+                address: buffer,
+                len: len as u32,
+                direction: EGRESS,
+            };
+            plaintext::<LOOP>(session, scratch, counters, slot, text);
+        }
+    }
+    scratch.claimed = 0;
+}
+
 /// A call starts.
 #[inline(always)]
 pub(crate) fn enter(
@@ -189,7 +251,7 @@ pub(crate) fn enter(
     buffer: u64,
     length_at: u64,
 ) {
-    if caller.tgid == u64::from(constant!(SETTINGS.own_tgid)) {
+    if !is_watched(caller) {
         return;
     }
     // Reading and writing may shake hands by a function that is watched, too.

@@ -78,6 +78,10 @@ pub struct Coverage {
     pub read_pct: f64,
     /// TLS library, if it uses one that was recognised.
     pub tls_library: Option<String>,
+    /// Names of servers that its TLS clients asked for, a few of them.
+    pub server_names: Vec<String>,
+    /// Protocols that were offered over TLS, a few of them.
+    pub protocols: Vec<String>,
     /// Bytes that could not be read, by reason.
     pub unreadable: Vec<Unreadable>,
     /// Connections that were seen from the middle on.

@@ -49,6 +49,7 @@ const TEST: &[Need] = &[
     ("wget", "wget"),
     ("haproxy", "haproxy"),
     ("php", "php-cli"),
+    ("ab", "apache2-utils"),
     ("apache2", "apache2-bin"),
     ("caddy", "caddy"),
     ("puma", "puma"),

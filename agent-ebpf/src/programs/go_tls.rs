@@ -7,13 +7,38 @@ use aya_ebpf::{macros::uprobe, programs::ProbeContext};
 
 use crate::{
     go::{argument, goroutine, result},
-    tls::{CallKind, Caller, Transport, enter, leave},
+    tls::{CallKind, Caller, Transport, enter, forget, leave, write},
 };
 
 /// `Write(b []byte) (n int, err error)`
 #[uprobe]
 fn on_go_write(ctx: ProbeContext) -> u32 {
-    call(&ctx, CallKind::Write)
+    write::<true>(
+        caller(&ctx),
+        argument(&ctx, 0),
+        argument(&ctx, 1),
+        argument(&ctx, 2),
+    );
+    0
+}
+
+/// The same for kernels without `bpf_loop`.
+#[uprobe]
+fn on_go_write_no_loop(ctx: ProbeContext) -> u32 {
+    write::<false>(
+        caller(&ctx),
+        argument(&ctx, 0),
+        argument(&ctx, 1),
+        argument(&ctx, 2),
+    );
+    0
+}
+
+/// `Close() error`: the next session may have this one's address.
+#[uprobe]
+fn on_go_close(ctx: ProbeContext) -> u32 {
+    forget(argument(&ctx, 0));
+    0
 }
 
 /// `Read(b []byte) (n int, err error)`

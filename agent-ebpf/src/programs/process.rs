@@ -7,13 +7,17 @@ use core::ffi::c_void;
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
-use crate::process::{executed, exited, forked};
+use crate::{
+    process::{executed, exited, forked},
+    tls,
+};
 
 /// `sched_process_fork(struct task_struct *parent, struct task_struct *child)`
 #[btf_tracepoint(function = "sched_process_fork")]
 fn on_fork(ctx: BtfTracePointContext) -> i32 {
     let child: *const c_void = ctx.arg(1);
     forked(child);
+    tls::copied(child);
     0
 }
 

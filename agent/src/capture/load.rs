@@ -29,7 +29,7 @@ use super::{
     features::Features,
     older::{self, MAX_OLDER},
     plan::{AttachKind, AttachPlan, Attachment},
-    tls::library,
+    tls::{discovery::Excluded, library},
 };
 
 /// The kernel object for this machine, committed with the sources and checked by the build script.
@@ -72,11 +72,12 @@ const PROCESS_RING_BYTES: u32 = 512 * 1024;
 
 /// Sizes of the tables of TLS: threads and goroutines inside a library call (a goroutine waits there for the next request
 /// of an idle connection), threads that received ciphertext, sessions. Overflow policy: the least used give way; a session
-/// that comes back is told as one that was joined late.
-const TLS_TABLES: [(&str, u32); 3] = [
+/// that comes back is told as one that was joined late. Processes that are let alone: the first ones are read.
+const TLS_TABLES: [(&str, u32); 4] = [
     ("TLS_CALLS", 32 * 1024),
     ("TLS_ARRIVALS", 8 * 1024),
     ("TLS_SESSIONS", 32 * 1024),
+    ("TLS_EXCLUDED", 4 * 1024),
 ];
 
 /// Least bytes copied of a message: enough for nearly every head.
@@ -172,6 +173,16 @@ impl Attached {
         let map = self.ebpf.take_map("PROCESSES");
         let map = map.ok_or_else(|| anyhow!("the kernel object has no map PROCESSES"))?;
         RingBuf::try_from(map).context("cannot map PROCESSES")
+    }
+
+    /// The table of processes whose TLS is let alone. To be called once.
+    ///
+    /// # Errors
+    /// When it is missing from the object or was taken before.
+    pub fn take_excluded(&mut self) -> Result<Excluded> {
+        let map = self.ebpf.take_map("TLS_EXCLUDED");
+        let map = map.ok_or_else(|| anyhow!("the kernel object has no map TLS_EXCLUDED"))?;
+        Excluded::try_from(map).context("the kernel object's TLS_EXCLUDED is of another type")
     }
 
     /// The programs for functions of TLS libraries, by name; empty when there are none. To be called once.

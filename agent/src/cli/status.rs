@@ -111,13 +111,25 @@ fn coverage(row: &Coverage) -> Vec<String> {
         row.reconciled_pct
             .map_or_else(|| "-".to_owned(), |share| format!("{share:.1}")),
         row.joined_late.to_string(),
-        row.tls_library.clone().unwrap_or_else(|| "-".to_owned()),
+        tls(row),
         if unreadable.is_empty() {
             "-".to_owned()
         } else {
             unreadable.join(", ")
         },
     ]
+}
+
+/// The library, then what clients say in the open: the servers they want, and the protocols they offer.
+fn tls(row: &Coverage) -> String {
+    let said = [row.server_names.join(" "), row.protocols.join(" ")];
+    let said = said.iter().filter(|part| !part.is_empty());
+    let said = said.map(String::as_str).collect::<Vec<_>>().join("; ");
+    let library = row.tls_library.as_deref().unwrap_or("-");
+    match said.is_empty() {
+        true => library.to_owned(),
+        false => format!("{library} ({said})"),
+    }
 }
 
 /// Bytes with a binary unit.

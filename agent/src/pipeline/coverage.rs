@@ -2,7 +2,10 @@
 //!
 //! In: closed connections with the workload they belong to. Out: rows of `status --coverage`, most bytes first.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     capture::tls::discovery::Libraries, flow::Closed, status::Coverage, status::Unreadable,
@@ -12,6 +15,9 @@ use crate::{
 /// Workloads with a row. Overflow policy: further ones share the row `(others)`.
 const MAX_ROWS: usize = 4096;
 
+/// Names of servers, and of protocols, that are kept of one workload. Overflow policy: further ones are left out.
+const MAX_NAMES: usize = 8;
+
 /// Name of the shared row.
 const OTHERS: &str = "(others)";
 
@@ -19,8 +25,10 @@ const OTHERS: &str = "(others)";
 struct Sums {
     bytes: u64,
     lost_bytes: u64,
-    /// Ciphertext whose plaintext was not read.
-    tls_bytes: u64,
+    /// Ciphertext whose plaintext was not read, by reason.
+    tls_bytes: BTreeMap<&'static str, u64>,
+    server_names: BTreeSet<String>,
+    protocols: BTreeSet<String>,
     library: Option<&'static str>,
     joined_late: u64,
     compared: u64,
@@ -50,10 +58,14 @@ impl Coverages {
         };
         sums.bytes += closed.bytes;
         if let Some(tls) = &closed.tls {
-            sums.library = self.libraries.of(closed.process.pid).or(sums.library);
+            let stack = self.libraries.of(closed.process.pid);
+            sums.library = stack.and_then(|stack| stack.library).or(sums.library);
             if !tls.is_read {
-                sums.tls_bytes += closed.bytes;
+                let reason = stack.and_then(|stack| stack.unreadable).unwrap_or_default();
+                *sums.tls_bytes.entry(reason).or_default() += closed.bytes;
             }
+            note(&mut sums.server_names, tls.server_name.iter());
+            note(&mut sums.protocols, tls.protocols.iter());
         }
         sums.lost_bytes += closed.lost_bytes.min(closed.bytes);
         sums.joined_late += u64::from(closed.joined_late);
@@ -71,21 +83,40 @@ impl Coverages {
 
 impl Sums {
     fn row(&self, name: &str) -> Coverage {
-        let unreadable = [("lost", self.lost_bytes), ("tls", self.tls_bytes)].map(|(reason, bytes)| {
-            (bytes > 0).then(|| Unreadable {
-                reason: reason.to_owned(),
-                bytes,
-            })
+        let lost = ("lost".to_owned(), self.lost_bytes);
+        let tls = self.tls_bytes.iter().map(|(reason, bytes)| match *reason {
+            "" => ("tls".to_owned(), *bytes),
+            reason => (format!("tls: {reason}"), *bytes),
         });
-        let missed = self.lost_bytes.saturating_add(self.tls_bytes).min(self.bytes);
+        let unreadable: Vec<Unreadable> = std::iter::once(lost)
+            .chain(tls)
+            .filter(|(_, bytes)| *bytes > 0)
+            .map(|(reason, bytes)| Unreadable { reason, bytes })
+            .collect();
+        let missed = unreadable
+            .iter()
+            .map(|part| part.bytes)
+            .sum::<u64>()
+            .min(self.bytes);
         Coverage {
             workload: name.to_owned(),
             bytes: self.bytes,
             read_pct: percent(self.bytes - missed, self.bytes).unwrap_or(100.0),
             tls_library: self.library.map(str::to_owned),
-            unreadable: unreadable.into_iter().flatten().collect(),
+            server_names: self.server_names.iter().cloned().collect(),
+            protocols: self.protocols.iter().cloned().collect(),
+            unreadable,
             joined_late: self.joined_late,
             reconciled_pct: percent(self.reconciled, self.compared),
+        }
+    }
+}
+
+/// Keeps what fits.
+fn note<'n>(kept: &mut BTreeSet<String>, names: impl Iterator<Item = &'n String>) {
+    for name in names {
+        if kept.len() < MAX_NAMES && !kept.contains(name) {
+            kept.insert(name.clone());
         }
     }
 }
@@ -122,7 +153,8 @@ mod tests {
         for is_read in [true, false] {
             let tls = Some(Tls {
                 is_read,
-                ..Tls::default()
+                server_name: Some("api.example".to_owned()),
+                protocols: vec!["h2".to_owned()],
             });
             coverages.add(
                 &shop,
@@ -138,6 +170,8 @@ mod tests {
             (rows[0].unreadable[0].reason.as_str(), rows[0].unreadable[0].bytes),
             ("tls", 500)
         );
+        assert_eq!(rows[0].server_names, ["api.example"]);
+        assert_eq!(rows[0].protocols, ["h2"]);
     }
 
     #[test]

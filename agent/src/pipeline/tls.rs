@@ -56,8 +56,11 @@ pub(super) fn discovery(
         paths: settings.exclude_paths.clone(),
         cgroups: settings.exclude_cgroups.clone(),
     };
+    let excluded = Some(attached.take_excluded()?);
     let probes = Uprobes::of_running_kernel()?;
-    Ok(Some(Discovery::new(probes, programs, has_loop, exclusions)))
+    Ok(Some(Discovery::new(
+        probes, programs, has_loop, exclusions, excluded,
+    )))
 }
 
 /// Works until told to stop; the probes go with it. What this thread does not need, it gives up first.
@@ -82,7 +85,7 @@ pub(super) fn run(
         discovery.tick(now);
         let hinted: Vec<u32> = hints.try_iter().take(MAX_HINTS).collect();
         for pid in hinted {
-            discovery.look(pid, now);
+            discovery.hinted(pid, now);
         }
         if started.len() < DRAIN && !discovery.look_around(now) {
             let longest = discovery.next_tick_ns(now).map_or(PAUSE, Duration::from_nanos);

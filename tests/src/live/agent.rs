@@ -28,7 +28,7 @@ use super::{
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Longest wait for it to read an executable: an agent without optimisation takes seconds.
-const PROBES: Duration = Duration::from_secs(60);
+const PROBES: Duration = Duration::from_secs(120);
 
 /// A running agent.
 #[derive(Debug)]
@@ -97,15 +97,20 @@ impl<'a> Agent<'a> {
         Ok(())
     }
 
-    /// Waits until it probes the file at `path`: it takes a moment to read one that it does not know.
-    pub(crate) fn probes(&self, path: &Path) -> Result<()> {
-        let path = path.display().to_string();
+    /// Waits until it probes so many files at `path`: it takes a moment to read one that it does not know.
+    pub(crate) fn probes(&self, path: &Path, times: usize) -> Result<()> {
+        self.does("probed", path, times)
+    }
+
+    fn does(&self, what: &str, path: &Path, times: usize) -> Result<()> {
+        let (what, path) = (format!(" {what} "), path.display().to_string());
         until(PROBES, || {
             let said = self.program.complaints();
-            let probed = said
-                .lines()
-                .any(|line| line.contains(" probed ") && line.contains(&path));
-            ensure!(probed, "{path} is not probed: {said}");
+            let lines = said.lines();
+            let done = lines
+                .filter(|line| line.contains(&what) && line.contains(&path))
+                .count();
+            ensure!(done >= times, "{path}: {done} times{what}in {said}");
             Ok(())
         })
     }

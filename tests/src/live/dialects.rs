@@ -64,23 +64,46 @@ fn conclude(agent: Agent<'_>, place: &Place, workload: &str, expected: &[&str]) 
 
 /// Runs server and client of `kind`, both scripts, and compares.
 fn scripted(place: &Place, kind: &str, module: &str, expected: &[&str]) -> Result<()> {
+    secured(place, kind, module, None, expected)
+}
+
+/// The same, over TLS if there is a certificate.
+fn secured(
+    place: &Place,
+    kind: &str,
+    module: &str,
+    own: Option<&Certificate>,
+    expected: &[&str],
+) -> Result<()> {
     let script = fixture("dialects.py");
     if output("python3", &["-c", &format!("import {module}")], place).is_err() {
         return Err(lacks(&format!("python3-{module}")));
     }
     let agent = watch(place)?;
-    let mut server = Program::start(command("python3")?.args([&script, "serve", kind]), place)?;
+    let python = || {
+        let mut python = command("python3")?;
+        if let Some(Certificate { certificate, key }) = own {
+            python.env("CERTIFICATE", certificate).env("KEY", key);
+        }
+        anyhow::Ok(python)
+    };
+    let mut server = Program::start(python()?.args([&script, "serve", kind]), place)?;
     let port = server.first_line()?;
-    Program::run(
-        command("python3")?.args([&script, "call", kind, &port]),
-        place,
-        PATIENCE,
-    )?
-    .success()?;
+    let mut client = python()?;
+    client.args([&script, "call", kind, &port]);
+    Program::run(&mut client, place, PATIENCE)?.success()?;
     conclude(agent, place, "dialects.py", expected)
 }
 
 pub(super) fn grpcio_calls(place: &Place) -> Result<()> {
+    grpcio(place, None)
+}
+
+pub(super) fn grpcio_calls_over_tls(place: &Place) -> Result<()> {
+    grpcio(place, Some(&Certificate::new(place)?))
+}
+
+fn grpcio(place: &Place, own: Option<&Certificate>) -> Result<()> {
     let name = |method: &str, count| {
         format!("grpc /shop.v1.Cart/{method} [shop.v1.Cart/{method}] {count} of {count}")
     };
@@ -91,7 +114,8 @@ pub(super) fn grpcio_calls(place: &Place) -> Result<()> {
         name("Chat", 20),
         name("Drop", 20),
     ];
-    scripted(place, "grpc", "grpc", &expected.each_ref().map(String::as_str))
+    let expected = expected.each_ref().map(String::as_str);
+    secured(place, "grpc", "grpc", own, &expected)
 }
 
 pub(super) fn websockets_talk(place: &Place) -> Result<()> {
@@ -179,7 +203,7 @@ fn etcd(place: &Place, scheme: &str, of_server: &[&str], of_client: &[&str]) -> 
     let mut etcd = Program::start(&mut etcd, place)?;
     etcd.ready(|| accepts(port))?;
     if scheme == "https" {
-        agent.probes(&place.path().join("etcd-orders"))?;
+        agent.probes(&place.path().join("etcd-orders"), 1)?;
     }
     let control = |arguments: &[&str]| {
         let mut control = command("etcdctl")?;

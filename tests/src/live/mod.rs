@@ -36,6 +36,7 @@ mod servers;
 mod short_lived;
 mod steady;
 mod tls;
+mod tls_life;
 mod tools;
 mod vulnerable;
 mod wait;
@@ -135,7 +136,7 @@ live! {
     kubernetes: an_api_server_names_pods;
     secrets: secrets_are_kept_nowhere, a_recording_is_its_owners;
     load: wrk_against_nginx;
-    dialects: etcd_serves, etcd_serves_tls, grpcio_calls, h2load_against_nghttpd, websockets_talk, graphql_answers, mcp_tools_are_called;
+    dialects: etcd_serves, etcd_serves_tls, grpcio_calls, grpcio_calls_over_tls, h2load_against_nghttpd, websockets_talk, graphql_answers, mcp_tools_are_called;
     governor: copies_less_when_it_costs_too_much;
     foreign: redis_is_muted, postgresql_is_muted, random_bytes_are_muted;
     privileges: a_user_of_its_own, gives_up_what_it_does_not_need;
@@ -146,6 +147,7 @@ live! {
     short_lived: processes_of_5_ms_5000;
     steady: joins_an_older_connection;
     tls: python_serves_tls, asyncio_serves_tls, node_serves_tls, nginx_serves_tls, puma_serves_tls, haproxy_speaks_tls_on_both_sides, apache_speaks_tls_on_both_sides, caddy_speaks_tls_on_both_sides;
+    tls_life: deleted_files_are_read, a_library_is_loaded_late, a_hundred_streams_over_tls, ten_thousand_handshakes, an_agent_killed_harms_nobody;
     orders: python_serves, node_serves, nginx_serves, a_ring_too_small_mixes_nothing_up;
     vulnerable: weaknesses_are_told_and_users_are_not;
 }

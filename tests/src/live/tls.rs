@@ -205,7 +205,7 @@ pub(super) fn puma_serves_tls(place: &Place) -> Result<()> {
 }
 
 /// Answers of nginx by method.
-const ANSWERS: &str = "location / { if ($request_method = POST) { return 201 '{\"id\": 7}'; } \
+pub(super) const ANSWERS: &str = "location / { if ($request_method = POST) { return 201 '{\"id\": 7}'; } \
      if ($request_method = DELETE) { return 409 '{}'; } return 200 '{\"total\": 12.5}'; }";
 
 pub(super) fn nginx_serves_tls(place: &Place) -> Result<()> {
@@ -312,7 +312,7 @@ fn proxied(place: &Place, name: &str, start: impl FnOnce(&Hop) -> Result<Program
     let mut proxy = start(&hop)?;
     proxy.ready(|| accepts(hop.port))?;
     if name == "caddy-tls" {
-        agent.probes(&place.path().join(name))?;
+        agent.probes(&place.path().join(name), 1)?;
     }
     clients(place, hop.port)?;
     agent.shows(name, &expected())?;

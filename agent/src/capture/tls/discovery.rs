@@ -18,11 +18,14 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use aya::maps::MapData;
+
 use super::{
     elf,
     library::{self, Plan},
     maps::{FileId, Mapped, executable_files},
     probe::{Attached, Uprobes},
+    stack::{self, Stack},
 };
 
 /// Files that are remembered. Overflow policy: further ones are not probed, and counted.
@@ -36,6 +39,12 @@ const LOOK_AGAIN_NS: u64 = 1_000_000_000;
 
 /// Doublings at the most: about a minute.
 const MAX_DOUBLINGS: u32 = 6;
+
+/// Descendants of a process that are excluded with it at once. Overflow policy: further ones are when they are looked at.
+const MAX_DESCENDANTS: usize = 256;
+
+/// Connections of a process whose library is not known at which it is looked at again at once.
+const EARLY_HINTS: u32 = 4;
 
 /// Looks per second at the most; each takes some 0.1 ms. Overflow policy: further ones are left out, and counted; a
 /// process that uses TLS is named again with its next connection.
@@ -69,21 +78,33 @@ pub struct Exclusions {
     pub cgroups: Vec<String>,
 }
 
-/// The library that each process uses, as far as it was found: shared with who reports.
+impl Exclusions {
+    fn is_empty(&self) -> bool {
+        self.comms.is_empty() && self.paths.is_empty() && self.cgroups.is_empty()
+    }
+
+    fn has_path(&self, path: &str) -> bool {
+        self.paths
+            .iter()
+            .any(|excluded| path.starts_with(excluded.as_str()))
+    }
+}
+
+/// The TLS that each process uses, as far as it was found: shared with who reports.
 #[derive(Debug, Clone, Default)]
-pub struct Libraries(Arc<RwLock<HashMap<u32, &'static str>>>);
+pub struct Libraries(Arc<RwLock<HashMap<u32, Stack>>>);
 
 impl Libraries {
-    /// The library of a process.
-    pub fn of(&self, pid: u32) -> Option<&'static str> {
+    /// The TLS of a process.
+    pub fn of(&self, pid: u32) -> Option<Stack> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         known.get(&pid).copied()
     }
 
-    fn set(&self, pid: u32, library: Option<&'static str>) {
+    fn set(&self, pid: u32, stack: Option<Stack>) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        match library {
-            Some(library) => drop(known.insert(pid, library)),
+        match stack {
+            Some(stack) => drop(known.insert(pid, stack)),
             None => drop(known.remove(&pid)),
         }
     }
@@ -96,6 +117,9 @@ impl Libraries {
         }
     }
 }
+
+/// The kernel's table of processes that are let alone.
+pub type Excluded = aya::maps::HashMap<MapData, u32, u8>;
 
 /// Counts, for `status`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -119,6 +143,8 @@ pub struct Totals {
 struct Known {
     build_id: Vec<u8>,
     plan: Option<Plan>,
+    /// What it brings instead of functions to probe, once that was asked.
+    brings: Option<Option<Stack>>,
     /// Probes in force.
     probes: Vec<Attached>,
     /// Processes that map it.
@@ -133,6 +159,8 @@ pub struct Discovery {
     programs: BTreeMap<String, OwnedFd>,
     has_loop: bool,
     exclusions: Exclusions,
+    /// Where the kernel programs look whom to let alone.
+    excluded: Option<Excluded>,
     proc: PathBuf,
     files: HashMap<FileId, Known>,
     /// When a process was looked at.
@@ -151,6 +179,8 @@ pub struct Discovery {
 struct Process {
     looked_ns: u64,
     looks: u32,
+    /// Looks out of turn.
+    hints: u32,
 }
 
 impl std::fmt::Debug for Discovery {
@@ -169,12 +199,14 @@ impl Discovery {
         programs: BTreeMap<String, OwnedFd>,
         has_loop: bool,
         exclusions: Exclusions,
+        excluded: Option<Excluded>,
     ) -> Self {
         Self {
             uprobes,
             programs,
             has_loop,
             exclusions,
+            excluded,
             proc: PathBuf::from("/proc"),
             files: HashMap::new(),
             processes: HashMap::new(),
@@ -251,27 +283,45 @@ impl Discovery {
         due.map(|(due, _)| due.saturating_sub(now_ns)).min()
     }
 
+    /// A process uses TLS: looks what it maps, and if nothing of that can be probed, what it brings instead.
+    pub fn hinted(&mut self, pid: u32, now_ns: u64) {
+        // Its library may have been loaded a moment ago.
+        if self.libraries.of(pid).is_none()
+            && let Some(process) = self.processes.get_mut(&pid)
+            && process.hints < EARLY_HINTS
+        {
+            process.hints += 1;
+            process.looked_ns = 0;
+        }
+        self.look(pid, now_ns);
+        if self.libraries.of(pid).is_none() && self.may_look(now_ns) {
+            let stack = self.brought(pid);
+            self.libraries.set(pid, stack);
+        }
+    }
+
     /// A process may use TLS: looks what it maps.
     pub fn look(&mut self, pid: u32, now_ns: u64) {
-        let looks = match self.processes.get(&pid) {
+        let (looks, hints) = match self.processes.get(&pid) {
             Some(known) if now_ns.saturating_sub(known.looked_ns) < LOOK_AGAIN_NS << known.looks => return,
-            Some(known) => (known.looks + 1).min(MAX_DOUBLINGS),
-            None => 0,
+            Some(known) => ((known.looks + 1).min(MAX_DOUBLINGS), known.hints),
+            None => (0, 0),
         };
         if !self.may_look(now_ns) {
             self.totals.looks_left_out += 1;
             return;
         }
         self.totals.looks += 1;
-        let library = self.look_now(pid);
+        let stack = self.look_now(pid);
         if self.processes.len() >= MAX_PROCESSES {
             self.processes.clear();
         }
         let process = Process {
             looked_ns: now_ns,
             looks,
+            hints,
         };
-        self.libraries.set(pid, library);
+        self.libraries.set(pid, stack);
         self.processes.insert(pid, process);
     }
 
@@ -284,30 +334,74 @@ impl Discovery {
         self.second.1 <= LOOKS_PER_SECOND
     }
 
-    fn look_now(&mut self, pid: u32) -> Option<&'static str> {
+    fn look_now(&mut self, pid: u32) -> Option<Stack> {
         let directory = self.proc.join(pid.to_string());
         // A process that is gone maps nothing.
         let maps = fs::read_to_string(directory.join("maps")).ok()?;
         if self.is_excluded(&directory) {
-            return None;
+            self.exclude(pid);
+            return Some(Stack::EXCLUDED);
         }
+        self.let_alone(pid, false);
         let executable = fs::metadata(directory.join("exe")).map(|exe| exe.ino()).ok();
         let mut found = None;
         for mapped in executable_files(&maps) {
+            found = found.or_else(|| stack::of_mapped(mapped.name()));
             let candidate = Some(mapped.file.inode) == executable || library::is_candidate(mapped.name());
-            let excluded = self.exclusions.paths.iter();
-            if !candidate
-                || excluded
-                    .clone()
-                    .any(|path| mapped.path.starts_with(path.as_str()))
-            {
+            if !candidate || self.exclusions.has_path(&mapped.path) {
                 continue;
             }
             if let Some(library) = self.mapped(pid, &directory, &mapped) {
-                found = Some(library);
+                found = Some(Stack::read(library));
             }
         }
         found
+    }
+
+    /// Tells the kernel programs whether to let a process alone. Children inherit it there.
+    fn let_alone(&mut self, pid: u32, wanted: bool) {
+        let Some(table) = self.excluded.as_mut().filter(|_| !self.exclusions.is_empty()) else {
+            return;
+        };
+        let done = match wanted {
+            true => table.insert(pid, 1, 0),
+            // Most were never in it.
+            false => table.remove(&pid).or(Ok(())),
+        };
+        match done {
+            Err(error) => tracing::warn!(pid, %error, "cannot exclude a process from the reading of its TLS"),
+            Ok(()) if wanted => tracing::debug!(pid, "excluded"),
+            Ok(()) => {}
+        }
+    }
+
+    /// Lets a process alone, and the children that it had before that was known.
+    fn exclude(&mut self, pid: u32) {
+        let mut waiting = vec![pid];
+        let mut done = 0;
+        while let Some(pid) = waiting.pop().filter(|_| done < MAX_DESCENDANTS) {
+            done += 1;
+            self.let_alone(pid, true);
+            let children = self.proc.join(format!("{pid}/task/{pid}/children"));
+            // Not every kernel tells.
+            let children = fs::read_to_string(children).unwrap_or_default();
+            waiting.extend(
+                children
+                    .split_whitespace()
+                    .filter_map(|child| child.parse::<u32>().ok()),
+            );
+        }
+    }
+
+    /// What the executable of a process brings; read once for each file.
+    fn brought(&mut self, pid: u32) -> Option<Stack> {
+        let exe = self.proc.join(pid.to_string()).join("exe");
+        let file = File::open(exe).ok()?;
+        let id = identity(&file.metadata().ok()?);
+        let known = self.files.get_mut(&id)?;
+        *known
+            .brings
+            .get_or_insert_with(|| stack::of_executable(&file).unwrap_or_default())
     }
 
     /// A process maps a file to execute: reads and probes it if that was not done.
@@ -333,11 +427,10 @@ impl Discovery {
                 continue;
             }
             let path = entry.path();
-            let excluded = self.exclusions.paths.iter();
             let Ok(file) = fs::metadata(&path).map(|metadata| identity(&metadata)) else {
                 continue;
             };
-            if excluded.clone().any(|prefix| path.starts_with(prefix)) || self.files.contains_key(&file) {
+            if self.exclusions.has_path(&path.to_string_lossy()) || self.files.contains_key(&file) {
                 continue;
             }
             let path = [path];
@@ -356,12 +449,14 @@ impl Discovery {
         let Ok(file) = open(paths, id) else { return };
         let image = elf::read(&file, library::Names::all().wanted(), library::suffices);
         self.totals.read_files += 1;
+        tracing::debug!(path = ?paths.last(), "read");
         // A file that cannot be read is not tried again: what is in it does not change.
         let image = image.ok().flatten().unwrap_or_default();
         let plan = library::plan(&image, self.has_loop);
         let known = Known {
             build_id: image.build_id,
             plan,
+            brings: None,
             probes: Vec::new(),
             users: BTreeSet::new(),
             standing,
@@ -427,7 +522,7 @@ impl Discovery {
     fn is_excluded(&self, directory: &Path) -> bool {
         let Exclusions {
             comms,
-            paths: _,
+            paths,
             cgroups,
         } = &self.exclusions;
         let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default();
@@ -435,12 +530,16 @@ impl Discovery {
             let comm = read("comm");
             comms.iter().any(|excluded| excluded == comm.trim_end())
         };
-        by_comm
-            || !cgroups.is_empty() && {
-                let groups = read("cgroup");
-                let own = groups.lines().find_map(|line| line.strip_prefix("0::"));
-                own.is_some_and(|own| cgroups.iter().any(|group| own.starts_with(group.as_str())))
-            }
+        let by_path = || {
+            let executable = fs::read_link(directory.join("exe"));
+            executable.is_ok_and(|path| self.exclusions.has_path(&path.to_string_lossy()))
+        };
+        let by_cgroup = || {
+            let groups = read("cgroup");
+            let own = groups.lines().find_map(|line| line.strip_prefix("0::"));
+            own.is_some_and(|own| cgroups.iter().any(|group| own.starts_with(group.as_str())))
+        };
+        by_comm || (!paths.is_empty() && by_path()) || (!cgroups.is_empty() && by_cgroup())
     }
 }
 

@@ -31,6 +31,7 @@ enum Role {
     GoWrite,
     GoRead,
     GoHandshake,
+    GoClose,
 }
 
 /// A library.
@@ -80,8 +81,8 @@ const LIBRARIES: &[Library] = &[
             ("PR_Close", Role::Free),
         ],
     },
-    // A connection is never freed by hand. Its handshake always uses the socket: one at the address of another is bound
-    // anew before it moves plaintext.
+    // A connection is never freed by hand, and may be dropped without being closed. Its handshake always uses the socket:
+    // one at the address of another is bound anew before it moves plaintext, but for a write that shakes hands itself.
     Library {
         name: "go",
         required: ["crypto/tls.(*Conn).Read", "crypto/tls.(*Conn).Write"],
@@ -89,6 +90,7 @@ const LIBRARIES: &[Library] = &[
             ("crypto/tls.(*Conn).Write", Role::GoWrite),
             ("crypto/tls.(*Conn).Read", Role::GoRead),
             ("crypto/tls.(*Conn).handshakeContext", Role::GoHandshake),
+            ("crypto/tls.(*Conn).Close", Role::GoClose),
         ],
     },
 ];
@@ -191,7 +193,7 @@ pub fn plan(image: &Image, has_loop: bool) -> Option<Plan> {
 }
 
 impl Role {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Write,
         Self::Read,
         Self::WriteEx,
@@ -203,10 +205,14 @@ impl Role {
         Self::GoWrite,
         Self::GoRead,
         Self::GoHandshake,
+        Self::GoClose,
     ];
 
     fn is_go(self) -> bool {
-        matches!(self, Self::GoWrite | Self::GoRead | Self::GoHandshake)
+        matches!(
+            self,
+            Self::GoWrite | Self::GoRead | Self::GoHandshake | Self::GoClose
+        )
     }
 }
 
@@ -227,12 +233,14 @@ fn programs(role: Role, has_loop: bool) -> (&'static str, Option<&'static str>) 
             end("on_tls_handshake_return", "on_tls_handshake_return_no_loop"),
         ),
         Role::Free => ("on_tls_free", None),
-        Role::GoWrite => ("on_go_write", go_moved()),
+        Role::GoWrite if has_loop => ("on_go_write", go_moved()),
+        Role::GoWrite => ("on_go_write_no_loop", go_moved()),
         Role::GoRead => ("on_go_read", go_moved()),
         Role::GoHandshake => (
             "on_go_handshake",
             end("on_go_handshake_return", "on_go_handshake_return_no_loop"),
         ),
+        Role::GoClose => ("on_go_close", None),
     }
 }
 

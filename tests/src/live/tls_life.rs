@@ -1,0 +1,261 @@
+//! TLS libraries as they come and go: copies of a process's own, replaced and deleted files, roots of containers, many
+//! handshakes, an agent that is killed.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use aya::maps::{MapData, MapInfo, loaded_maps};
+use rustix::process::Signal;
+
+use super::{
+    agent::{Agent, bare},
+    binary, note,
+    place::{Place, fixture},
+    program::{Program, command, output, renamed},
+    rows::{row, sorted},
+    servers::{accepts, free_port, nginx},
+    tls::{ANSWERS, Certificate},
+    wait::until,
+};
+
+/// Longest wait for a load generator, or for a report.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Room for a load that comes faster than an agent without optimisation reads it.
+const RING_BYTES: &str = "[capture]\nring_bytes = 67108864\n";
+
+fn watch<'a>(place: &'a Place, configuration: &str) -> Result<Agent<'a>> {
+    let configuration = place.write("apiarist.toml", configuration)?;
+    Agent::of(place, &["--config", &configuration])
+}
+
+/// nginx with TLS, known as `name`.
+fn server(place: &Place, name: &str, own: &Certificate, port: u16) -> Result<Program> {
+    let servers = format!(
+        "server {{ listen 127.0.0.1:{port} ssl; keepalive_requests 1000000; ssl_certificate {}; \
+         ssl_certificate_key {}; location /zones {{ return 409 '{{}}'; }} {ANSWERS} }}",
+        own.certificate, own.key
+    );
+    nginx(place, name, port, &servers)
+}
+
+/// Twenty requests, as what `get` expects of them.
+fn twenty(place: &Place, port: u16) -> Result<()> {
+    let url = format!("https://127.0.0.1:{port}/users/[1-20]/orders/7");
+    output("curl", &["-sSk", "--http1.1", "--max-time", "20", &url], place)?;
+    Ok(())
+}
+
+fn get(count: u64, caller: &str) -> Vec<String> {
+    vec![row(
+        "GET",
+        "/users/{userId}/orders/{orderId}",
+        "2xx",
+        count,
+        caller,
+    )]
+}
+
+/// Copies of OpenSSL's libraries in a directory of the test, for one server's use.
+fn own_libraries(place: &Place, name: &str) -> Result<PathBuf> {
+    let system = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+    let directory = place.path().join(name);
+    fs::create_dir(&directory)?;
+    for library in ["libssl.so.3", "libcrypto.so.3"] {
+        let from = Path::new(&system).join(library);
+        fs::copy(&from, directory.join(library))
+            .with_context(|| format!("cannot copy {}", from.display()))?;
+    }
+    Ok(directory)
+}
+
+/// Neither executable nor libraries have a name any more when the agent starts.
+pub(super) fn deleted_files_are_read(place: &Place) -> Result<()> {
+    let own = Certificate::new(place)?;
+    let libraries = own_libraries(place, "own")?;
+    let script = place.write("tls_gone.py", fs::read(fixture("tls_server.py"))?)?;
+    let python = renamed("python3", "python3", place)?;
+    let mut server = Command::new(&python);
+    server.env("LD_LIBRARY_PATH", &libraries);
+    server.args([&script, "asyncio", &own.certificate, &own.key]);
+    let mut server = Program::start(&mut server, place)?;
+    let port = server.first_line()?.parse()?;
+    fs::remove_file(&python)?;
+    fs::remove_dir_all(&libraries)?;
+    let agent = watch(place, RING_BYTES)?;
+    agent.probes(&libraries.join("libssl.so.3"), 1)?;
+    twenty(place, port)?;
+    agent.expect("tls_gone.py", &get(20, "curl"))
+}
+
+/// The library is loaded by a process that has run for a while.
+pub(super) fn a_library_is_loaded_late(place: &Place) -> Result<()> {
+    let own = Certificate::new(place)?;
+    let agent = watch(place, RING_BYTES)?;
+    let mut server = command("python3")?;
+    server.args([&fixture("tls_late.py"), &own.certificate, &own.key]);
+    let mut server = Program::start(&mut server, place)?;
+    let port = server.first_line()?.parse()?;
+    twenty(place, port)?;
+    agent.expect("tls_late.py", &get(20, "curl"))
+}
+
+/// 100 streams at once on each connection, by C and by Go.
+pub(super) fn a_hundred_streams_over_tls(place: &Place) -> Result<()> {
+    command("h2load")?;
+    let own = Certificate::new(place)?;
+    let (port, other) = (free_port()?, free_port()?);
+    let root = place.open_to_all("www")?;
+    fs::write(root.join("small"), b"small")?;
+    let agent = watch(place, RING_BYTES)?;
+    let mut nghttpd = Command::new(renamed("nghttpd", "nghttpd-tls", place)?);
+    nghttpd.arg("-d").arg(&root).arg(port.to_string());
+    nghttpd.args([&own.key, &own.certificate]);
+    let mut nghttpd = Program::start(&mut nghttpd, place)?;
+    nghttpd.ready(|| accepts(port))?;
+    let configuration = place.write(
+        "Caddyfile",
+        format!(
+            "{{\n  admin off\n  auto_https off\n}}\nhttps://:{other} {{\n  bind 127.0.0.1\n  tls {} {}\n  \
+             respond /small small\n}}\n",
+            own.certificate, own.key
+        ),
+    )?;
+    let mut caddy = Command::new(renamed("caddy", "caddy-streams", place)?);
+    caddy.env("HOME", place.path());
+    caddy.args(["run", "--adapter", "caddyfile", "--config", &configuration]);
+    let mut caddy = Program::start(&mut caddy, place)?;
+    caddy.ready(|| accepts(other))?;
+    agent.probes(&place.path().join("caddy-streams"), 1)?;
+    for port in [port, other] {
+        let url = format!("https://127.0.0.1:{port}/small");
+        let said = output("h2load", &["-n", "2000", "-c", "2", "-m", "100", &url], place)?;
+        ensure!(said.contains("2000 succeeded"), "{said}");
+    }
+    let expected = [row("GET", "/small", "2xx", 2000, "h2load")];
+    agent.shows("nghttpd-tls", &expected)?;
+    agent.expect("caddy-streams", &expected)
+}
+
+/// Entries of a table of the kernel programs that a process holds.
+fn entries(agent: &Agent<'_>, name: &str) -> Result<usize> {
+    let mut ids = Vec::new();
+    for entry in fs::read_dir(format!("/proc/{}/fdinfo", agent.pid()))? {
+        let text = fs::read_to_string(entry?.path()).unwrap_or_default();
+        let id = text.lines().find_map(|line| line.strip_prefix("map_id:"));
+        ids.extend(id.and_then(|id| id.trim().parse::<u32>().ok()));
+    }
+    let is_it = |map: &MapInfo| ids.contains(&map.id()) && map.name_as_str() == Some(name);
+    let Some(info) = loaded_maps().filter_map(Result::ok).find(is_it) else {
+        bail!("the agent has no table {name}");
+    };
+    let map = aya::maps::Map::LruHashMap(MapData::from_id(info.id())?);
+    // Sixteen bytes name a call as well as a session; what is behind them does not matter here.
+    let keys = match name {
+        "TLS_CALLS" => aya::maps::HashMap::<_, [u8; 16], [u8; 48]>::try_from(map)?
+            .keys()
+            .count(),
+        _ => bail!("{name} is of another shape"),
+    };
+    Ok(keys)
+}
+
+/// Connections that come and go by the thousand: each is bound to its own session, and nothing is left of them.
+pub(super) fn ten_thousand_handshakes(place: &Place) -> Result<()> {
+    const EACH: u64 = 5000;
+    let own = Certificate::new(place)?;
+    let port = free_port()?;
+    let agent = watch(place, RING_BYTES)?;
+    let _server = server(place, "nginx-churn", &own, port)?;
+    let before = entries(&agent, "TLS_CALLS")?;
+    // Two at once, whose answers differ: plaintext at the wrong socket would show.
+    let start = |path: &str| {
+        let mut ab = command("ab")?;
+        ab.args(["-q", "-c", "8", "-n", &EACH.to_string()]);
+        ab.arg(format!("https://127.0.0.1:{port}{path}"));
+        Program::start(&mut ab, place)
+    };
+    let running = [start("/users/1/orders/7")?, start("/zones/9")?];
+    for ab in running {
+        let said = ab.end(PATIENCE)?.success()?;
+        ensure!(said.contains("Complete requests:      5000"), "{said}");
+    }
+    let expected = sorted(vec![
+        row("GET", "/users/{userId}/orders/{orderId}", "2xx", EACH, "ab"),
+        row("GET", "/zones/{zoneId}", "4xx", EACH, "ab"),
+    ]);
+    agent.shows("nginx-churn", &expected)?;
+    until(PATIENCE, || {
+        let after = entries(&agent, "TLS_CALLS")?;
+        ensure!(
+            after <= before + 8,
+            "{after} calls are noted, {before} were before"
+        );
+        Ok(())
+    })?;
+    let status = agent.status()?;
+    let open = |name: &str| status.counters.get(name).copied().unwrap_or_default();
+    let lost: u64 = status.lost.values().sum();
+    ensure!(lost == 0, "lost: {:?}", status.lost);
+    note(&format!(
+        "{} TLS connections read, {} opened, {} closed",
+        open("tls_read_connections"),
+        open("connections_opened"),
+        open("connections_closed")
+    ));
+    agent.expect("nginx-churn", &expected)
+}
+
+/// However the agent ends, those it watches go on: twenty times, at any point of its life.
+pub(super) fn an_agent_killed_harms_nobody(place: &Place) -> Result<()> {
+    let own = Certificate::new(place)?;
+    let port = free_port()?;
+    let mut nginx = server(place, "nginx-calm", &own, port)?;
+    let mut wrk = command("wrk")?;
+    // Longer than it takes.
+    wrk.args(["-t1", "-c4", "-d3600s"]);
+    wrk.arg(format!("https://127.0.0.1:{port}/users/1/orders/7"));
+    let load = Program::start(&mut wrk, place)?;
+    let binary = binary::apiarist()?;
+    let kills = if std::env::var_os("APIARIST_LONG_TESTS").is_some() {
+        200
+    } else {
+        20
+    };
+    let mut seed = 1_u64;
+    for number in 0..kills {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let delay = Duration::from_millis((seed >> 33) % 2000);
+        let mut agent = bare(&binary);
+        agent.args(["run", "--store", &place.file(&format!("store-{number}"))]);
+        agent.args(["--socket", &place.file("agent.sock")]);
+        let agent = Program::start(&mut agent, place)?;
+        // Until its time has come.
+        until(delay, || -> Result<()> { bail!("waiting") }).unwrap_or(());
+        agent.signal(Signal::KILL)?;
+        agent.end(PATIENCE)?;
+        // A server that stalls does not answer.
+        twenty(place, port)?;
+    }
+    nginx.ready(|| accepts(port))?;
+    load.signal(Signal::INT)?;
+    let said = load.end(PATIENCE)?.success()?;
+    let troubles = ["Socket errors", "Non-2xx"];
+    ensure!(
+        said.contains("requests in") && !troubles.iter().any(|trouble| said.contains(trouble)),
+        "{said}"
+    );
+    let requests = said
+        .lines()
+        .find(|line| line.contains("requests in"))
+        .unwrap_or_default();
+    note(&format!("{kills} agents were killed during {}", requests.trim()));
+    Ok(())
+}
