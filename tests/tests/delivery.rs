@@ -26,7 +26,7 @@ use apiarist_tests::{
     collectors::{
         Collector, free_port, listens,
         sample::{incident, number},
-        until,
+        until_within,
     },
     python::environment,
 };
@@ -63,7 +63,8 @@ fn agent() {
         sinks.send(&incident(first + step).unwrap());
         writeln!(out, "sent {}", first + step).unwrap();
     }
-    until("events are still queued", || {
+    // Ten minutes of alerts take a collector in Python a while.
+    until_within(Duration::from_secs(600), "events are still queued", || {
         sinks.status().iter().all(|sink| sink.queued == 0).then_some(())
     })
     .unwrap();

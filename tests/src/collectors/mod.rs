@@ -5,4 +5,4 @@ mod process;
 pub mod sample;
 pub mod syslog_ng;
 
-pub use process::{Collector, free_port, has, listens, until};
+pub use process::{Collector, free_port, has, listens, until, until_within};

@@ -77,12 +77,20 @@ pub fn listens(what: &str, port: u16) -> Result<()> {
 ///
 /// # Errors
 /// It does not within [`PATIENCE`].
-pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> Result<T> {
+pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> Result<T> {
+    until_within(PATIENCE, what, look)
+}
+
+/// The same, for this long.
+///
+/// # Errors
+/// It does not.
+pub fn until_within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> Result<T> {
     const PAUSE: Timespec = Timespec {
         tv_sec: 0,
         tv_nsec: 20_000_000,
     };
-    let deadline = monotonic_ns() + PATIENCE.as_nanos() as u64;
+    let deadline = monotonic_ns() + patience.as_nanos() as u64;
     loop {
         if let Some(found) = look() {
             return Ok(found);
@@ -90,7 +98,7 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> Result<T> {
         ensure!(
             monotonic_ns() < deadline,
             "{what}, after {} seconds",
-            PATIENCE.as_secs()
+            patience.as_secs()
         );
         poll(&mut [], Some(&PAUSE))?;
     }
