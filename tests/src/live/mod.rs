@@ -35,6 +35,7 @@ mod secrets;
 mod servers;
 mod short_lived;
 mod steady;
+mod systemd;
 mod tls;
 mod tls_life;
 mod tools;
@@ -130,7 +131,8 @@ macro_rules! live {
 live! {
     /// The agent among programs that do as they should.
     LIVE =
-    containers: podman_serves;
+    containers: podman_serves, podman_listens;
+    systemd: systemd_starts_a_service;
     ending: stops_on_sigterm, stops_on_sigint, keeps_what_it_knew_when_killed;
     hostile: paths_do_not_explode, the_inventory_is_not_poisoned, roles_are_not_forged, bombs_are_cut, nesting_is_passed_over, alerts_do_not_flood, field_compression_is_bounded, racing_buffers_are_survived;
     kubernetes: an_api_server_names_pods;
