@@ -1,7 +1,7 @@
 //! What the user side of the agent costs per exchange, stage by stage, once it has learned.
 //!
-//! In: nothing, or `count` to do each stage once, for a tool that counts instructions. Out: one JSON line
-//! per case and stage. `cargo xtask bench pipeline` and `bench gate` run it and show the result.
+//! In: nothing, or `count` to do each stage once, for a tool that counts instructions, or `scale`. Out: one JSON line
+//! per case and stage. `cargo xtask bench pipeline`, `bench gate` and `bench scale` run it and show the result.
 
 #![expect(clippy::print_stdout, reason = "a bench prints")]
 
@@ -17,8 +17,9 @@ const STAGES: [&str; 3] = ["flow", "inventory", "analysis"];
 
 /// Few endpoints and connections: what is measured is the path of an exchange, not the caches of the processor.
 const SPREAD: Spread = Spread {
-    endpoints: 4,
+    endpoints: 1,
     connections: 40,
+    workloads: 1,
 };
 
 fn main() {
@@ -26,14 +27,15 @@ fn main() {
     let wanted = std::env::args().nth(1).unwrap_or_default();
     match wanted.as_str() {
         "count" => Case::ALL.into_iter().for_each(count),
+        "scale" => scale(),
         _ => Case::ALL.into_iter().for_each(time),
     }
 }
 
 /// A side that has learned from as much traffic as is needed for endpoints to settle, and the traffic that follows.
-fn learned(case: Case, exchanges: u64) -> (Side, Traffic) {
-    let mut traffic = Traffic::new(case, SPREAD);
-    let mut side = Side::new();
+fn learned(case: Case, spread: Spread, exchanges: u64) -> (Side, Traffic) {
+    let mut traffic = Traffic::new(case, spread);
+    let mut side = Side::new(&spread);
     traffic.opens().for_each(|open| side.open(&open));
     for _ in 0..4 {
         side.learn(&traffic.next(exchanges / 4));
@@ -45,7 +47,7 @@ fn learned(case: Case, exchanges: u64) -> (Side, Traffic) {
 /// Does each stage once, in the order in which the lines are printed.
 fn count(case: Case) {
     const EXCHANGES: u64 = 320;
-    let (mut side, mut traffic) = learned(case, 2_000);
+    let (mut side, mut traffic) = learned(case, SPREAD, 2_400);
     let ring = traffic.next(EXCHANGES);
     let (mut exchanges, mut observations) = (Vec::new(), Vec::new());
     measured(&mut || exchanges = side.exchanges(&ring));
@@ -76,7 +78,7 @@ fn measured(work: &mut dyn FnMut()) {
 fn time(case: Case) {
     const EXCHANGES: u64 = 2_000;
     const RUNS: usize = 15;
-    let (mut side, mut traffic) = learned(case, 8_000);
+    let (mut side, mut traffic) = learned(case, SPREAD, 8_000);
     let mut best = [u64::MAX; 3];
     for _ in 0..RUNS {
         let ring = traffic.next(EXCHANGES);
@@ -105,4 +107,65 @@ fn time(case: Case) {
             span / EXCHANGES
         );
     }
+}
+
+/// Times all stages together while one measure of the traffic grows.
+fn scale() {
+    const FEW: Spread = Spread {
+        endpoints: 10,
+        connections: 100,
+        workloads: 1,
+    };
+    for endpoints in [10, 100, 1_000, 10_000, 50_000] {
+        grown("endpoints", endpoints, Spread { endpoints, ..FEW });
+    }
+    for connections in [10, 100, 1_000, 10_000, 100_000] {
+        grown("connections", connections, Spread { connections, ..FEW });
+    }
+    for workloads in [1, 10, 100, 1_000] {
+        let connections = workloads.max(FEW.connections);
+        grown(
+            "workloads",
+            workloads,
+            Spread {
+                workloads,
+                connections,
+                ..FEW
+            },
+        );
+    }
+}
+
+/// Times all stages together: the best of some runs.
+fn grown(what: &str, size: u64, spread: Spread) {
+    const EXCHANGES: u64 = 4_000;
+    const RUNS: usize = 9;
+    let endpoints = spread.endpoints * spread.workloads;
+    let (mut side, mut traffic) = learned(
+        Case::Calls,
+        spread,
+        (endpoints * 4).max(spread.connections * 2).max(20_000),
+    );
+    let mut best = u64::MAX;
+    for _ in 0..RUNS {
+        let ring = traffic.next(EXCHANGES);
+        let start = monotonic_ns();
+        let exchanges = side.exchanges(&ring);
+        let observations = side.observe(&exchanges);
+        side.conclude(&exchanges, &observations);
+        best = best.min(monotonic_ns() - start);
+        assert_eq!(exchanges.len() as u64, EXCHANGES, "{what} {size}");
+    }
+    println!(
+        r#"{{"what":"{what}","size":{size},"ns":{},"resident_bytes":{}}}"#,
+        best / EXCHANGES,
+        resident()
+    );
+}
+
+/// Memory of this process that is resident, in bytes; 0 if the system does not tell.
+fn resident() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    pages.unwrap_or(0) * 4096
 }

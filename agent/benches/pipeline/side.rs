@@ -14,26 +14,32 @@ use apiarist::{
     workload::{Workload, WorkloadKind},
 };
 
-use crate::traffic::Ring;
+use crate::traffic::{Ring, Spread};
 
 /// Flows, inventory and analysis.
 pub(crate) struct Side {
     flows: Flows,
     inventory: Inventory,
     analysis: Analysis,
-    workload: Arc<Workload>,
+    /// By process.
+    workloads: Vec<Arc<Workload>>,
     clock: Clock,
 }
 
 impl Side {
-    pub(crate) fn new() -> Self {
+    /// A side with room for this traffic.
+    pub(crate) fn new(spread: &Spread) -> Self {
+        let mut limits = Limits::default();
+        limits.connections = limits.connections.max(spread.connections as usize);
         let mut analysis = Analysis::default();
         analysis.set_learning_only(true);
         Self {
-            flows: Flows::new(Limits::default(), Redactor::new(*b"apiarist bench!\0")),
+            flows: Flows::new(limits, Redactor::new(*b"apiarist bench!\0")),
             inventory: Inventory::new(inventory::Limits::default()),
             analysis,
-            workload: Arc::new(Workload::named(WorkloadKind::Process, "shop")),
+            workloads: (0..spread.workloads)
+                .map(|number| Arc::new(Workload::named(WorkloadKind::Process, &format!("shop{number}"))))
+                .collect(),
             clock: Clock::fixed(0),
         }
     }
@@ -70,7 +76,9 @@ impl Side {
     pub(crate) fn observe(&mut self, exchanges: &[Exchange]) -> Vec<Observation> {
         let mut observations = Vec::with_capacity(exchanges.len());
         for exchange in exchanges {
-            observations.push(self.inventory.observe(exchange, &self.workload, None));
+            if let Some(workload) = self.workloads.get(exchange.connection.process.pid as usize) {
+                observations.push(self.inventory.observe(exchange, workload, None));
+            }
         }
         observations
     }
@@ -79,10 +87,13 @@ impl Side {
     pub(crate) fn conclude(&mut self, exchanges: &[Exchange], observations: &[Observation]) -> usize {
         let mut signals = 0;
         for (exchange, observation) in exchanges.iter().zip(observations) {
+            let Some(workload) = self.workloads.get(exchange.connection.process.pid as usize) else {
+                continue;
+            };
             let conclusion = self.analysis.exchange(&Seen {
                 id: None,
                 exchange,
-                workload: &self.workload,
+                workload,
                 caller: None,
                 client: None,
                 endpoint: observation.endpoint,

@@ -28,6 +28,8 @@ pub(crate) enum Case {
     Paths,
     /// Known paths, JSON of 1 KiB each way full of quotes.
     Quotes,
+    /// Calls of JSON-RPC, each method an endpoint: as many as are wanted.
+    Calls,
 }
 
 impl Case {
@@ -39,11 +41,13 @@ impl Case {
             Self::Json => "json",
             Self::Paths => "paths",
             Self::Quotes => "quotes",
+            Self::Calls => "calls",
         }
     }
 
     fn request(self, spread: &Spread, number: u64) -> String {
-        let endpoint = number % spread.endpoints;
+        // Each connection meets all endpoints.
+        let endpoint = (number / spread.connections + number) % spread.endpoints;
         let common = "Host: api.example.test\r\nUser-Agent: shop-app/2.1\r\nAccept: application/json\r\n";
         let token = "Authorization: Bearer 5f0c1d2e3b4a59687f6e5d4c3b2a1908\r\n";
         match self {
@@ -52,6 +56,14 @@ impl Case {
                 let user = number.wrapping_mul(7_919) % 1_000_003;
                 format!(
                     "GET /v1/shop{endpoint}/users/{user}/orders?page=2&limit=20 HTTP/1.1\r\n{common}{token}\r\n"
+                )
+            }
+            Self::Calls => {
+                let body =
+                    format!("{{\"jsonrpc\":\"2.0\",\"id\":{number},\"method\":\"shop.call{endpoint}\"}}");
+                format!(
+                    "POST /rpc HTTP/1.1\r\n{common}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
                 )
             }
             Self::Json | Self::Quotes => {
@@ -71,6 +83,10 @@ impl Case {
             Self::Paths => (
                 "application/json",
                 format!("{{\"orders\":[{{\"id\":{number},\"total\":12.5,\"paid\":true}}],\"next\":null}}"),
+            ),
+            Self::Calls => (
+                "application/json",
+                format!("{{\"jsonrpc\":\"2.0\",\"id\":{number},\"result\":true}}"),
             ),
             Self::Json | Self::Quotes => ("application/json", self.body(number)),
         };
@@ -110,10 +126,12 @@ impl Case {
 /// Over how much the traffic is spread.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spread {
-    /// Endpoints.
+    /// Endpoints of each workload.
     pub(crate) endpoints: u64,
     /// Connections.
     pub(crate) connections: u64,
+    /// Workloads, which serve the connections in turn.
+    pub(crate) workloads: u64,
 }
 
 /// Records of the ring, and where each ends.
@@ -190,7 +208,7 @@ impl Traffic {
                 remote: Address::Ip(IpAddr::V4(Ipv4Addr::new(10, 0, high, low)), port),
                 netns: 1,
                 process: ProcessRef {
-                    pid: 1,
+                    pid: u32::try_from(socket % self.spread.workloads).unwrap_or(0),
                     start_ns: 1,
                     cgroup: 1,
                     comm: "shop".to_owned(),
@@ -211,7 +229,7 @@ impl Traffic {
             self.number += 1;
             let request = self.case.request(&self.spread, number);
             let answer = self.case.answer(number);
-            // Neighbours are on different connections, and each connection meets all endpoints.
+            // Neighbours are on different connections.
             let socket = number.wrapping_mul(17) % self.spread.connections;
             let at_ns = START_NS + number * STEP_NS;
             self.message(&mut ring, socket, INGRESS, at_ns, request.as_bytes());

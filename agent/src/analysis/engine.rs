@@ -123,6 +123,7 @@ impl Engine {
         self.asked.read_request(look);
         let learned = look.endpoint.and_then(|id| self.baselines.get(id));
         let usual = learned.filter(|baseline| baseline.is_active() && !self.learning_only);
+        self.asked.compare(usual.map(|usual| &usual.asked));
         let reads = Detectors::wants_answer(look, &self.asked, usual)
             || learned.is_none_or(|baseline| !baseline.is_active() || baseline.n.is_multiple_of(READ_EVERY));
         self.answered.clear();

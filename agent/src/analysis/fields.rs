@@ -3,9 +3,15 @@
 //! In: target, forms and JSON bodies. Out: [`Fields`]: places, kinds and values, for as long as the exchange is looked
 //! at; the buffers are used again for the next one. What a cut body does not show is not there, and not missing.
 
-use std::ops::Range;
+use std::{hash::BuildHasher as _, ops::Range};
 
-use super::{hash::hash, look::Look};
+use foldhash::fast::FixedState;
+
+use super::{
+    baseline::{FieldTable, Novelty},
+    hash::hash,
+    look::Look,
+};
 use crate::{
     exchange::{Body, Head},
     inventory::schema::{Value, walk},
@@ -19,6 +25,9 @@ const MAX_VALUE_BYTES: usize = 256;
 
 /// Bytes of a body that are read. Overflow policy: as if it were cut there.
 const MAX_BODY_BYTES: usize = 8 * 1024;
+
+/// Names of places that are remembered. Overflow policy: the newest takes the room of one with the same remainder.
+const MAX_PLACES: usize = 256;
 
 /// Kind of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +63,12 @@ struct Item {
 pub(crate) struct Fields {
     text: String,
     items: Vec<Item>,
+    /// Places and their names: the next message has much the same.
+    places: Vec<(String, u64)>,
+    /// Of the last comparison: which items were new, and how.
+    news: Vec<(usize, Novelty)>,
+    /// Of the last comparison: something can be learned from this message.
+    teaches: bool,
 }
 
 /// One field as detectors see it.
@@ -105,18 +120,55 @@ impl Fields {
 
     /// All fields, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Field<'_>> {
-        self.items.iter().map(|item| Field {
+        self.items.iter().map(|item| self.field(item))
+    }
+
+    fn field(&self, item: &Item) -> Field<'_> {
+        Field {
             part: item.part,
             kind: item.kind,
             place: item.place,
             path: self.text.get(item.path.clone()).unwrap_or_default(),
             text: self.text.get(item.text.clone()).unwrap_or_default(),
-        })
+        }
+    }
+
+    /// Compares all fields but those of the path with what is usual, once for all who want to know.
+    pub(crate) fn compare(&mut self, usual: Option<&FieldTable>) {
+        let mut news = std::mem::take(&mut self.news);
+        news.clear();
+        self.teaches = usual.is_none();
+        if let Some(usual) = usual {
+            for (at, item) in self.items.iter().enumerate() {
+                if item.part == Part::Path {
+                    continue;
+                }
+                let (novelty, teaches) = usual.compare(&self.field(item));
+                self.teaches |= teaches;
+                if novelty != Novelty::Known {
+                    news.push((at, novelty));
+                }
+            }
+        }
+        self.news = news;
+    }
+
+    /// Fields that were new in the last comparison.
+    pub(crate) fn news(&self) -> impl Iterator<Item = (Field<'_>, Novelty)> {
+        self.news
+            .iter()
+            .filter_map(|(at, novelty)| Some((self.field(self.items.get(*at)?), *novelty)))
+    }
+
+    /// Whether something can be learned from this message, by the last comparison.
+    pub(crate) const fn teaches(&self) -> bool {
+        self.teaches
     }
 
     pub(crate) fn clear(&mut self) {
         self.text.clear();
         self.items.clear();
+        self.news.clear();
     }
 
     /// Parameters of the path: where the template has names.
@@ -173,7 +225,7 @@ impl Fields {
         self.text.push_str(shortened(path, MAX_VALUE_BYTES));
         let middle = self.text.len();
         self.text.push_str(shortened(text, MAX_VALUE_BYTES));
-        let place = hash(self.text.get(start..middle).unwrap_or_default().as_bytes());
+        let place = named(&mut self.places, self.text.get(start..middle).unwrap_or_default());
         self.items.push(Item {
             part,
             kind,
@@ -181,6 +233,23 @@ impl Fields {
             path: start..middle,
             text: middle..self.text.len(),
         });
+    }
+}
+
+/// The name of a place, which takes longer to work out than to look up.
+fn named(places: &mut Vec<(String, u64)>, path: &str) -> u64 {
+    if places.is_empty() {
+        places.resize_with(MAX_PLACES, Default::default);
+    }
+    let at = FixedState::default().hash_one(path) as usize % MAX_PLACES;
+    match places.get_mut(at) {
+        Some((known, name)) if known == path && !path.is_empty() => *name,
+        Some((known, name)) => {
+            path.clone_into(known);
+            *name = hash(path.as_bytes());
+            *name
+        }
+        None => hash(path.as_bytes()),
     }
 }
 

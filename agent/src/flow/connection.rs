@@ -63,6 +63,8 @@ pub(super) struct Conn {
     hello: Option<Box<Hello>>,
     /// Plaintext of the socket's TLS library comes: positions are the plaintext's.
     is_plaintext: bool,
+    /// It is the client's end, and the server's tells its exchanges: bytes are counted here, not read.
+    is_told: bool,
     pub(super) twin: Option<Box<Twin>>,
     pub(super) peer: Option<SocketId>,
     pub(super) last: Timestamp,
@@ -95,6 +97,7 @@ impl Conn {
             lost_bytes: 0,
             hello: None,
             is_plaintext: false,
+            is_told: false,
             twin: None,
             peer: open.peer,
             last: open.at,
@@ -165,6 +168,9 @@ impl Conn {
             named.peer_process = Some(process.clone());
             *connection = Arc::new(named);
         }
+        if self.is_told && !tells {
+            self.read_again();
+        }
         self.twin = Some(Box::new(Twin {
             socket,
             process,
@@ -191,6 +197,7 @@ impl Conn {
             Layer::Tls { start } if start || !self.is_plaintext => self.start_plaintext(env),
             Layer::Socket | Layer::Tls { .. } => {}
         }
+        self.leave_to_twin();
         let length = data.bytes.len() as u64;
         self.keep_promise(data.direction.flip(), data.at, env);
         self.stream(data.direction).start(data.position);
@@ -231,6 +238,29 @@ impl Conn {
         }
     }
 
+    /// Stops reading what the server's end tells: what comes of it here would be left out. Half an exchange is given up with
+    /// it, as the other end has all of it.
+    fn leave_to_twin(&mut self) {
+        if !self.is_told
+            && let Stage::Decided(session, connection) = &mut self.stage
+            && connection.side == Side::Client
+            && self.twin.as_ref().is_some_and(|twin| twin.tells)
+        {
+            *session = Session::Told;
+            self.is_told = true;
+        }
+    }
+
+    /// Another server's end has taken the place of the one that told: the stream is joined in the middle.
+    fn read_again(&mut self) {
+        self.is_told = false;
+        if let Stage::Decided(_, connection) = &self.stage {
+            let mut open = announcement(connection, self.last, self.peer);
+            open.joined_late = true;
+            self.stage = Stage::Opening(Box::default(), Box::new(open));
+        }
+    }
+
     /// From here on the plaintext of the socket's TLS library is told, from its own beginning.
     fn start_plaintext(&mut self, env: &mut Environment<'_>) {
         let mut open = match &self.stage {
@@ -246,6 +276,7 @@ impl Conn {
         }
         open.tls = true;
         self.is_plaintext = true;
+        self.is_told = false;
         self.streams = <[Stream; 2]>::default();
         self.stage = Stage::Opening(Box::default(), Box::new(open));
     }

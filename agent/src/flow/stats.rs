@@ -84,6 +84,8 @@ counters! {
     opaque_bytes,
     /// Bodies whose content coding holds more than a sample: what lies beyond was not undone.
     coding_cut,
+    /// Bytes of clients' ends that are not read, because the servers' ends tell the same.
+    told_bytes,
     /// Heads left out because the connection's buffer was full.
     buffer_full,
     /// Times a connection had too many unanswered requests.

@@ -39,8 +39,14 @@ const MAX_METHOD_BYTES: usize = 32;
 /// Exchanges of an endpoint whose messages are all read.
 const READ_ALL: u64 = 200;
 
-/// Of the exchanges after those, one in so many is read.
+/// Of the exchanges after those, one in so many is read; and all that have something new.
 const READ_EVERY: u64 = 16;
+
+/// Exchanges of an endpoint that has settled.
+const SETTLED: u64 = 2_000;
+
+/// Of the exchanges of one that has, one in so many is read.
+const READ_SETTLED_EVERY: u64 = 64;
 
 /// Where an exchange was filed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -416,7 +422,13 @@ impl Inventory {
             .traffic
             .add(exchange, request, caller, &self.limits, &mut self.stats);
         let hits = endpoint.traffic.hits;
-        let is_read = hits <= READ_ALL || hits.is_multiple_of(READ_EVERY);
+        let every = if hits <= SETTLED {
+            READ_EVERY
+        } else {
+            READ_SETTLED_EVERY
+        };
+        let is_read =
+            endpoint.schemas.has_news(exchange, request) || hits <= READ_ALL || hits.is_multiple_of(every);
         if is_read {
             self.stats.json_cut += u64::from(endpoint.schemas.add(exchange, request));
         }

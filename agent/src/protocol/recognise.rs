@@ -3,7 +3,10 @@
 //! In: an exchange as HTTP has it. Out: the same exchange with content codings undone and its operation named. Refuses
 //! to name what only resembles a protocol.
 
+use std::sync::LazyLock;
+
 use base64::{Engine, engine::general_purpose::GeneralPurpose, prelude::BASE64_STANDARD};
+use memchr::memmem::Finder;
 
 use super::{
     coding, graphql, grpc, jsonrpc,
@@ -11,6 +14,15 @@ use super::{
     soap,
 };
 use crate::exchange::{Body, Exchange, Head, Request, Response};
+
+/// A member that every message of JSON-RPC has.
+static RPC: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"jsonrpc\""));
+
+/// Members of which every request of GraphQL has one.
+static GRAPHQL: LazyLock<[Finder<'static>; 3]> = LazyLock::new(|| {
+    let members: [&[u8]; 3] = [b"\"query\"", b"\"extensions\"", b"\"documentId\""];
+    members.map(Finder::new)
+});
 
 /// Undoes the content codings of both bodies. How many held more than a sample.
 pub(crate) fn decode(exchange: &mut Exchange) -> u64 {
@@ -81,7 +93,10 @@ fn operation(exchange: &Exchange) -> Option<Operation> {
     let first = body.trim_ascii_start().first();
     if matches!(first, Some(b'{' | b'[')) && !is_document {
         let answer = response.map_or(&[][..], |response| &response.body.sample);
-        if let Some((name, call, is_mcp)) = jsonrpc::of_json(body, answer) {
+        // Names of members are compared as they are written: most bodies are turned away by a search.
+        if RPC.find(body).is_some()
+            && let Some((name, call, is_mcp)) = jsonrpc::of_json(body, answer)
+        {
             let detail = if is_mcp.0 || asked.is_mcp || answered.is_mcp {
                 Detail::Mcp(call)
             } else {
@@ -89,7 +104,9 @@ fn operation(exchange: &Exchange) -> Option<Operation> {
             };
             return Some(named(name, detail));
         }
-        if let Some((name, call)) = graphql::of_json(body) {
+        if GRAPHQL.iter().any(|member| member.find(body).is_some())
+            && let Some((name, call)) = graphql::of_json(body)
+        {
             return Some(named(name, Detail::GraphQl(call)));
         }
     }

@@ -63,6 +63,8 @@ pub(crate) enum Session {
     WebSocket(Box<WebSocket>),
     /// A protocol that is not parsed; its bytes are counted.
     Opaque,
+    /// What the other end of the connection tells is not read here; its bytes are counted.
+    Told,
 }
 
 impl Session {
@@ -77,6 +79,7 @@ impl Session {
             Session::Http2(http2) => http2.bytes(way, chunk, cx),
             Session::WebSocket(websocket) => websocket.bytes(way, chunk, cx),
             Session::Opaque => cx.stats.opaque_bytes += chunk.bytes.len() as u64,
+            Session::Told => cx.stats.told_bytes += chunk.bytes.len() as u64,
         }
     }
 
@@ -85,7 +88,7 @@ impl Session {
             Session::Http1(http1) => http1.gap(way, gap, cx),
             Session::Http2(http2) => http2.gap(way, gap, cx),
             Session::WebSocket(websocket) => websocket.gap(way, gap, cx),
-            Session::Opaque => {}
+            Session::Opaque | Session::Told => {}
         }
     }
 
@@ -95,7 +98,7 @@ impl Session {
             Session::Http1(http1) => http1.eof(way, at, cx),
             Session::Http2(http2) => http2.eof(way, at, cx),
             Session::WebSocket(websocket) => websocket.eof(way, at, cx),
-            Session::Opaque => {}
+            Session::Opaque | Session::Told => {}
         }
     }
 
@@ -106,7 +109,7 @@ impl Session {
             Session::Http1(http1) => http1.idle(silent, cx),
             Session::Http2(http2) => http2.idle(silent, cx),
             Session::WebSocket(websocket) => websocket.idle(silent, cx),
-            Session::Opaque => {}
+            Session::Opaque | Session::Told => {}
         }
     }
 
@@ -116,7 +119,7 @@ impl Session {
             Session::Http1(http1) => http1.close(silent, cx),
             Session::Http2(http2) => http2.close(silent, cx),
             Session::WebSocket(websocket) => websocket.close(silent, cx),
-            Session::Opaque => {}
+            Session::Opaque | Session::Told => {}
         }
     }
 
@@ -126,7 +129,7 @@ impl Session {
             Session::Http1(http1) => http1.is_waiting(),
             Session::Http2(http2) => http2.is_waiting(),
             Session::WebSocket(websocket) => websocket.is_waiting(),
-            Session::Opaque => false,
+            Session::Opaque | Session::Told => false,
         }
     }
 
@@ -136,7 +139,7 @@ impl Session {
             Session::Http1(http1) => size_of::<Http1>() + http1.memory(),
             Session::Http2(http2) => size_of::<Http2>() + http2.memory(),
             Session::WebSocket(websocket) => size_of::<WebSocket>() + websocket.memory(),
-            Session::Opaque => 0,
+            Session::Opaque | Session::Told => 0,
         }
     }
 }

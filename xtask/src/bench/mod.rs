@@ -10,6 +10,7 @@ mod kernel;
 mod load;
 mod pipeline;
 mod process;
+mod scale;
 mod summary;
 
 use std::{
@@ -72,6 +73,8 @@ pub(crate) enum Measure {
     Kernel,
     /// Recorded events in memory through the whole user side, stage by stage
     Pipeline,
+    /// The same among few and many endpoints, connections and workloads
+    Scale,
     /// Instructions of the hot path, held against the committed table
     Gate,
 }
@@ -97,7 +100,7 @@ impl Measure {
             Self::Python => Some(Work::Python),
             Self::Node => Some(Work::Node),
             Self::Files => Some(Work::Files),
-            Self::Kernel | Self::Pipeline | Self::Gate => None,
+            Self::Kernel | Self::Pipeline | Self::Scale | Self::Gate => None,
         }
     }
 }
@@ -137,6 +140,9 @@ pub(crate) fn main(options: &Options) -> Result<()> {
             }
             _ if measure == Measure::Pipeline => {
                 results.push(json!({"work": "pipeline", "stages": pipeline::measure(&root)?}));
+            }
+            _ if measure == Measure::Scale => {
+                results.push(json!({"work": "scale", "sizes": scale::measure(&root)?}));
             }
             _ => gate::check(options.update)?,
         }

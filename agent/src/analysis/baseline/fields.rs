@@ -19,6 +19,9 @@ const MAX_CHOICES: usize = 4;
 /// Times from which a place is known that came in different hours, from fewer than three sources.
 const OFTEN: u32 = 50;
 
+/// Times from which a place with few values has a closed set of them.
+const CLOSED: u32 = 200;
+
 /// Hours of the clock between two sightings that are not one visit.
 const APART: u32 = 2;
 
@@ -83,21 +86,26 @@ impl FieldTable {
 
     /// What a field is to what was learned so far.
     pub(crate) fn ask(&self, field: &Field<'_>) -> Novelty {
+        self.compare(field).0
+    }
+
+    /// What a field is to what was learned so far, and whether something can be learned from it.
+    pub(crate) fn compare(&self, field: &Field<'_>) -> (Novelty, bool) {
         if self.is_open || self.since < SETTLED {
-            return Novelty::Known;
+            return (Novelty::Known, true);
         }
         let Some(place) = self.get(field.place).filter(|place| place.is_known) else {
-            return Novelty::Place;
+            return (Novelty::Place, true);
         };
-        if place.kinds & field.kind as u8 == 0 && place.count >= 100 {
-            return Novelty::Kind;
+        let has_kind = place.kinds & field.kind as u8 != 0;
+        if !has_kind && place.count >= 100 {
+            return (Novelty::Kind, true);
         }
-        let is_closed = place.count >= 200 && place.different as usize <= MAX_CHOICES;
-        if is_closed && !field.text.is_empty() && !place.has_choice(choice(field)) {
-            Novelty::Choice
-        } else {
-            Novelty::Known
+        let is_new_choice = place.different as usize <= MAX_CHOICES && !place.has_choice(choice(field));
+        if is_new_choice && place.count >= CLOSED && !field.text.is_empty() {
+            return (Novelty::Choice, true);
         }
+        (Novelty::Known, place.count < CLOSED || !has_kind || is_new_choice)
     }
 
     /// Whether a place is known, however young the table is.

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use fields::Novelty;
-use fields::{FieldTable, Sighting};
+use fields::Sighting;
+pub(super) use fields::{FieldTable, Novelty};
 pub use record::BaselineRecord;
 pub use summary::BaselineSummary;
 pub(super) use table::Baselines;
@@ -41,6 +41,9 @@ const STALE_AFTER: Duration = Duration::from_secs(30 * 86_400);
 
 /// Exchanges of a source that does not belong yet that are learned, whatever its share is.
 const FAIR: u64 = 3;
+
+/// Of the requests of an active endpoint that have nothing new, one in so many is learned from.
+const LEARN_EVERY: u64 = 8;
 
 /// Who says that an exchange is worth learning from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,13 +218,16 @@ impl Baseline {
         }
         let mut became = None;
         self.asked.message();
-        for field in asked.iter().filter(|field| field.part != Part::Path) {
-            if self.asked.learn(&field, sighting) && self.is_active() {
-                became = Some(field.path.to_owned());
+        let repeats = self.is_active() && !asked.teaches() && !self.n.is_multiple_of(LEARN_EVERY);
+        if !repeats {
+            for field in asked.iter().filter(|field| field.part != Part::Path) {
+                if self.asked.learn(&field, sighting) && self.is_active() {
+                    became = Some(field.path.to_owned());
+                }
             }
-        }
-        if let Some((number, _)) = amount(asked) {
-            self.amount.add(number);
+            if let Some((number, _)) = amount(asked) {
+                self.amount.add(number);
+            }
         }
         if let Some(work) = work(look) {
             self.work.add(work.most());

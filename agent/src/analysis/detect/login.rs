@@ -146,22 +146,23 @@ impl Attempt {
     /// `None` if it is none, or if what came of it is not known.
     fn of(scene: &Scene<'_>) -> Option<Self> {
         let look = scene.look;
+        let mut credentials = look.request.credentials.iter();
+        let basic = credentials.find(|credential| credential.scheme == "basic");
+        if basic.is_none() && !is_login(look, scene.asked) {
+            return None;
+        }
         let has_failed = match look.outcome {
             Outcome::Refused | Outcome::Invalid | Outcome::Limited => true,
             Outcome::Success => scene.answered.is_some_and(says_failed),
             Outcome::Redirect => false,
             _ => return None,
         };
-        let mut credentials = look.request.credentials.iter();
-        if let Some(basic) = credentials.find(|credential| credential.scheme == "basic") {
+        if let Some(basic) = basic {
             return matches!(look.outcome, Outcome::Refused | Outcome::Success).then_some(Self {
                 account: basic.fingerprint,
                 password: None,
                 has_failed,
             });
-        }
-        if !is_login(look, scene.asked) {
-            return None;
         }
         let named = |words: &[&str]| {
             let is_value = |field: &Field<'_>| matches!(field.kind, Kind::Text | Kind::Number);

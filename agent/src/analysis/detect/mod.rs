@@ -93,7 +93,7 @@ impl Detectors {
     pub(super) fn wants_answer(look: &Look<'_>, asked: &Fields, usual: Option<&Baseline>) -> bool {
         look.is_success()
             && (login::is_login(look, asked)
-                || property::has_news(asked, usual)
+                || property::has_news(asked)
                 || usual.is_some_and(|usual| claims::wants_answer(claims::token(look), usual)))
     }
 }

@@ -7,7 +7,6 @@ use super::{Memory, Scene, signal};
 use crate::{
     analysis::{
         baseline::Novelty,
-        fields::Part,
         hash::{hash, hash_all, mix},
         look::Look,
         sketch::{Member, Members},
@@ -80,8 +79,8 @@ impl Novelties {
             return;
         }
         let mut left = MAX_FIELDS;
-        for field in scene.asked.iter().filter(|field| field.part != Part::Path) {
-            let (class, confidence, text) = match usual.asked.ask(&field) {
+        for (field, novelty) in scene.asked.news() {
+            let (class, confidence, text) = match novelty {
                 Novelty::Known => continue,
                 Novelty::Place => ("new_field", 0.5, "a field that was never sent before"),
                 Novelty::Kind => ("new_field_kind", 0.4, "a field has a value of another kind"),

@@ -6,7 +6,7 @@
 use super::{Scene, signal, words::has_word};
 use crate::{
     analysis::{
-        baseline::{Baseline, Novelty},
+        baseline::Novelty,
         fields::{Field, Fields, Part},
     },
     verdict::{Group, Signal},
@@ -48,14 +48,15 @@ const WORDS: &[&str] = &[
 const MIN: u64 = 100;
 
 /// Whether a request has a field that was never sent.
-pub(super) fn has_news(asked: &Fields, usual: Option<&Baseline>) -> bool {
-    usual.is_some_and(|usual| news(asked, usual).next().is_some())
+pub(super) fn has_news(asked: &Fields) -> bool {
+    news(asked).next().is_some()
 }
 
-fn news<'a>(asked: &'a Fields, usual: &'a Baseline) -> impl Iterator<Item = Field<'a>> {
+fn news(asked: &Fields) -> impl Iterator<Item = Field<'_>> {
     asked
-        .iter()
-        .filter(|field| field.part == Part::Body && usual.asked.ask(field) == Novelty::Place)
+        .news()
+        .filter(|(field, novelty)| field.part == Part::Body && *novelty == Novelty::Place)
+        .map(|(field, _)| field)
 }
 
 pub(super) fn inspect(scene: &Scene<'_>, signals: &mut Vec<Signal>) {
@@ -66,7 +67,7 @@ pub(super) fn inspect(scene: &Scene<'_>, signals: &mut Vec<Signal>) {
         return;
     }
     let is_anonymous = scene.look.request.credentials.is_empty();
-    for field in news(scene.asked, usual) {
+    for field in news(scene.asked) {
         let is_power = has_word(field.name(), WORDS);
         let was_answered = usual.answered.knows(place(field.path));
         let shown = answered

@@ -41,7 +41,18 @@ pub(super) fn decode(input: &[u8], encoding: Encoding, out: &mut Vec<u8>) -> Met
         Encoding::All => (true, true, true),
     };
     let mut rest = input;
-    while let Some((&byte, behind)) = rest.split_first() {
+    loop {
+        // Most bytes mean themselves.
+        let plain = rest
+            .iter()
+            .position(|byte| may_mean_another(*byte))
+            .unwrap_or(rest.len());
+        let (as_it_is, other) = rest.split_at_checked(plain).unwrap_or((rest, &[]));
+        out.extend_from_slice(as_it_is);
+        let Some((&byte, behind)) = other.split_first() else {
+            return met;
+        };
+        rest = other;
         let (length, code, disguised) = match byte {
             b'%' if percent => percent_escape(behind),
             b'+' if encoding == Encoding::Form => (1, u32::from(b' '), false),
@@ -60,7 +71,14 @@ pub(super) fn decode(input: &[u8], encoding: Encoding, out: &mut Vec<u8>) -> Met
         push(code, out);
         rest = rest.get(length..).unwrap_or_default();
     }
-    met
+}
+
+/// Whether a byte may begin something that is decoded, in some encoding.
+const fn may_mean_another(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'%' | b'+' | b'\\' | b'&' | 0xc0 | 0xc1 | 0xe0 | 0xe2 | 0xef | 0xf0 | 0xf8 | 0xfc
+    )
 }
 
 /// A character; numbers below 256 are bytes.

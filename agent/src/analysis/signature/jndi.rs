@@ -4,7 +4,7 @@ use super::{
     Hit,
     class::Class,
     scan::Bits,
-    text::{Text, at, from},
+    text::{Text, at, find, from},
 };
 
 /// Lookups that are expanded before the name is read. Overflow policy: none that is nested deeper is.
@@ -50,7 +50,7 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
 }
 
 fn has(bytes: &[u8], needle: &[u8]) -> bool {
-    memchr::memmem::find(bytes, needle).is_some()
+    find(bytes, needle).is_some()
 }
 
 /// Puts in place of `${lower:x}`, `${::-x}`, `${env:A:-x}` what they stand for. Whether lookups are nested in others.

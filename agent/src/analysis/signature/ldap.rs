@@ -7,7 +7,7 @@ use super::{
     class::Class,
     hints::Hints,
     scan::Bits,
-    text::{Text, at, from, prose_words, skip_while},
+    text::{Text, at, find, from, prose_words, skip_while},
 };
 
 /// A filter or expression that the value closes and goes on with.
@@ -81,7 +81,7 @@ fn is_balanced(lower: &[u8]) -> bool {
 }
 
 fn leaves_xpath(lower: &[u8]) -> bool {
-    let has = |needle: &[u8]| memchr::memmem::find(lower, needle).is_some();
+    let has = |needle: &[u8]| find(lower, needle).is_some();
     if prose_words(lower, 4) >= 4 {
         return false;
     }

@@ -5,7 +5,7 @@ use super::{
     class::Class,
     hints::Hints,
     scan::Bits,
-    text::{Source, Text, at, from},
+    text::{Source, Text, at, find, from},
 };
 
 /// Operators that turn an equality into another question. Those of ordinary filters (`$in`, `$and`) are left out.
@@ -86,7 +86,7 @@ fn operator(lower: &[u8], dollar: usize, source: Source) -> bool {
 
 /// Statements that end a condition in JavaScript and go on.
 fn script(lower: &[u8]) -> bool {
-    let has = |needle: &[u8]| memchr::memmem::find(lower, needle).is_some();
+    let has = |needle: &[u8]| find(lower, needle).is_some();
     let statement = [
         &b";var "[..],
         b"; var ",

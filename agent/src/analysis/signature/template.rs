@@ -11,7 +11,7 @@ use super::{
     hints::Hints,
     needles::{self, Needles},
     scan::Bits,
-    text::{Shape, Text, at, from},
+    text::{Shape, Text, at, find, from},
 };
 
 /// Pairs that enclose an expression in some engine.
@@ -105,7 +105,7 @@ const MAX_EXPRESSION_BYTES: usize = 512;
 pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
     let hit = |confidence, why| Some(Hit::new(Class::TemplateInjection, confidence, why));
     let kinds = Bits::BRACE.or(Bits::PERCENT).or(Bits::HASH);
-    let razor = text.bits.any(Bits::PAREN) && memchr::memmem::find(text.lower, b"@(").is_some();
+    let razor = text.bits.any(Bits::PAREN) && find(text.lower, b"@(").is_some();
     if text.shape == Shape::Code || !(razor || text.bits.any(kinds)) {
         return None;
     }
@@ -113,11 +113,11 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
     let mut judged = 0;
     for (open, close) in PAIRS {
         let mut place = 0;
-        while let Some(found) = memchr::memmem::find(from(lower, place), open) {
+        while let Some(found) = find(from(lower, place), open) {
             let start = place + found + open.len();
             let rest = from(lower, start);
             let rest = rest.get(..MAX_EXPRESSION_BYTES).unwrap_or(rest);
-            let Some(end) = memchr::memmem::find(rest, close) else {
+            let Some(end) = find(rest, close) else {
                 break;
             };
             place = start;
@@ -161,7 +161,7 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
         b"$class.inspect",
     ]
     .iter()
-    .any(|known| memchr::memmem::find(lower, known).is_some());
+    .any(|known| find(lower, known).is_some());
     if directive && !text.is_content() {
         return hit(0.85, "a directive of a template engine");
     }

@@ -94,8 +94,31 @@ impl<'a> Text<'a> {
 
     /// Whether the text contains this (in lower case).
     pub(super) fn has(&self, needle: &str) -> bool {
-        memchr::memmem::find(self.lower, needle.as_bytes()).is_some()
+        has(self.lower, needle.as_bytes())
     }
+}
+
+/// First bytes of a needle that may be passed by before a search is set up.
+const TRIES: usize = 8;
+
+/// Where a needle begins. Most needles of detectors begin with a byte that most values do not have: a search that is set
+/// up for each would cost more than looking for that.
+pub(super) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
+    let (first, rest) = needle.split_first()?;
+    let mut place = 0;
+    for _ in 0..TRIES {
+        place += memchr::memchr(*first, from(bytes, place))?;
+        if from(bytes, place + 1).starts_with(rest) {
+            return Some(place);
+        }
+        place += 1;
+    }
+    memchr::memmem::find(from(bytes, place), needle).map(|behind| place + behind)
+}
+
+/// Whether a needle is there.
+pub(super) fn has(bytes: &[u8], needle: &[u8]) -> bool {
+    find(bytes, needle).is_some()
 }
 
 /// The byte at a place; 0 beyond the end.
@@ -223,6 +246,25 @@ fn is_code_line(line: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn needles_are_found_where_they_are() {
+        for (text, needle) in [
+            ("", "a"),
+            ("ab", "abc"),
+            ("xx{{", "{{"),
+            ("{{", "{{"),
+            ("{x{y{z{a{b{c{d{e{f{{", "{{"),
+            ("{{{{{{{{{{{{{{{{%", "{%"),
+            ("a{", "{{"),
+        ] {
+            assert_eq!(
+                find(text.as_bytes(), needle.as_bytes()),
+                text.find(needle),
+                "{text} {needle}"
+            );
+        }
+    }
 
     #[test]
     fn shapes_are_told_apart() {

@@ -13,7 +13,7 @@ use super::{
     hints::Hints,
     scan::Bits,
     script,
-    text::{Shape, Source, Text, at, from, is_word},
+    text::{Shape, Source, Text, at, find, from, is_word},
 };
 
 use attributes::{is_event, judge_attribute, next_attribute};
@@ -286,7 +286,7 @@ const EVENTS: [&[u8]; 46] = [
 fn added_attribute(text: &Text<'_>) -> Option<&'static str> {
     let lower = text.lower;
     let mut place = 0;
-    while let Some(found) = memchr::memmem::find(from(lower, place), b"on") {
+    while let Some(found) = find(from(lower, place), b"on") {
         let start = place + found;
         place = start + 2;
         let boundary = start == 0

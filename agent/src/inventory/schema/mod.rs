@@ -7,6 +7,7 @@
 
 mod field;
 mod multipart;
+mod shape;
 mod walk;
 
 use std::{borrow::Cow, collections::BTreeMap};
@@ -14,6 +15,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Deserialize, Serialize};
 
 pub use field::{Field, Format};
+use shape::Shapes;
 use walk::outline;
 pub(crate) use walk::{Value, walk};
 
@@ -51,6 +53,9 @@ pub struct Schema {
 pub struct Schemas {
     /// Exchanges read.
     pub exchanges: u64,
+    /// What was seen so far, read or not.
+    #[serde(skip)]
+    shapes: Shapes,
     /// Query parameters: `query.page`.
     #[serde(skip_serializing_if = "Schema::is_empty")]
     pub query: Schema,
@@ -174,9 +179,20 @@ impl Schemas {
         is_cut
     }
 
+    /// Whether the JSON of an exchange has a field, or a kind of value, that was not seen before.
+    pub(super) fn has_news(&mut self, exchange: &Exchange, request: &Request) -> bool {
+        let asked = self.shapes.has_news(0, &request.body.sample);
+        let answered = exchange.response.as_ref().is_some_and(|response| {
+            let class = u64::from((response.status / 100).min(9));
+            self.shapes.has_news(class, &response.body.sample)
+        });
+        asked || answered
+    }
+
     /// Adds what another has read.
     pub(super) fn merge(&mut self, other: &Self) {
         self.exchanges += other.exchanges;
+        self.shapes.merge(&other.shapes);
         self.query.merge(&other.query);
         self.form.merge(&other.form);
         self.multipart.merge(&other.multipart);

@@ -119,8 +119,8 @@ impl<'a> Walker<'a, '_> {
             b'{' => self.object(name, depth),
             b'[' => self.array(name, depth),
             b'"' => {
-                let text = self.string()?;
-                let text = unescape(text);
+                let (text, is_escaped) = self.string()?;
+                let text = if is_escaped { unescape(text) } else { lossy(text) };
                 self.emit(name, Value::Text(text));
                 Some(())
             }
@@ -133,9 +133,9 @@ impl<'a> Walker<'a, '_> {
         self.emit(name, Value::Object);
         if self.take(b'}').is_none() {
             loop {
-                let key = self.string()?;
+                let (key, is_escaped) = self.string()?;
                 self.take(b':')?;
-                let key = unescape(key);
+                let key = if is_escaped { unescape(key) } else { lossy(key) };
                 let length = self.path.len();
                 self.push_name(&key);
                 self.nested(&key, depth)?;
@@ -200,18 +200,20 @@ impl<'a> Walker<'a, '_> {
         }
     }
 
-    /// The raw text of a string.
-    fn string(&mut self) -> Option<&'a [u8]> {
+    /// The raw text of a string, and whether there are escapes in it.
+    fn string(&mut self) -> Option<(&'a [u8], bool)> {
         self.take(b'"')?;
         let mut at = 0;
+        let mut is_escaped = false;
         loop {
             at += memchr::memchr2(b'"', b'\\', self.rest.get(at..)?)?;
             if self.rest.get(at) == Some(&b'\\') {
                 at += 2;
+                is_escaped = true;
             } else {
                 let (text, rest) = self.rest.split_at_checked(at)?;
                 self.rest = rest.get(1..).unwrap_or_default();
-                return Some(text);
+                return Some((text, is_escaped));
             }
         }
     }
@@ -263,16 +265,51 @@ impl<'a> Walker<'a, '_> {
     }
 }
 
-/// A string without its escapes (RFC 8259 §7); what is no UTF-8 is replaced.
+/// A string that has escapes without them (RFC 8259 §7); what is no UTF-8 is replaced.
 fn unescape(text: &[u8]) -> Cow<'_, str> {
-    if memchr::memchr(b'\\', text).is_none() {
-        return String::from_utf8_lossy(text);
+    let Some(first) = memchr::memchr(b'\\', text) else {
+        return lossy(text);
+    };
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    let mut next = Some(first);
+    while let Some(at) = next {
+        let (before, escape) = rest.split_at_checked(at).unwrap_or((rest, &[]));
+        let byte = match escape.get(1) {
+            Some(byte @ (b'"' | b'\\' | b'/')) => *byte,
+            Some(b'n') => b'\n',
+            Some(b't') => b'\t',
+            Some(b'r') => b'\r',
+            Some(b'b') => 8,
+            Some(b'f') => 12,
+            // Characters by number, alone or in pairs.
+            _ => return numbered(text),
+        };
+        plain.extend_from_slice(before);
+        plain.push(byte);
+        rest = escape.get(2..).unwrap_or_default();
+        next = memchr::memchr(b'\\', rest);
     }
+    plain.extend_from_slice(rest);
+    match String::from_utf8(plain) {
+        Ok(plain) => plain.into(),
+        Err(_) => lossy(text),
+    }
+}
+
+fn numbered(text: &[u8]) -> Cow<'_, str> {
     let mut quoted = Vec::with_capacity(text.len() + 2);
     quoted.push(b'"');
     quoted.extend_from_slice(text);
     quoted.push(b'"');
     match serde_json::from_slice::<String>(&quoted) {
+        Ok(text) => text.into(),
+        Err(_) => lossy(text),
+    }
+}
+
+fn lossy(text: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(text) {
         Ok(text) => text.into(),
         Err(_) => String::from_utf8_lossy(text),
     }
@@ -308,6 +345,21 @@ mod tests {
                 "$  ObjectEnd",
             ]
         );
+    }
+
+    #[test]
+    fn escapes_are_taken_off() {
+        for (text, expected) in [
+            (r#"a\"b\\c\/d"#, "a\"b\\c/d"),
+            (r"\n\t\r\b\f", "\n\t\r\u{8}\u{c}"),
+            (r"x\u00e9\n", "xé\n"),
+            (r"\ud83d\ude00", "😀"),
+            (r"no\x", r"no\x"),
+            ("cut\\", "cut\\"),
+        ] {
+            assert_eq!(unescape(text.as_bytes()), expected, "{text}");
+        }
+        assert_eq!(unescape(b"\xff\\n"), "\u{fffd}\\n");
     }
 
     #[test]
