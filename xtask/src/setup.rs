@@ -50,6 +50,7 @@ const TEST: &[Need] = &[
     ("haproxy", "haproxy"),
     ("php", "php-cli"),
     ("ab", "apache2-utils"),
+    ("unshare", "util-linux"),
     ("apache2", "apache2-bin"),
     ("caddy", "caddy"),
     ("puma", "puma"),

@@ -74,6 +74,34 @@ fn own_libraries(place: &Place, name: &str) -> Result<PathBuf> {
     Ok(directory)
 }
 
+/// The library is replaced under a running server, as an upgrade does: that one is still read, and the next one is.
+pub(super) fn a_library_is_upgraded(place: &Place) -> Result<()> {
+    let own = Certificate::new(place)?;
+    let libraries = own_libraries(place, "own")?;
+    let library = libraries.join("libssl.so.3");
+    let agent = watch(place, RING_BYTES)?;
+    let start = |name: &str| {
+        let script = place.write(name, fs::read(fixture("tls_server.py"))?)?;
+        let mut server = command("python3")?;
+        server.env("LD_LIBRARY_PATH", &libraries);
+        server.args([&script, "asyncio", &own.certificate, &own.key]);
+        let mut server = Program::start(&mut server, place)?;
+        let port: u16 = server.first_line()?.parse()?;
+        anyhow::Ok((server, port))
+    };
+    let (_old, old_port) = start("tls_old.py")?;
+    agent.probes(&library, 1)?;
+    let fresh = libraries.join("fresh");
+    fs::copy(&library, &fresh)?;
+    fs::rename(&fresh, &library)?;
+    let (_new, new_port) = start("tls_new.py")?;
+    agent.probes(&library, 2)?;
+    twenty(place, old_port)?;
+    twenty(place, new_port)?;
+    agent.shows("tls_old.py", &get(20, "curl"))?;
+    agent.expect("tls_new.py", &get(20, "curl"))
+}
+
 /// Neither executable nor libraries have a name any more when the agent starts.
 pub(super) fn deleted_files_are_read(place: &Place) -> Result<()> {
     let own = Certificate::new(place)?;
@@ -103,6 +131,32 @@ pub(super) fn a_library_is_loaded_late(place: &Place) -> Result<()> {
     let port = server.first_line()?.parse()?;
     twenty(place, port)?;
     agent.expect("tls_late.py", &get(20, "curl"))
+}
+
+/// In a mount namespace, another library lies where the host has its own.
+pub(super) fn a_container_has_its_own_library(place: &Place) -> Result<()> {
+    let own = Certificate::new(place)?;
+    let library = own_libraries(place, "own")?.join("libssl.so.3");
+    let hosts = format!("/usr/lib/{}-linux-gnu/libssl.so.3", std::env::consts::ARCH);
+    let script = place.write("tls_inside.py", fs::read(fixture("tls_server.py"))?)?;
+    let agent = watch(place, RING_BYTES)?;
+    let mut server = command("unshare")?;
+    server.args([
+        "--mount",
+        "sh",
+        "-c",
+        "mount --bind $0 $1 && shift && exec \"$@\"",
+    ]);
+    server
+        .arg(&library)
+        .args([&hosts, "/usr/bin/python3", &script, "asyncio"]);
+    server.args([&own.certificate, &own.key]);
+    let mut server = Program::start(&mut server, place)?;
+    let port = server.first_line()?.parse()?;
+    let seen = format!("/proc/{}/root{hosts}", server.pid());
+    agent.probes(Path::new(&seen), 1)?;
+    twenty(place, port)?;
+    agent.expect("tls_inside.py", &get(20, "curl"))
 }
 
 /// 100 streams at once on each connection, by C and by Go.
