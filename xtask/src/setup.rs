@@ -80,8 +80,9 @@ const TEST: &[Need] = &[
     ("etcdctl", "etcd-client"),
     ("nghttpd", "nghttp2-server"),
     ("h2load", "nghttp2-client"),
-    // Not a program: a module of PHP.
+    // Not programs: a module of PHP, and a library.
     ("php-curl", "php-curl"),
+    ("libcurl3-nss", "libcurl3-nss"),
     // Not programs: modules of Python.
     ("grpc", "python3-grpcio"),
     ("websockets", "python3-websockets"),
@@ -172,7 +173,7 @@ fn install(needs: &[Need]) -> Result<()> {
 fn is_there(program: &str) -> bool {
     match program {
         "postgres" => find_program(program).is_some() || has_versioned_postgres(),
-        "php-curl" => packages::is_installed(program),
+        "php-curl" | "libcurl3-nss" => packages::is_installed(program),
         "sprig" => Path::new("/usr/share/gocode/src/github.com/Masterminds/sprig").is_dir(),
         "grpc" | "websockets" | "graphql" => {
             Path::new("/usr/lib/python3/dist-packages").join(program).is_dir()

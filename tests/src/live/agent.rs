@@ -102,6 +102,11 @@ impl<'a> Agent<'a> {
         self.does("probed", path, times)
     }
 
+    /// Waits until it lets a process alone.
+    pub(crate) fn has_excluded(&self, pid: u32) -> Result<()> {
+        self.does("excluded", Path::new(&format!("pid={pid}")), 1)
+    }
+
     fn does(&self, what: &str, path: &Path, times: usize) -> Result<()> {
         let (what, path) = (format!(" {what} "), path.display().to_string());
         until(PROBES, || {

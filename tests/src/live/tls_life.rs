@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
+use apiarist::status::Coverage;
 use aya::maps::{MapData, MapInfo, loaded_maps};
 use rustix::process::Signal;
 
@@ -311,5 +312,64 @@ pub(super) fn an_agent_killed_harms_nobody(place: &Place) -> Result<()> {
         .find(|line| line.contains("requests in"))
         .unwrap_or_default();
     note(&format!("{kills} agents were killed during {}", requests.trim()));
+    Ok(())
+}
+
+fn coverage(agent: &Agent<'_>, workload: &str, right: impl Fn(&Coverage) -> bool) -> Result<Coverage> {
+    until(PATIENCE, || {
+        let rows = agent.status()?.coverage;
+        let found = rows.iter().find(|row| row.workload == workload && right(row));
+        found.cloned().with_context(|| {
+            format!(
+                "no such row of {workload}: {:?}",
+                rows.iter().find(|row| row.workload == workload)
+            )
+        })
+    })
+}
+
+/// NSS, by a client; Go's and OpenSSL's clients are read by the other tests' servers, too.
+pub(super) fn clients_of_nss_and_go_are_read(place: &Place) -> Result<()> {
+    let own = Certificate::new(place)?;
+    let port = free_port()?;
+    let agent = watch(place, RING_BYTES)?;
+    let _server = server(place, "nginx-far", &own, port)?;
+    output("python3", &[&fixture("tls_nss.py"), &port.to_string()], place)?;
+    let row = coverage(&agent, "tls_nss.py", |row| row.bytes > 0)?;
+    ensure!(
+        row.tls_library.as_deref() == Some("nss") && row.read_pct == 100.0,
+        "{row:?}"
+    );
+    agent.expect("nginx-far", &get(20, "tls_nss.py"))
+}
+
+/// Who is excluded is let alone although it uses the library that others are read at.
+pub(super) fn the_excluded_are_let_alone(place: &Place) -> Result<()> {
+    let own = Certificate::new(place)?;
+    let [by_comm, by_path, watched] = [free_port()?, free_port()?, free_port()?];
+    let agent = watch(
+        place,
+        &format!(
+            "[capture.tls]\nexclude_comms = [\"nginx-comm\"]\nexclude_paths = [\"{}\"]\n",
+            place.file("nginx-path")
+        ),
+    )?;
+    let (comm, path) = (
+        server(place, "nginx-comm", &own, by_comm)?,
+        server(place, "nginx-path", &own, by_path)?,
+    );
+    let _seen = server(place, "nginx-seen", &own, watched)?;
+    agent.has_excluded(comm.pid())?;
+    agent.has_excluded(path.pid())?;
+    for port in [by_comm, by_path, watched] {
+        twenty(place, port)?;
+    }
+    agent.shows("nginx-seen", &get(20, "curl"))?;
+    for name in ["nginx-comm", "nginx-path"] {
+        let row = coverage(&agent, name, |row| row.bytes > 0)?;
+        ensure!(row.read_pct == 0.0, "{row:?}");
+        agent.shows(name, &[])?;
+    }
+    agent.stop(Signal::TERM)?;
     Ok(())
 }
