@@ -233,7 +233,9 @@ impl Engine {
             self.detectors.sequence.teach(baseline);
             baseline.fetches.add(self.detectors.ssrf.has_joined);
         }
-        if baseline.n.is_multiple_of(PROMOTE_EVERY) {
+        // Endpoints that became one have what it takes at once.
+        let is_due = !baseline.is_active() && baseline.n >= gate.requests;
+        if is_due || baseline.n.is_multiple_of(PROMOTE_EVERY) {
             baseline.promote(&gate, look.at);
         }
         if let Some(field) = became {
