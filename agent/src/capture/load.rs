@@ -268,6 +268,9 @@ pub fn attach(
             .with_context(|| format!("cannot load {}", path.display()))?,
         None => loader.load(OBJECT).context("cannot load the kernel object")?,
     };
+    // Before anything is attached: a budget of nothing would show the agent nothing but the ends of messages.
+    let mut control = Throttle::new(ebpf.take_map("CONTROL"))?;
+    control.set(options.control())?;
     let mut refused = Vec::new();
     let attachments = std::mem::take(&mut plan.attachments);
     for attachment in attachments {
@@ -287,8 +290,6 @@ pub fn attach(
         true => load_uprobes(&mut ebpf, features, &mut plan, &mut refused),
         false => BTreeMap::new(),
     };
-    let mut control = Throttle::new(ebpf.take_map("CONTROL"))?;
-    control.set(options.control())?;
     let counters = ebpf
         .take_map("COUNTERS")
         .ok_or_else(|| anyhow!("the kernel object has no map COUNTERS"))?;

@@ -87,6 +87,36 @@ pub(super) fn wrk_against_nginx(place: &Place) -> Result<()> {
     Ok(())
 }
 
+/// Connections that are busy when the agent starts, and never pause.
+pub(super) fn busy_connections_are_joined(place: &Place) -> Result<()> {
+    let port = servers::free_port()?;
+    let servers = format!(
+        "server {{
+           listen 127.0.0.1:{port};
+           keepalive_requests 100000000;
+           location / {{ return 200 '{{\"total\": 12.5}}'; }}
+         }}"
+    );
+    fs::create_dir(place.path().join("temp"))?;
+    let _server = servers::nginx(place, "nginx-busy", port, &servers)?;
+    let mut wrk = command("wrk")?;
+    wrk.args(["-t1", "-c4", "-d300s"]);
+    wrk.arg(format!("http://127.0.0.1:{port}/users/42"));
+    let wrk = Program::start(&mut wrk, place)?;
+    let agent = Agent::start(place)?;
+    until(PATIENCE, || {
+        let rows = agent.endpoints()?;
+        let row = rows.iter().find(|row| row.workload == "nginx-busy");
+        let complete = row.map_or(0, |row| row.completeness.complete);
+        ensure!(complete >= 1_000, "{complete} exchanges are complete");
+        Ok(())
+    })?;
+    wrk.signal(Signal::INT)?;
+    wrk.end(PATIENCE)?;
+    agent.stop(Signal::TERM)?;
+    Ok(())
+}
+
 /// Requests that nginx has answered, by its own log.
 fn served(log: &str) -> Result<u64> {
     Ok(fs::metadata(log)?.len() / LINE_BYTES)

@@ -137,7 +137,7 @@ live! {
     hostile: paths_do_not_explode, the_inventory_is_not_poisoned, roles_are_not_forged, bombs_are_cut, nesting_is_passed_over, alerts_do_not_flood, field_compression_is_bounded, racing_buffers_are_survived;
     kubernetes: an_api_server_names_pods;
     secrets: secrets_are_kept_nowhere, a_recording_is_its_owners;
-    load: wrk_against_nginx;
+    load: wrk_against_nginx, busy_connections_are_joined;
     dialects: etcd_serves, etcd_serves_tls, grpcio_calls, grpcio_calls_over_tls, h2load_against_nghttpd, websockets_talk, graphql_answers, mcp_tools_are_called;
     governor: copies_less_when_it_costs_too_much;
     foreign: redis_is_muted, postgresql_is_muted, random_bytes_are_muted;
