@@ -194,6 +194,9 @@ pub(super) fn puma_serves_tls(place: &Place) -> Result<()> {
         "--quiet",
         "--tag",
         "tls",
+        // One for each client's connection: a server with fewer closes those that wait.
+        "--threads",
+        "16:16",
         "--bind",
         &bind,
         &fixture("tls_server.ru"),
