@@ -95,7 +95,7 @@ pub struct Offsets {
     pub task_fs: u32,
     /// `struct task_struct.real_parent` (pointer to `struct task_struct`).
     pub task_real_parent: u32,
-    /// `struct task_struct.comm` (char[16]).
+    /// `struct task_struct.comm`, 16 bytes.
     pub task_comm: u32,
     /// `struct fs_struct.pwd` (`struct path`).
     pub fs_pwd: u32,

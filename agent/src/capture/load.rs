@@ -165,7 +165,7 @@ impl Attached {
             .collect()
     }
 
-    /// The ring of processes, for [`super::process::ProcessRing`]. To be called once.
+    /// The ring of processes. To be called once.
     ///
     /// # Errors
     /// When it is missing from the object or was taken before.

@@ -23,7 +23,7 @@ const MAX_EDGES: usize = 10_000;
 /// What is wanted of a view.
 #[derive(Debug, Default)]
 pub struct Wanted {
-    /// Conditions on members, as [`column`] names them.
+    /// Conditions on members, as `column` names them.
     pub conditions: Vec<String>,
     /// Name of the workload; `*` stands for any characters.
     pub workload: Option<String>,

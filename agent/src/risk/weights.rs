@@ -112,6 +112,9 @@ pub struct Weights {
     /// Credentials can be tried without a limit.
     #[schemars(range(min = 0, max = 100))]
     pub missing_rate_limit: u32,
+    /// Answers tell which accounts there are.
+    #[schemars(range(min = 0, max = 100))]
+    pub account_enumeration: u32,
     /// Served and not documented.
     #[schemars(range(min = 0, max = 100))]
     pub shadow_endpoint: u32,
@@ -148,6 +151,7 @@ impl Default for Weights {
             trace_method: 10,
             object_without_owner: 30,
             missing_rate_limit: 20,
+            account_enumeration: 15,
             shadow_endpoint: 25,
             zombie_endpoint: 25,
             internet_exposure: 15,
@@ -179,6 +183,7 @@ impl Weights {
             "trace_method" => self.trace_method,
             "object_without_owner" => self.object_without_owner,
             "missing_rate_limit" => self.missing_rate_limit,
+            "account_enumeration" => self.account_enumeration,
             "shadow_endpoint" => self.shadow_endpoint,
             "zombie_endpoint" => self.zombie_endpoint,
             "internet_exposure" => self.internet_exposure,
