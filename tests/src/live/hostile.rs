@@ -87,12 +87,16 @@ pub(super) fn nesting_is_passed_over(place: &Place) -> Result<()> {
 pub(super) fn alerts_do_not_flood(place: &Place) -> Result<()> {
     let told = place.file("alerts.jsonl");
     let agent = Agent::of(place, &["--alerts", &told])?;
-    attack(&agent, place, "alerts", &["alerts_held_back"])?;
+    // What carries an attack teaches no endpoint, so that there are fewer to tell about than paths.
+    attack(
+        &agent,
+        place,
+        "alerts",
+        &["alerts_held_back", "inventory_suspects"],
+    )?;
     let lines = fs::read_to_string(&told)?.lines().count();
     ensure!(lines > 0 && lines <= 120, "{lines} alerts were sent");
-    note(&format!(
-        "600 attacks on as many endpoints: {lines} alerts were sent"
-    ));
+    note(&format!("600 attacks on as many paths: {lines} alerts were sent"));
     agent.stop(Signal::TERM).map(drop)
 }
 

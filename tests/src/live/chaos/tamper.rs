@@ -47,13 +47,15 @@ pub(crate) fn a_kill_is_told_by_the_next_run(place: &Place) -> Result<()> {
     agent.stop(Signal::TERM).map(drop)
 }
 
-/// Descriptors of links in a process.
+/// Descriptors of a process that hold programs of sockets to their hooks. Those of libraries are left alone: the agent lets go
+/// of them when the probed program ends, and a descriptor that is gone by then ends an unoptimised agent.
 fn links(pid: u32) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
         let entry = entry?;
         let text = fs::read_to_string(entry.path()).unwrap_or_default();
-        if text.contains("link_type:") {
+        let kind = text.lines().find_map(|line| line.strip_prefix("link_type:"));
+        if kind.is_some_and(|kind| matches!(kind.trim(), "raw_tracepoint" | "tracing")) {
             found.push(entry.file_name().into_string().ok().context("a number")?);
         }
     }
