@@ -43,3 +43,9 @@ pub const MAX_RINGS: usize = 4;
 
 /// Bytes of ciphertext copied at the start of a TLS connection: the ClientHello, in whatever pieces it comes.
 pub const TLS_HELLO_BYTES: u64 = 4096;
+
+/// Bytes of ciphertext copied of the answer to a ClientHello: the ServerHello, for its version (RFC 8446 §4.1.3).
+pub const TLS_ANSWER_BYTES: u32 = 192;
+
+/// Bytes of the header of a TLS record (RFC 8446 §5.1), which many libraries read before the rest.
+pub const TLS_RECORD_BYTES: u64 = 5;

@@ -6,7 +6,7 @@
 use apiarist_common::{
     counter::Counter,
     frames::{Framing, joins},
-    limits::{PREFIX_BYTES, TLS_HELLO_BYTES},
+    limits::{PREFIX_BYTES, TLS_ANSWER_BYTES, TLS_HELLO_BYTES, TLS_RECORD_BYTES},
     sniff::{Class, Verdict},
 };
 
@@ -32,13 +32,29 @@ pub(crate) fn is_wanted<const LOOP: bool>(
             true
         }
         Class::Http2 => true,
-        // The client's first message may come in pieces; what follows the turn, or its usual length, is ciphertext.
-        Class::Tls if scratch.operation.turn == 0 && scratch.operation.position < TLS_HELLO_BYTES => true,
-        Class::Tls => {
-            connection.state |= STATE_MUTED;
-            false
-        }
+        Class::Tls => is_hello(connection, scratch),
     }
+}
+
+/// Whether an operation of a TLS connection is of its first message, which may come in pieces, or starts the answer. What
+/// follows is ciphertext.
+#[inline(always)]
+fn is_hello(connection: &mut Connection, scratch: &Scratch) -> bool {
+    let Operation {
+        direction,
+        position,
+        len,
+        ..
+    } = scratch.operation;
+    let index = usize::from(direction & 1);
+    if connection.position[index ^ 1] == 0 && position < TLS_HELLO_BYTES {
+        return true;
+    }
+    if position.wrapping_add(u64::from(len)) > TLS_RECORD_BYTES {
+        connection.state |= STATE_MUTED;
+    }
+    connection.budget[index] = connection.budget[index].min(TLS_ANSWER_BYTES);
+    position <= TLS_RECORD_BYTES
 }
 
 /// The protocol is not known yet: look at the first bytes. True when the agent should have them.

@@ -76,6 +76,7 @@ fn exchange(number: u64) -> Exchange {
             peer_process: None,
             joined_late: false,
             tls: false,
+            tls_version: None,
         }),
         number,
         stream: None,

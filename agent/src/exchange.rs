@@ -41,6 +41,41 @@ pub struct Connection {
     pub joined_late: bool,
     /// Plaintext of a TLS connection.
     pub tls: bool,
+    /// Its version, as far as its handshake was seen.
+    pub tls_version: Option<TlsVersion>,
+}
+
+/// A version of TLS as its messages write it: 0x0303 is 1.2 (RFC 8446 §4.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TlsVersion(pub u16);
+
+impl TlsVersion {
+    /// The oldest that may still be used (RFC 8996, RFC 7568).
+    pub const OLDEST: Self = Self(0x0303);
+
+    /// From a number as people write it: `1.0`, or `TLSv1.1`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit());
+        match (text.to_ascii_lowercase().starts_with("ssl"), digits) {
+            (true, "3" | "3.0") => Some(Self(0x0300)),
+            (false, "1" | "1.0") => Some(Self(0x0301)),
+            (false, "1.1") => Some(Self(0x0302)),
+            (false, "1.2") => Some(Self(0x0303)),
+            (false, "1.3") => Some(Self(0x0304)),
+            _ => None,
+        }
+    }
+
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self.0 {
+            ..=0x0300 => "SSL 3.0",
+            0x0301 => "TLS 1.0",
+            0x0302 => "TLS 1.1",
+            0x0303 => "TLS 1.2",
+            _ => "TLS 1.3",
+        }
+    }
 }
 
 /// Which end of a connection was observed.

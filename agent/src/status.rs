@@ -82,6 +82,8 @@ pub struct Coverage {
     pub server_names: Vec<String>,
     /// Protocols that were offered over TLS, a few of them.
     pub protocols: Vec<String>,
+    /// Versions of TLS that were spoken, the oldest first.
+    pub tls_versions: Vec<String>,
     /// Bytes that could not be read, by reason.
     pub unreadable: Vec<Unreadable>,
     /// Connections that were seen from the middle on.

@@ -12,7 +12,7 @@ mod detect;
 mod engine;
 mod fields;
 mod findings;
-mod hash;
+pub(crate) mod hash;
 mod judge;
 mod look;
 mod protection;

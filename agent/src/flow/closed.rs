@@ -1,6 +1,6 @@
 //! What a closed connection leaves for the coverage report.
 
-use crate::event::ProcessRef;
+use crate::{event::ProcessRef, exchange::TlsVersion};
 
 /// Closed connections that wait to be taken. Overflow policy: further ones are left out of the coverage report;
 /// [`super::Stats::closed_full`] counts.
@@ -30,6 +30,8 @@ pub struct Tls {
     pub server_name: Option<String>,
     /// Protocols that the client offered (RFC 7301), in its order.
     pub protocols: Vec<String>,
+    /// The version that the server chose; without its answer, the highest that the client offered.
+    pub version: Option<TlsVersion>,
     /// Its plaintext was read.
     pub is_read: bool,
 }

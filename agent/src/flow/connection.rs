@@ -333,7 +333,7 @@ impl Conn {
         if !self.is_plaintext
             && let Some(hello) = &mut self.hello
         {
-            hello.bytes(chunk.bytes);
+            hello.bytes(direction, chunk.bytes);
         }
         match &mut self.stage {
             Stage::Decided(session, connection) => {
@@ -364,7 +364,10 @@ impl Conn {
             return;
         };
         let joined_late = open.joined_late;
-        let connection = connection(open, side, self.twin.as_deref());
+        let mut connection = connection(open, side, self.twin.as_deref());
+        if connection.tls {
+            connection.tls_version = self.hello.as_ref().and_then(|hello| hello.finish().version);
+        }
         let halves = std::mem::take(&mut opening.halves);
         let [egress, ingress] = &halves;
         let (requests, responses) = match side {
@@ -623,5 +626,6 @@ fn connection(open: &mut SocketOpen, side: Side, twin: Option<&Twin>) -> Connect
         peer_process: twin.map(|twin| twin.process.clone()),
         joined_late: open.joined_late,
         tls: open.tls,
+        tls_version: None,
     }
 }

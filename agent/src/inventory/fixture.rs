@@ -148,6 +148,7 @@ impl Call {
                 peer_process: None,
                 joined_late: false,
                 tls: false,
+                tls_version: None,
             }),
             number: 0,
             stream: None,

@@ -8,8 +8,8 @@ use std::{
 };
 
 use crate::{
-    capture::tls::discovery::Libraries, flow::Closed, status::Coverage, status::Unreadable,
-    workload::Workload,
+    capture::tls::discovery::Libraries, exchange::TlsVersion, flow::Closed, status::Coverage,
+    status::Unreadable, workload::Workload,
 };
 
 /// Workloads with a row. Overflow policy: further ones share the row `(others)`.
@@ -29,6 +29,7 @@ struct Sums {
     tls_bytes: BTreeMap<&'static str, u64>,
     server_names: BTreeSet<String>,
     protocols: BTreeSet<String>,
+    versions: BTreeSet<TlsVersion>,
     library: Option<&'static str>,
     joined_late: u64,
     compared: u64,
@@ -66,6 +67,7 @@ impl Coverages {
             }
             note(&mut sums.server_names, tls.server_name.iter());
             note(&mut sums.protocols, tls.protocols.iter());
+            sums.versions.extend(tls.version);
         }
         sums.lost_bytes += closed.lost_bytes.min(closed.bytes);
         sums.joined_late += u64::from(closed.joined_late);
@@ -105,6 +107,11 @@ impl Sums {
             tls_library: self.library.map(str::to_owned),
             server_names: self.server_names.iter().cloned().collect(),
             protocols: self.protocols.iter().cloned().collect(),
+            tls_versions: self
+                .versions
+                .iter()
+                .map(|version| version.as_str().to_owned())
+                .collect(),
             unreadable,
             joined_late: self.joined_late,
             reconciled_pct: percent(self.reconciled, self.compared),
@@ -155,6 +162,7 @@ mod tests {
                 is_read,
                 server_name: Some("api.example".to_owned()),
                 protocols: vec!["h2".to_owned()],
+                version: Some(TlsVersion(if is_read { 0x0303 } else { 0x0301 })),
             });
             coverages.add(
                 &shop,
@@ -172,6 +180,7 @@ mod tests {
         );
         assert_eq!(rows[0].server_names, ["api.example"]);
         assert_eq!(rows[0].protocols, ["h2"]);
+        assert_eq!(rows[0].tls_versions, ["TLS 1.0", "TLS 1.2"]);
     }
 
     #[test]

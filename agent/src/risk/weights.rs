@@ -76,6 +76,9 @@ pub struct Weights {
     /// Credentials come over plain HTTP.
     #[schemars(range(min = 0, max = 100))]
     pub plain_http_credentials: u32,
+    /// Versions of TLS before 1.2 are spoken.
+    #[schemars(range(min = 0, max = 100))]
+    pub old_tls: u32,
     /// Credentials stand in URLs.
     #[schemars(range(min = 0, max = 100))]
     pub credentials_in_url: u32,
@@ -109,7 +112,7 @@ pub struct Weights {
     /// Objects are given to whoever knows their id.
     #[schemars(range(min = 0, max = 100))]
     pub object_without_owner: u32,
-    /// Credentials can be tried without a limit.
+    /// Requests are not limited.
     #[schemars(range(min = 0, max = 100))]
     pub missing_rate_limit: u32,
     /// Answers tell which accounts there are.
@@ -139,6 +142,7 @@ impl Default for Weights {
             bad_jwt_accepted: 60,
             weak_jwt: 20,
             plain_http_credentials: 35,
+            old_tls: 20,
             credentials_in_url: 20,
             sensitive_data: 15,
             excessive_data: 45,
@@ -171,6 +175,7 @@ impl Weights {
             "bad_jwt_accepted" => self.bad_jwt_accepted,
             "weak_jwt" => self.weak_jwt,
             "plain_http_credentials" => self.plain_http_credentials,
+            "old_tls" => self.old_tls,
             "credentials_in_url" => self.credentials_in_url,
             "sensitive_data" => self.sensitive_data,
             "excessive_data" => self.excessive_data,

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Result, ensure};
 use apiarist::event::{Address, Direction, SocketId};
-use apiarist_common::counter::Counter;
+use apiarist_common::{counter::Counter, limits::TLS_ANSWER_BYTES};
 
 use super::{
     observer::Observer,
@@ -140,11 +140,12 @@ pub(super) fn other_protocols(observer: &mut Observer) -> Result<()> {
     Ok(())
 }
 
-/// The first record of a TLS connection is captured; ciphertext is not.
+/// The first message of a TLS connection and the beginning of the answer are captured; ciphertext is not.
 pub(super) fn tls(observer: &mut Observer) -> Result<()> {
     let mut client_hello = vec![22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
     client_hello.resize(517, 0x5a);
-    let server_hello = [&[22, 3, 3, 0, 100, 2][..], &[7; 99]].concat();
+    // The answer, with the certificate behind it in the same operation.
+    let server_hello = [&[22, 3, 3, 0, 100, 2][..], &[7; 1_500]].concat();
     let before = observer.counter(Counter::TlsSockets);
     let ids = chat(&client_hello, &server_hello)?;
     observer.collect_until("the end of both sockets", |log| {
@@ -152,14 +153,19 @@ pub(super) fn tls(observer: &mut Observer) -> Result<()> {
             .iter()
             .all(|id| log.get(id).is_some_and(|log| log.closes.len() == 1))
     })?;
+    let answer = server_hello.get(..TLS_ANSWER_BYTES as usize).unwrap_or_default();
     for (id, direction) in [(ids.client, Direction::Egress), (ids.server, Direction::Ingress)] {
         let log = observer.socket(id)?;
-        let [chunk] = log.chunks.as_slice() else {
-            anyhow::bail!("{} events, should be one", log.chunks.len());
+        let [hello, first] = log.chunks.as_slice() else {
+            anyhow::bail!("{} events, should be two", log.chunks.len());
         };
         ensure!(
-            chunk.direction == direction && chunk.bytes == client_hello,
-            "{direction:?}: {chunk:?}"
+            hello.direction == direction && hello.bytes == client_hello,
+            "{direction:?}: {hello:?}"
+        );
+        ensure!(
+            first.direction != direction && first.bytes == answer,
+            "the answer to {direction:?}: {first:?}"
         );
         ensure!(
             log.close()?

@@ -18,7 +18,11 @@ use super::{
     Problems, Sink,
     made_up::{Draft, Maker, Message},
 };
-use crate::{clock::Timestamp, exchange::Protocol, protocol::redact::Redactor};
+use crate::{
+    clock::Timestamp,
+    exchange::{Protocol, TlsVersion},
+    protocol::redact::Redactor,
+};
 
 /// Longest line. Overflow policy: the line is skipped and counted.
 const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
@@ -31,6 +35,7 @@ struct Line {
     client: Option<String>,
     server: Option<String>,
     scheme: Option<String>,
+    tls_version: Option<String>,
     host: Option<String>,
     method: String,
     target: String,
@@ -121,6 +126,7 @@ fn parse(text: &[u8], number: u64) -> Result<Draft, String> {
         tls: line
             .scheme
             .is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")),
+        tls_version: line.tls_version.as_deref().and_then(TlsVersion::parse),
         protocol: Protocol::Http11,
         method: line.method,
         target: line.target,

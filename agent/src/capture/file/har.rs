@@ -238,6 +238,7 @@ fn draft(entry: Entry, number: u64) -> Result<Draft, String> {
         server: server_ip_address.filter(|address| !address.is_empty()),
         host,
         tls,
+        tls_version: None,
         protocol: match request.http_version.as_deref() {
             Some("HTTP/1.0" | "http/1.0") => Protocol::Http10,
             Some("HTTP/2" | "http/2" | "HTTP/2.0" | "http/2.0" | "h2") => Protocol::Http2,

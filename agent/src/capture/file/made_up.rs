@@ -18,7 +18,7 @@ use crate::{
     event::{Address, ProcessRef, SocketId},
     exchange::{
         BODY_SAMPLE_BYTES, Body, Completeness, Connection, Exchange, Facts, Head, Protocol, Request,
-        Response, Side,
+        Response, Side, TlsVersion,
     },
     protocol::redact::Redactor,
 };
@@ -72,6 +72,7 @@ pub(super) struct Draft {
     pub(super) server: Option<String>,
     pub(super) host: Option<String>,
     pub(super) tls: bool,
+    pub(super) tls_version: Option<TlsVersion>,
     pub(super) protocol: Protocol,
     pub(super) method: String,
     pub(super) target: String,
@@ -90,6 +91,7 @@ struct Key {
     server: Option<String>,
     host: Option<String>,
     tls: bool,
+    tls_version: Option<TlsVersion>,
 }
 
 /// Turns drafts into exchanges.
@@ -121,6 +123,7 @@ impl<'a> Maker<'a> {
             server,
             host,
             tls,
+            tls_version,
             protocol,
             method,
             target,
@@ -155,6 +158,7 @@ impl<'a> Maker<'a> {
             server,
             host,
             tls,
+            tls_version,
         });
         let exchange = Exchange {
             connection,
@@ -234,6 +238,7 @@ impl<'a> Maker<'a> {
                 peer_process: None,
                 joined_late: false,
                 tls: key.tls,
+                tls_version: key.tls_version,
             };
             (Arc::new(connection), 0)
         });

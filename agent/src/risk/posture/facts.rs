@@ -16,6 +16,8 @@ pub enum Fact {
     AnonymousRefused,
     /// Credentials came from another host over a connection that is not encrypted.
     CleartextCredential,
+    /// A request was answered over a version of TLS that must not be used any more.
+    OldTls,
     /// A credential stood in the query of a request that was answered with 2xx.
     CredentialInUrl,
     /// A token without a signature was accepted.
@@ -56,6 +58,8 @@ pub enum Fact {
     TraceEcho,
     /// A request was refused: 400, 401, 403 or 422.
     Refused,
+    /// One address of the internet asked often within a minute.
+    Burst,
     /// Rates are limited: 429, or fields that tell how much is left.
     Limited,
 }

@@ -1,8 +1,12 @@
 //! An exchange as the rules look at it: what several of them ask for is found out once.
 
+use std::net::IpAddr;
+
 use super::subject::LOGIN;
 use crate::{
+    analysis::hash,
     clock::Timestamp,
+    event::Address,
     exchange::{Completeness, Exchange, Request, Response},
     inventory::Exposure,
 };
@@ -59,6 +63,18 @@ impl<'a> Message<'a> {
 
     pub(super) fn at(&self) -> Timestamp {
         self.exchange.started
+    }
+
+    /// The name of the client's address, if that is one of the internet.
+    pub(super) fn internet_address(&self) -> Option<u64> {
+        let connection = &self.exchange.connection;
+        match &connection.client {
+            Address::Ip(ip, _) if Exposure::of(connection) == Exposure::Internet => Some(match ip {
+                IpAddr::V4(ip) => hash::hash(&ip.octets()),
+                IpAddr::V6(ip) => hash::hash(&ip.octets()),
+            }),
+            _ => None,
+        }
     }
 
     pub(super) fn is_success(&self) -> bool {

@@ -5,6 +5,7 @@
 //! judges them. Everything adds up, so that the order of exchanges and the merging of endpoints do not change the
 //! result. Keeps no value.
 
+mod bursts;
 mod facts;
 mod kit;
 mod message;
@@ -18,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use bursts::Bursts;
 pub use facts::{Fact, Seen};
 pub(crate) use kit::id as finding_id;
 use message::Message;
@@ -51,6 +53,9 @@ pub struct Posture {
     /// Who got which object.
     #[serde(skip)]
     objects: Objects,
+    /// Who asked how often, of late.
+    #[serde(skip)]
+    bursts: Bursts,
 }
 
 impl Posture {
@@ -84,6 +89,7 @@ impl Posture {
             self.note_site(*site);
         }
         self.objects.merge(&other.objects);
+        self.bursts.merge(&other.bursts);
     }
 
     /// How often a fact was seen.

@@ -11,6 +11,7 @@ mod errors;
 mod excessive;
 mod exposed;
 mod internet;
+mod old_tls;
 mod ownership;
 mod rates;
 mod shadow;
@@ -37,6 +38,7 @@ pub(super) const ALL: &[Rule] = &[
     bad_jwt::RULE,
     weak_jwt::RULE,
     cleartext::RULE,
+    old_tls::RULE,
     url::RULE,
     excessive::RULE,
     errors::RULE,
