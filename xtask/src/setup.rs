@@ -72,6 +72,7 @@ const TEST: &[Need] = &[
     ("chromium", "chromium"),
     ("tmux", "tmux"),
     ("gdb", "gdb"),
+    ("bpftool", "bpftool"),
     ("lintian", "lintian"),
     ("systemd-analyze", "systemd"),
     ("go", "golang-go"),

@@ -2,13 +2,15 @@
 
 use anyhow::{Result, ensure};
 use rustix::process::Signal;
+use serde_json::Value;
 
 use super::{
-    agent::{Agent, stored},
+    agent::{Agent, PATIENCE, stored},
     place::{Place, fixture},
     program::{Program, command, output},
     rows::{self, row},
     same,
+    wait::until,
 };
 
 pub(super) fn stops_on_sigterm(place: &Place) -> Result<()> {
@@ -37,6 +39,47 @@ fn stops_on(place: &Place, signal: Signal) -> Result<()> {
     Ok(())
 }
 
+/// The kernel has the programs and maps that it had before, told by somebody else's tool: at a usual end, and at none.
+pub(super) fn leaves_the_kernel_as_it_was(place: &Place) -> Result<()> {
+    let before = kernel_objects(place)?;
+    for is_killed in [false, true] {
+        let agent = Agent::start(place)?;
+        let with_agent = kernel_objects(place)?;
+        for kind in KINDS {
+            let more = with_agent.iter().filter(|object| object.starts_with(kind));
+            let more = more.filter(|object| !before.contains(object));
+            ensure!(more.count() >= 8, "the agent has hardly a {kind}: {with_agent:?}");
+        }
+        if is_killed {
+            agent.kill()?;
+        } else {
+            agent.stop(Signal::TERM)?;
+        }
+        // The kernel frees them a moment after their last use.
+        until(PATIENCE, || {
+            same("programs and maps", &kernel_objects(place)?, &before)
+        })?;
+    }
+    Ok(())
+}
+
+/// What bpftool lists.
+const KINDS: [&str; 2] = ["prog", "map"];
+
+/// Kind, id and name of what bpftool finds in the kernel; it leaves out its own.
+fn kernel_objects(place: &Place) -> Result<Vec<String>> {
+    let mut objects = Vec::new();
+    for kind in KINDS {
+        let listed: Vec<Value> = serde_json::from_str(&output("bpftool", &["-j", kind, "show"], place)?)?;
+        objects.extend(listed.iter().filter_map(|object| {
+            let name = object.get("name").and_then(Value::as_str).unwrap_or_default();
+            Some(format!("{kind} {} {name}", object.get("id")?))
+        }));
+    }
+    objects.sort();
+    Ok(objects)
+}
+
 /// What was written is there after `kill -9`, for a query without an agent and for the next one, which goes on counting.
 pub(super) fn keeps_what_it_knew_when_killed(place: &Place) -> Result<()> {
     let mut server = Program::start(
@@ -60,7 +103,7 @@ pub(super) fn keeps_what_it_knew_when_killed(place: &Place) -> Result<()> {
     output("curl", &["-sS", &url], place)?;
     agent.shows("orders_server.py", &seen(5))?;
     // What is shown is not yet what is kept: the store is written now and then.
-    super::wait::until(super::agent::PATIENCE, || {
+    until(PATIENCE, || {
         same(
             "stored endpoints",
             &rows::of(&stored(place)?, "orders_server.py"),

@@ -134,7 +134,7 @@ live! {
     LIVE =
     containers: podman_serves, podman_listens;
     systemd: systemd_starts_a_service;
-    ending: stops_on_sigterm, stops_on_sigint, keeps_what_it_knew_when_killed;
+    ending: stops_on_sigterm, stops_on_sigint, leaves_the_kernel_as_it_was, keeps_what_it_knew_when_killed;
     hostile: paths_do_not_explode, the_inventory_is_not_poisoned, roles_are_not_forged, bombs_are_cut, nesting_is_passed_over, alerts_do_not_flood, field_compression_is_bounded, racing_buffers_are_survived;
     kubernetes: an_api_server_names_pods;
     secrets: secrets_are_kept_nowhere, a_recording_is_its_owners;
