@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::super::controller;
 
@@ -95,6 +95,7 @@ pub(super) struct RawMetadata {
     pub(super) resource_version: String,
     labels: Option<BTreeMap<String, String>>,
     annotations: Option<BTreeMap<String, String>>,
+    #[serde(deserialize_with = "nullable")]
     owner_references: Vec<RawOwner>,
 }
 
@@ -111,13 +112,14 @@ struct RawOwner {
 struct RawSpec {
     service_account_name: Option<String>,
     host_network: bool,
+    #[serde(deserialize_with = "nullable")]
     containers: Vec<RawContainer>,
     selector: Option<BTreeMap<String, String>>,
     #[serde(rename = "clusterIP")]
     cluster_ip: Option<String>,
-    #[serde(rename = "clusterIPs")]
+    #[serde(rename = "clusterIPs", deserialize_with = "nullable")]
     cluster_ips: Vec<String>,
-    #[serde(rename = "externalIPs")]
+    #[serde(rename = "externalIPs", deserialize_with = "nullable")]
     external_ips: Vec<String>,
     r#type: String,
 }
@@ -134,8 +136,9 @@ struct RawContainer {
 struct RawStatus {
     #[serde(rename = "podIP")]
     pod_ip: Option<String>,
-    #[serde(rename = "podIPs")]
+    #[serde(rename = "podIPs", deserialize_with = "nullable")]
     pod_ips: Vec<RawAddress>,
+    #[serde(deserialize_with = "nullable")]
     container_statuses: Vec<RawContainerStatus>,
 }
 
@@ -153,6 +156,11 @@ struct RawContainerStatus {
     container_id: String,
     #[serde(rename = "imageID")]
     image_id: String,
+}
+
+/// A list; the server writes `null` for some that are empty, as that of the containers in a bookmark.
+fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    Option::<Vec<T>>::deserialize(from).map(Option::unwrap_or_default)
 }
 
 /// What lists and watches bring.
@@ -295,6 +303,16 @@ mod tests {
         let container = &pod.containers[0];
         assert_eq!((container.id.as_str(), container.name.as_str()), ("3f2a", "api"));
         assert_eq!(container.digest.as_deref(), Some("sha256:ab12"));
+    }
+
+    #[test]
+    fn a_list_may_be_null() {
+        // The object of a bookmark, as a server of version 1.20 writes it.
+        let bookmark = pod(
+            r#"{"kind":"Pod","apiVersion":"v1","metadata":{"resourceVersion":"9","creationTimestamp":null,
+            "ownerReferences":null},"spec":{"containers":null},"status":{"podIPs":null,"containerStatuses":null}}"#,
+        );
+        assert_eq!(bookmark, Pod::default());
     }
 
     #[test]
