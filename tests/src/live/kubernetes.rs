@@ -1,9 +1,15 @@
 //! A pod as a cluster has it: its container runs here, and the API server knows whose it is.
 //!
 //! The agent uses the account that the manifests give it, from where the kubelet mounts it. Then the server goes away and comes
-//! back with another token to be used and older versions gone: the agent has to find its way by itself.
+//! back with another token to be used and older versions gone: the agent has to find its way by itself. Each test is for the server
+//! that was built and for the one that gives recorded answers.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use apiarist::{inventory::WorkloadView, workload::WorkloadKind};
@@ -19,15 +25,26 @@ use super::{
     wait::until,
 };
 
-const NODE: &str = "node-1";
+pub(super) const NODE: &str = "node-1";
+
+/// What the server calls the account of the manifests.
+pub(super) const USER: &str = "system:serviceaccount:apiarist:apiarist";
+
 const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 pub(super) fn an_api_server_names_pods(place: &Place) -> Result<()> {
-    let mut server = ApiServer::start(place)?;
+    names_pods(place, ApiServer::built(place)?)
+}
+
+pub(super) fn recorded_answers_name_pods(place: &Place) -> Result<()> {
+    // As long as the agent asks for.
+    names_pods(place, ApiServer::recorded(place, 240)?)
+}
+
+fn names_pods(place: &Place, mut server: ApiServer<'_>) -> Result<()> {
     let image = Image::import(place, &[])?;
     install(&server)?;
-    let account = place.open_to_all("account")?;
-    fs::write(account.join("ca.crt"), server.authority()?)?;
+    let account = account(&server, place)?;
     let first_token = new_token(&server, &account)?;
     for path in ["/api/v1/secrets", "/api/v1/nodes", "/apis/apps/v1/replicasets"] {
         let status = server.status(&first_token, path)?;
@@ -109,16 +126,51 @@ pub(super) fn an_api_server_names_pods(place: &Place) -> Result<()> {
         shop.in_its_network("curl", &["-sSf", "http://127.0.0.1:8099/stock.json"])?;
         shown_as(&agent, &["front", "late", "shop"])
     })?;
-    Ok(())
+    uses_its_role(&server)
+}
+
+/// Fails unless the requests that the server granted the agent took exactly the rights that the manifests give it.
+fn uses_its_role(server: &ApiServer<'_>) -> Result<()> {
+    let manifest = manifest()?;
+    let role = manifest
+        .iter()
+        .find(|document| document.get("kind").and_then(Value::as_str) == Some("ClusterRole"));
+    let rules = role.and_then(|role| role.get("rules")?.as_array());
+    let mut given = BTreeSet::new();
+    for rule in rules.context("the manifest holds no rules")? {
+        let texts = |member: &str| {
+            let all = rule.get(member).and_then(Value::as_array).into_iter().flatten();
+            all.filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        for group in texts("apiGroups") {
+            for resource in texts("resources") {
+                given.extend(
+                    texts("verbs")
+                        .into_iter()
+                        .map(|verb| [group.clone(), resource.clone(), verb]),
+                );
+            }
+        }
+    }
+    until(PATIENCE, || {
+        let used = ApiServer::rights(&server.granted(USER)?);
+        ensure!(used == given, "used are {used:?}, given are {given:?}");
+        Ok(())
+    })
+}
+
+/// Puts what the kubelet would mount, but for the token, in a directory.
+pub(super) fn account(server: &ApiServer<'_>, place: &Place) -> Result<PathBuf> {
+    let account = place.open_to_all("account")?;
+    fs::copy(server.authority(), account.join("ca.crt"))?;
+    Ok(account)
 }
 
 /// What the manifests hold, as an administrator would apply it.
-fn install(server: &ApiServer<'_>) -> Result<()> {
-    use serde::Deserialize as _;
-    let manifest =
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/kubernetes/apiarist.yaml"))?;
-    for document in serde_norway::Deserializer::from_str(&manifest) {
-        let document = Value::deserialize(document)?;
+pub(super) fn install(server: &ApiServer<'_>) -> Result<()> {
+    for document in manifest()? {
         let path = match document.get("kind").and_then(Value::as_str) {
             Some("Namespace") => "/api/v1/namespaces",
             Some("ServiceAccount") => "/api/v1/namespaces/apiarist/serviceaccounts",
@@ -133,8 +185,16 @@ fn install(server: &ApiServer<'_>) -> Result<()> {
     Ok(())
 }
 
+fn manifest() -> Result<Vec<Value>> {
+    use serde::Deserialize as _;
+    let manifest =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/kubernetes/apiarist.yaml"))?;
+    let documents = serde_norway::Deserializer::from_str(&manifest);
+    Ok(documents.map(Value::deserialize).collect::<Result<_, _>>()?)
+}
+
 /// Has a token made for the agent's account, and puts it where the kubelet would.
-fn new_token(server: &ApiServer<'_>, account: &Path) -> Result<String> {
+pub(super) fn new_token(server: &ApiServer<'_>, account: &Path) -> Result<String> {
     let path = "/api/v1/namespaces/apiarist/serviceaccounts/apiarist/token";
     let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}});
     let answer = server.send("POST", path, &request)?;
@@ -147,7 +207,7 @@ fn new_token(server: &ApiServer<'_>, account: &Path) -> Result<String> {
 }
 
 /// The binary, with the account of its pod where it looks for it; the rest of the machine as it is.
-fn in_a_pod(account: &Path, port: u16) -> Result<Command> {
+pub(super) fn in_a_pod(account: &Path, port: u16) -> Result<Command> {
     let script = format!(
         "mount -t tmpfs none /run && mkdir -p {ACCOUNT} && mount --bind '{}' {ACCOUNT} && exec \"$@\"",
         account.display()
@@ -167,7 +227,7 @@ fn in_a_pod(account: &Path, port: u16) -> Result<Command> {
 }
 
 /// A namespace with a service, and a pod on another node.
-fn make_shop(server: &ApiServer<'_>) -> Result<()> {
+pub(super) fn make_shop(server: &ApiServer<'_>) -> Result<()> {
     server.send(
         "POST",
         "/api/v1/namespaces",
@@ -183,7 +243,7 @@ fn make_shop(server: &ApiServer<'_>) -> Result<()> {
         .map(drop)
 }
 
-fn service(server: &ApiServer<'_>, name: &str) -> Result<()> {
+pub(super) fn service(server: &ApiServer<'_>, name: &str) -> Result<()> {
     let service =
         json!({"metadata": {"name": name}, "spec": {"selector": {"app": "shop"}, "ports": [{"port": 80}]}});
     server
@@ -191,7 +251,7 @@ fn service(server: &ApiServer<'_>, name: &str) -> Result<()> {
         .map(drop)
 }
 
-fn pod(name: &str) -> Value {
+pub(super) fn pod(name: &str) -> Value {
     json!({
         "metadata": {
             "name": name,
@@ -271,7 +331,7 @@ fn said(place: &Place) -> String {
         .collect()
 }
 
-fn counter(agent: &Agent<'_>, name: &str) -> Result<u64> {
+pub(super) fn counter(agent: &Agent<'_>, name: &str) -> Result<u64> {
     agent
         .status()?
         .counters
