@@ -19,6 +19,11 @@ use super::{
 /// next [`Inventory::settle`].
 const SETTLE_AT: usize = 4096;
 
+/// The same for a workload of which little is known: until names are known for parameters, nothing is learned of the
+/// objects they name, and attacks on them are not told. With half as many new ones as are known its endpoints are moved
+/// again, so that all these moves together cost as much as a few.
+const SETTLE_FIRST_AT: usize = 32;
+
 /// The same while its templates are about to reach their bound.
 const SETTLE_WHEN_FULL: usize = 64;
 
@@ -59,8 +64,9 @@ impl Inventory {
             Inserted::NoRoom => self.stats.unlearned_paths += 1,
         }
         let news = self.registry.news(served.workload);
+        let enough = (self.registry.learned_from(served.workload) / 2).clamp(SETTLE_FIRST_AT, SETTLE_AT);
         let is_full = || self.registry.templates(served.workload) >= self.limits.templates / 10 * 9;
-        if news >= SETTLE_AT || (news >= SETTLE_WHEN_FULL && is_full()) {
+        if news >= enough || (news >= SETTLE_WHEN_FULL && is_full()) {
             self.settle_workload(served.workload);
         }
     }

@@ -74,6 +74,8 @@ struct WorkloadSlot {
     harvested: Routes,
     /// Paths observed that nothing was learned from yet.
     news: usize,
+    /// Paths observed that something was learned from.
+    learned_from: usize,
     /// When its routes changed last.
     revision: u64,
 }
@@ -173,6 +175,11 @@ impl Registry {
         self.workloads.get(place).map_or(0, |slot| slot.news)
     }
 
+    /// Paths of a workload that something was learned from.
+    pub(super) fn learned_from(&self, place: usize) -> usize {
+        self.workloads.get(place).map_or(0, |slot| slot.learned_from)
+    }
+
     /// Puts templates before all that is learned; endpoints move when they are settled next.
     pub(super) fn set_pins(&mut self, pins: Pins) {
         self.pins = pins;
@@ -245,7 +252,7 @@ impl Registry {
         let Some(slot) = self.workloads.get_mut(place).filter(|slot| slot.news > 0) else {
             return false;
         };
-        slot.news = 0;
+        slot.learned_from += std::mem::take(&mut slot.news);
         slot.learned = slot.record.paths.learn();
         true
     }
@@ -576,6 +583,7 @@ impl Registry {
             learned: record.paths.learn(),
             harvested: Routes::default(),
             news: 0,
+            learned_from: 0,
             record,
             templates: HashSet::new(),
             endpoints: 0,

@@ -369,6 +369,10 @@ impl Core {
                 .observe_suspect(exchange, &workload, caller.as_ref()),
             false => self.inventory.observe(exchange, &workload, caller.as_ref()),
         };
+        // This exchange may have moved its own endpoint, which then has a baseline.
+        for (from, to) in self.inventory.take_moved() {
+            self.analysis.moved(from, to);
+        }
         let caller = caller.filter(|_| undone.is_none());
         self.analysis.exchange(&Seen {
             id: None,
@@ -380,9 +384,6 @@ impl Core {
             template: observation.template.as_deref(),
             is_new: observation.is_new,
         });
-        for (from, to) in self.inventory.take_moved() {
-            self.analysis.moved(from, to);
-        }
         if observation.is_new
             && let Some(id) = observation.endpoint
             && let Some(view) = self.inventory.endpoint_view(id, exchange.started)

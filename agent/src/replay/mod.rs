@@ -208,6 +208,10 @@ impl Replay {
                 .observe_suspect(exchange, &workload, caller.as_ref()),
             false => self.inventory.observe(exchange, &workload, caller.as_ref()),
         };
+        // This exchange may have moved its own endpoint, which then has a baseline.
+        for (from, to) in self.inventory.take_moved() {
+            self.analysis.moved(from, to);
+        }
         self.analysis.set_learning_only(match self.learn_until {
             Some(LearnUntil::Exchanges(count)) => self.exchanges <= count,
             Some(LearnUntil::Time(until)) => exchange.started < until,
@@ -223,9 +227,6 @@ impl Replay {
             template: observation.template.as_deref(),
             is_new: observation.is_new,
         });
-        for (from, to) in self.inventory.take_moved() {
-            self.analysis.moved(from, to);
-        }
         self.alerts.extend(self.analysis.take_changes().alerts);
         let id = || given.map_or_else(|| exchange.id(), |given| given.id.to_owned());
         let start = given.is_none().then_some(Start(
@@ -371,3 +372,6 @@ fn end(given: Option<Option<&str>>, address: &Address) -> Option<String> {
         None => Some(address.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,12 +54,17 @@ impl Baselines {
         &mut slot.baseline
     }
 
-    /// The endpoint has another id now, or has become one with another.
+    /// The endpoint has another id now, or has become one with another. Endpoints that have become one may have what it
+    /// takes together: they are believed from here on, and not only after what comes next.
     pub(in crate::analysis) fn moved(&mut self, from: EndpointId, to: EndpointId) {
         let Some(old) = self.slots.remove(&from) else {
             return;
         };
-        self.entry(to, &old.workload).merge(&old.baseline);
+        let gate = self.gate;
+        let baseline = self.entry(to, &old.workload);
+        baseline.merge(&old.baseline);
+        let now = baseline.last;
+        baseline.promote(&gate, now);
     }
 
     /// Learning is over: the operator says so.

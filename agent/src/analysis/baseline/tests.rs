@@ -139,3 +139,27 @@ fn the_worst_endpoint_fits_16_kib() {
     println!("largest baseline: {bytes} bytes");
     assert!(bytes <= 16 * 1024, "{bytes}");
 }
+
+#[test]
+fn endpoints_that_become_one_are_believed_at_once_if_they_have_what_it_takes() {
+    let mut baselines = Baselines::default();
+    let moved = |baselines: &mut Baselines, count: u64| {
+        for number in 0..count {
+            // One name was asked for by one source, a few times.
+            let name = baselines.entry(EndpointId(100 + number), "w");
+            (0..4).for_each(|at| {
+                learn(name, &request(number * 1200 + at * 300, (number % 4) as u8));
+            });
+            assert_eq!(name.stage, Stage::New);
+            baselines.moved(EndpointId(100 + number), EndpointId(7));
+        }
+        baselines.get(EndpointId(7)).map(|baseline| baseline.stage)
+    };
+    assert_eq!(moved(&mut baselines, 12), Some(Stage::Learning));
+    let mut baselines = Baselines::default();
+    assert_eq!(
+        moved(&mut baselines, 80),
+        Some(Stage::Active),
+        "nothing more has to come"
+    );
+}

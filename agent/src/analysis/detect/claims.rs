@@ -20,6 +20,12 @@ use crate::{
 /// Lower bound of the share of matches from which a place holds a claim: forty of forty are enough.
 const BELONGS: f64 = 0.7;
 
+/// Share of matches below which a place does not hold a claim, whatever is still to come.
+const USUALLY: f64 = 0.9;
+
+/// Answers with an owner from which it is known whether that is a claim: all so far may have been one, and not be enough.
+const DECIDED: u64 = 64;
+
 /// Names of fields that say whose an object is.
 const OWNERS: [&str; 20] = [
     "owner",
@@ -53,12 +59,15 @@ pub(in crate::analysis) struct Claims {
 
 /// Whether this is usually a claim of the caller's token.
 pub(super) fn belongs(ratio: Ratio) -> bool {
-    ratio.bounds().0 >= BELONGS && ratio.share() >= 0.9
+    ratio.bounds().0 >= BELONGS && ratio.share() >= USUALLY
 }
 
-/// Whether the owner in an answer of this endpoint is to be compared.
+/// Whether the owner in an answer of this endpoint is to be compared: also as long as it is not known what it is, as an
+/// endpoint may be believed for everything else before that is.
 pub(super) fn wants_answer(token: Option<&TokenFacts>, usual: &Baseline) -> bool {
-    token.is_some() && belongs(usual.claimed_answer)
+    let ratio = usual.claimed_answer;
+    let is_undecided = (1..DECIDED).contains(&ratio.n) && ratio.share() >= USUALLY;
+    token.is_some() && (is_undecided || belongs(ratio))
 }
 
 /// The first token of a request that says who or whose.
