@@ -146,6 +146,68 @@ fn the_manifests_are_valid() {
 }
 
 #[test]
+fn the_pipelines_fit_the_schemas_of_github_and_gitlab() {
+    if !has("python3") {
+        return;
+    }
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let programs = environment(target, "check-jsonschema", &["check-jsonschema"]).unwrap();
+    for (file, schema) in [
+        (
+            "github-actions.yml",
+            &["--builtin-schema", "vendor.github-workflows"][..],
+        ),
+        (
+            "gitlab-ci.yml",
+            &[
+                "--builtin-schema",
+                "vendor.gitlab-ci",
+                "--data-transform",
+                "gitlab-ci",
+            ],
+        ),
+    ] {
+        let output = Command::new(programs.join("check-jsonschema"))
+            .args(schema)
+            .arg(root().join("deploy/ci").join(file))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{file}: {}", text(&output));
+    }
+}
+
+/// What the pipelines run is what the command line takes, and leaves the files that they keep.
+#[test]
+fn the_pipelines_run_what_there_is() {
+    for file in ["github-actions.yml", "gitlab-ci.yml"] {
+        let pipeline = fs::read_to_string(root().join("deploy/ci").join(file)).unwrap();
+        assert!(pipeline.contains("apiarist observe --spec openapi.yaml --fail-on high,shadow_endpoint"));
+    }
+    // A document that is not there is found out after the options, and before anything is run.
+    let observe = [
+        "observe",
+        "--spec",
+        "none.yaml",
+        "--fail-on",
+        "high,shadow_endpoint",
+        "--out",
+        "x",
+        "--",
+        "true",
+    ];
+    let output = Command::new(binary::apiarist().unwrap())
+        .args(observe)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output).contains("cannot read none.yaml"),
+        "{}",
+        text(&output)
+    );
+}
+
+#[test]
 fn the_role_allows_what_is_asked_for_and_no_more() {
     let plain = fs::read_to_string(root().join("deploy/kubernetes/apiarist.yaml")).unwrap();
     let plain = documents(&plain);

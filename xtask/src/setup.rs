@@ -45,6 +45,7 @@ const RUN: &[Need] = &[("cc", "gcc")];
 const TEST: &[Need] = &[
     ("cc", "gcc"),
     ("nginx", "nginx-light"),
+    ("nft", "nftables"),
     ("curl", "curl"),
     ("wget", "wget"),
     ("haproxy", "haproxy"),

@@ -13,6 +13,9 @@ const MAX_FINDINGS: usize = 2048;
 /// Fields that one finding names. Overflow policy: the first so many.
 const MAX_FIELDS: usize = 12;
 
+/// The rule of these findings.
+pub(crate) const RULE: &str = "api_changed";
+
 /// All findings, by id.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
@@ -24,17 +27,14 @@ impl Findings {
     /// Several sources send or get a field that was not there before: the API has changed.
     pub(super) fn api_changed(&mut self, look: &Look<'_>, field: &str) {
         let endpoint = look.endpoint.map_or_else(String::new, |id| id.to_string());
-        let id = format!(
-            "{:016x}",
-            hash_all(["api_changed", &look.served_by().id, &endpoint])
-        );
+        let id = format!("{:016x}", hash_all([RULE, &look.served_by().id, &endpoint]));
         if self.all.len() >= MAX_FINDINGS && !self.all.contains_key(&id) {
             return;
         }
         let at = look.at.rfc3339();
         let finding = self.all.entry(id.clone()).or_insert_with(|| Finding {
             id: id.clone(),
-            rule: "api_changed".into(),
+            rule: RULE.into(),
             title: "Fields have come to this endpoint".to_owned(),
             advice: "Check that the deploy meant to add them, and add them to the specification".into(),
             owasp: Some("API9:2023".into()),
@@ -86,9 +86,7 @@ impl Findings {
 
     /// Takes findings back; those of other makers are left out.
     pub(super) fn restore(&mut self, findings: Vec<Finding>) {
-        let ours = findings
-            .into_iter()
-            .filter(|finding| finding.rule == "api_changed");
+        let ours = findings.into_iter().filter(|finding| finding.rule == RULE);
         for finding in ours.take(MAX_FINDINGS) {
             self.all.entry(finding.id.clone()).or_insert(finding);
         }

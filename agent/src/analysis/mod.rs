@@ -11,7 +11,7 @@ mod deploy;
 mod detect;
 mod engine;
 mod fields;
-mod findings;
+pub(crate) mod findings;
 pub(crate) mod hash;
 mod judge;
 mod look;

@@ -3,28 +3,20 @@
 use serde_json::Value;
 
 use super::{
-    Context, Failure,
     list::{List, Shown, dash, joined, operation, text},
-    query::{self, at},
+    query::at,
     source::Topic,
     table::Column,
 };
 
-const EXAMPLES: &str = "EXAMPLES:
+/// Shown by `--help`.
+pub(super) const EXAMPLES: &str = "EXAMPLES:
   apiarist endpoints
   apiarist endpoints --workload shop --sort -hits --limit 20
   apiarist endpoints --filter 'hits > 10 and method == \"GET\" and template ~ \"users\"'
   apiarist endpoints --since 1h -o json | jq '.[].template'
   apiarist endpoints --store /var/lib/apiarist -o csv > endpoints.csv
   apiarist --fleet clickhouse://clickhouse.example.net/apiarist endpoints --sort -risk --limit 20";
-
-/// List the endpoints that were seen
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
-pub(super) struct Args {
-    #[command(flatten)]
-    query: query::Args,
-}
 
 const COLUMNS: [Shown; 10] = [
     Shown::made(Column::text("ID"), &["id"], |row, _| {
@@ -51,14 +43,12 @@ const COLUMNS: [Shown; 10] = [
     Shown::seen(),
 ];
 
-pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
-    let list = List {
-        topic: Topic::Endpoints,
-        columns: &COLUMNS,
-        empty: "No endpoint matches.",
-    };
-    list.show(&args.query, context)
-}
+/// The list.
+pub(super) const LIST: List<'static> = List {
+    topic: Topic::Endpoints,
+    columns: &COLUMNS,
+    empty: "No endpoint matches.",
+};
 
 /// `2xx:10 5xx:1`, without the classes that never came.
 fn status(counts: &Value) -> String {

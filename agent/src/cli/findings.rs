@@ -1,27 +1,18 @@
 //! `apiarist findings`: facts about endpoints that somebody should change.
 
 use super::{
-    Context, Failure,
     list::{List, Shown},
-    query,
     source::Topic,
     table::Column,
 };
 
-const EXAMPLES: &str = "EXAMPLES:
+/// Shown by `--help`.
+pub(super) const EXAMPLES: &str = "EXAMPLES:
   apiarist findings
   apiarist findings --sort -severity --workload shop
   apiarist findings --filter 'severity >= \"high\" and owasp ~ \"API8\"' -o json
   apiarist findings --store /var/lib/apiarist -o csv > findings.csv
   apiarist --fleet clickhouse://clickhouse.example.net/apiarist findings --filter 'nodes > 1'";
-
-/// List findings: what should be changed about endpoints, and how
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
-pub(super) struct Args {
-    #[command(flatten)]
-    query: query::Args,
-}
 
 const COLUMNS: [Shown; 7] = [
     Shown::member(Column::text("SEVERITY"), "severity"),
@@ -33,14 +24,12 @@ const COLUMNS: [Shown; 7] = [
     Shown::seen(),
 ];
 
-pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
-    let list = List {
-        topic: Topic::Findings,
-        columns: &COLUMNS,
-        empty: "No finding matches.",
-    };
-    list.show(&args.query, context)
-}
+/// The list.
+pub(super) const LIST: List<'static> = List {
+    topic: Topic::Findings,
+    columns: &COLUMNS,
+    empty: "No finding matches.",
+};
 
 #[cfg(test)]
 mod tests {

@@ -1,25 +1,16 @@
 //! `apiarist listeners`: sockets that listen, called or not.
 
 use super::{
-    Context, Failure,
     list::{List, Shown},
-    query,
     source::Topic,
     table::Column,
 };
 
-const EXAMPLES: &str = "EXAMPLES:
+/// Shown by `--help`.
+pub(super) const EXAMPLES: &str = "EXAMPLES:
   apiarist listeners
   apiarist listeners --filter 'exchanges == 0 and exposure == \"internet\"'
   apiarist listeners --workload shop -o json";
-
-/// List sockets that listen: APIs that may be there although nobody calls them
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
-pub(super) struct Args {
-    #[command(flatten)]
-    query: query::Args,
-}
 
 const COLUMNS: [Shown; 6] = [
     Shown::member(Column::text("WORKLOAD"), "workload"),
@@ -30,14 +21,12 @@ const COLUMNS: [Shown; 6] = [
     Shown::member(Column::number("EXCHANGES"), "exchanges"),
 ];
 
-pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
-    let list = List {
-        topic: Topic::Listeners,
-        columns: &COLUMNS,
-        empty: "No listening socket matches.",
-    };
-    list.show(&args.query, context)
-}
+/// The list.
+pub(super) const LIST: List<'static> = List {
+    topic: Topic::Listeners,
+    columns: &COLUMNS,
+    empty: "No listening socket matches.",
+};
 
 #[cfg(test)]
 mod tests {

@@ -111,19 +111,29 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
-    Endpoints(endpoints::Args),
+    /// List the endpoints that were seen
+    #[command(after_help = endpoints::EXAMPLES)]
+    Endpoints(query::Args),
     Endpoint(endpoint::Args),
-    Workloads(workloads::Args),
+    /// List the workloads that serve or call APIs
+    #[command(after_help = workloads::EXAMPLES)]
+    Workloads(query::Args),
     Workload(workload::Args),
     Graph(graph::Args),
     Inventory(inventory::Args),
-    Listeners(listeners::Args),
+    /// List sockets that listen: APIs that may be there although nobody calls them
+    #[command(after_help = listeners::EXAMPLES)]
+    Listeners(query::Args),
     Egress(egress::Args),
     Alerts(alerts::Args),
     Anomalies(alerts::AnomalyArgs),
     Baseline(baseline::Args),
-    Findings(findings::Args),
-    Risks(risks::Args),
+    /// List findings: what should be changed about endpoints, and how
+    #[command(after_help = findings::EXAMPLES)]
+    Findings(query::Args),
+    /// List endpoints and workloads by risk, with the factors of each score
+    #[command(after_help = risks::EXAMPLES)]
+    Risks(query::Args),
     Status(status::Args),
     Top(top::Args),
     Report(report::Args),
@@ -210,19 +220,19 @@ fn execute(
     }
     match cli.command {
         Command::Run(args) => run::run(args, context),
-        Command::Endpoints(args) => endpoints::run(&args, context),
+        Command::Endpoints(args) => endpoints::LIST.show(&args, context),
         Command::Endpoint(args) => endpoint::run(&args, context),
-        Command::Workloads(args) => workloads::run(&args, context),
+        Command::Workloads(args) => workloads::LIST.show(&args, context),
         Command::Workload(args) => workload::run(&args, context),
         Command::Graph(args) => graph::run(&args, context),
         Command::Inventory(args) => inventory::run(&args, context),
-        Command::Listeners(args) => listeners::run(&args, context),
+        Command::Listeners(args) => listeners::LIST.show(&args, context),
         Command::Egress(args) => egress::run(&args, context),
         Command::Alerts(args) => alerts::run(&args, context),
         Command::Anomalies(args) => alerts::anomalies(&args, context),
         Command::Baseline(args) => baseline::run(args, context),
-        Command::Findings(args) => findings::run(&args, context),
-        Command::Risks(args) => risks::run(&args, context),
+        Command::Findings(args) => findings::LIST.show(&args, context),
+        Command::Risks(args) => risks::LIST.show(&args, context),
         Command::Top(args) => top::run(&args, context),
         Command::Report(args) => report::run(&args, context),
         Command::Spec(args) => spec::run(&args, context),

@@ -57,6 +57,9 @@ fn gate(text: &str) -> Result<Gate, String> {
 pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
     let documents = read(&args.spec)?;
     let config = context.config()?;
+    let policies = config.policies.rules().map_err(Failure::usage)?;
+    let own: Vec<&str> = policies.iter().map(|rule| rule.name.as_str()).collect();
+    args.fail_on.check(&own).map_err(Failure::usage)?;
     preflight(&HostFacts::gather())?;
     let task = Task {
         command: &args.command,

@@ -1,27 +1,19 @@
 //! `apiarist risks`: endpoints and workloads by risk, and what each score is made of.
 
 use super::{
-    Context, Failure,
     list::{List, Shown, dash, joined, text},
-    query::{self, at},
+    query::at,
     source::Topic,
     table::Column,
 };
 
-const EXAMPLES: &str = "EXAMPLES:
+/// Shown by `--help`.
+pub(super) const EXAMPLES: &str = "EXAMPLES:
   apiarist risks
   apiarist risks --limit 10
   apiarist risks --filter 'score > 50 and factors.factor == \"sensitive_data\"' -o json
   apiarist risks --store /var/lib/apiarist --workload shop
   apiarist --fleet clickhouse://clickhouse.example.net/apiarist risks --limit 20";
-
-/// List endpoints and workloads by risk, with the factors of each score
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
-pub(super) struct Args {
-    #[command(flatten)]
-    query: query::Args,
-}
 
 const COLUMNS: [Shown; 6] = [
     Shown::made(Column::number("RISK"), &["score"], |row, _| {
@@ -39,14 +31,12 @@ const COLUMNS: [Shown; 6] = [
     }),
 ];
 
-pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
-    let list = List {
-        topic: Topic::Risks,
-        columns: &COLUMNS,
-        empty: "Nothing with a risk matches.",
-    };
-    list.show(&args.query, context)
-}
+/// The list.
+pub(super) const LIST: List<'static> = List {
+    topic: Topic::Risks,
+    columns: &COLUMNS,
+    empty: "Nothing with a risk matches.",
+};
 
 #[cfg(test)]
 mod tests {

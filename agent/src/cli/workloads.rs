@@ -1,25 +1,16 @@
 //! `apiarist workloads`: who serves and calls APIs on this host.
 
 use super::{
-    Context, Failure,
     list::{List, Shown, dash, text},
-    query,
     source::Topic,
     table::Column,
 };
 
-const EXAMPLES: &str = "EXAMPLES:
+/// Shown by `--help`.
+pub(super) const EXAMPLES: &str = "EXAMPLES:
   apiarist workloads
   apiarist workloads --sort -hits
   apiarist workloads --filter 'kind == \"container\"' -o jsonl";
-
-/// List the workloads that serve or call APIs
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
-pub(super) struct Args {
-    #[command(flatten)]
-    query: query::Args,
-}
 
 /// What a workload is known by, the most telling first.
 const RUNS: [&str; 4] = ["unit", "container", "script", "executable"];
@@ -36,11 +27,9 @@ const COLUMNS: [Shown; 6] = [
     }),
 ];
 
-pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
-    let list = List {
-        topic: Topic::Workloads,
-        columns: &COLUMNS,
-        empty: "No workload matches.",
-    };
-    list.show(&args.query, context)
-}
+/// The list.
+pub(super) const LIST: List<'static> = List {
+    topic: Topic::Workloads,
+    columns: &COLUMNS,
+    empty: "No workload matches.",
+};

@@ -24,6 +24,23 @@ use crate::{
     verdict::Severity,
 };
 
+/// Names of all rules.
+pub const RULES: [&str; 13] = [
+    "shadow_endpoint",
+    "zombie_endpoint",
+    "orphan_operation",
+    "undocumented_status",
+    "security_not_enforced",
+    "undocumented_parameter",
+    "undocumented_body",
+    "undocumented_media_type",
+    "undocumented_field",
+    "undocumented_null",
+    "undocumented_value",
+    "type_mismatch",
+    "required_field_absent",
+];
+
 /// What came of a comparison.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Diff {

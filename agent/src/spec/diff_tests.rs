@@ -151,6 +151,12 @@ fn each_kind_of_drift() {
         ]
     );
     assert_eq!(found.counts.drift, 11);
+    assert!(
+        found
+            .issues
+            .iter()
+            .all(|issue| RULES.contains(&issue.rule.as_ref()))
+    );
 }
 
 #[test]

@@ -4,7 +4,12 @@ use std::{borrow::Cow, str::FromStr};
 
 use serde::Serialize;
 
-use crate::verdict::{Finding, Severity};
+use super::{RULES, lint};
+use crate::{
+    analysis::findings::RULE as BEHAVIOUR,
+    risk::posture,
+    verdict::{Finding, Severity},
+};
 
 /// Where in a document.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -74,9 +79,27 @@ impl Gate {
             || self.rules.iter().any(|rule| *rule == issue.rule)
     }
 
-    /// Rules named, for a check that they exist.
-    pub fn rules(&self) -> impl Iterator<Item = &str> {
-        self.rules.iter().map(String::as_str)
+    /// Checks that the rules named exist: one that is misspelt would let everything pass. `own` are rules of the
+    /// operator's.
+    ///
+    /// # Errors
+    /// One sentence: the first name that no rule has.
+    pub fn check(&self, own: &[&str]) -> Result<(), String> {
+        let exists = |name: &str| {
+            RULES
+                .iter()
+                .chain(&lint::RULES)
+                .chain(&[BEHAVIOUR])
+                .chain(own)
+                .any(|rule| *rule == name)
+                || posture::names().any(|rule| rule == name)
+        };
+        match self.rules.iter().find(|name| !exists(name)) {
+            None => Ok(()),
+            Some(name) => Err(format!(
+                "`{name}` is neither a severity (info, low, medium, high, critical), nor the name of a rule, nor none"
+            )),
+        }
     }
 }
 
@@ -134,5 +157,22 @@ mod tests {
         let none: Gate = "none".parse().expect("a gate");
         assert!(!none.fails(&issue("x", Severity::Critical)));
         assert!("High!".parse::<Gate>().is_err());
+    }
+
+    #[test]
+    fn rules_that_do_not_exist_are_named() {
+        let check = |text: &str, own: &[&str]| text.parse::<Gate>().expect("a gate").check(own);
+        for known in [
+            "high,shadow_endpoint",
+            "no_security",
+            "old_tls",
+            "api_changed",
+            "none",
+        ] {
+            assert_eq!(check(known, &[]), Ok(()), "{known}");
+        }
+        assert!(check("high,shaddow_endpoint", &[]).is_err_and(|error| error.contains("`shaddow_endpoint`")));
+        assert!(check("hihg", &["office"]).is_err());
+        assert_eq!(check("office", &["office"]), Ok(()));
     }
 }

@@ -15,7 +15,7 @@ mod matching;
 pub mod report;
 
 pub use coverage::{Coverage, OperationCoverage, Share};
-pub use diff::{Counts, Diff, EndpointRow, diff};
+pub use diff::{Counts, Diff, EndpointRow, RULES, diff};
 pub use given::{Given, Line};
 pub use issue::{Gate, Issue, Place};
 pub use matching::{Matcher, State};

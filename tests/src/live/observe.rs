@@ -16,14 +16,16 @@ use super::{
     place::{Place, fixture},
     same,
 };
-use crate::python::interpreter;
+use crate::{python::interpreter, schemas};
 
 const RUNS: usize = 10;
 
 /// The suite, and readers of its results that others wrote.
-const PACKAGES: [&str; 6] = [
+const PACKAGES: [&str; 8] = [
     "pytest",
     "pyyaml",
+    "jsonschema",
+    "lxml",
     "openapi-spec-validator",
     "sarif-pydantic",
     "sarif-tools",
@@ -97,6 +99,18 @@ pub(super) fn a_suite_gives_the_same_ten_times(place: &Place) -> Result<()> {
         output.status.success(),
         "a result was not taken: {}",
         String::from_utf8_lossy(&output.stderr)
+    );
+    let schemas = schemas::of_this_test()?;
+    let judged = Command::new(&python)
+        .arg(fixture("reports.py"))
+        .args([&schemas.sarif, &schemas.junit])
+        .args(["run-0/apiarist.sarif", "run-0/junit.xml"])
+        .current_dir(place.path())
+        .output()?;
+    ensure!(
+        judged.status.success(),
+        "a report does not fit its schema: {}",
+        String::from_utf8_lossy(&judged.stderr)
     );
     note(&format!(
         "{RUNS} runs alike; documents, SARIF results and JUnit cases taken by others' readers: {}",

@@ -76,6 +76,7 @@ impl Output {
         all: &serde_json::Value,
         summary: &[String],
     ) -> Result<(), Failure> {
+        self.fail_on.check(&[]).map_err(Failure::usage)?;
         let report = Report {
             check,
             cases,
