@@ -62,6 +62,7 @@ const TEST: &[Need] = &[
     ("postgres", "postgresql"),
     ("wrk", "wrk"),
     ("ip", "iproute2"),
+    ("iptables", "iptables"),
     ("podman", "podman"),
     ("runc", "runc"),
     ("nsenter", "util-linux"),

@@ -80,6 +80,8 @@ pub(super) struct Conn {
     pub(super) tells: bool,
     /// The other end was given time to show itself and did not.
     pub(super) alone: bool,
+    /// Its addresses may be translated: the table has not been asked, or the other end has not shown itself yet.
+    pub(super) is_stranger: bool,
 }
 
 impl Conn {
@@ -107,6 +109,7 @@ impl Conn {
             closed: false,
             tells: false,
             alone: false,
+            is_stranger: false,
             stage: Stage::Opening(Box::default(), Box::new(open)),
         }
     }
@@ -143,7 +146,7 @@ impl Conn {
             && !self.alone
             // Captures name no processes.
             && self.process().pid != 0
-            && self.is_local()
+            && (self.is_local() || self.is_stranger)
     }
 
     /// Gives an exchange what is known of its connection now.
@@ -158,6 +161,14 @@ impl Conn {
         match &self.stage {
             Stage::Opening(_, open) => &open.process,
             Stage::Decided(_, connection) => &connection.process,
+        }
+    }
+
+    /// The client's address, where the one that was seen stands for it only.
+    pub(super) fn is_called_by(&mut self, client: Address) {
+        match &mut self.stage {
+            Stage::Opening(_, open) => open.remote = client,
+            Stage::Decided(_, connection) => Arc::make_mut(connection).client = client,
         }
     }
 

@@ -19,9 +19,9 @@ pub(super) struct Held {
 }
 
 impl Held {
-    fn is_of(&self, socket: SocketId) -> bool {
+    fn is_of(&self, socket: SocketId, side: Option<Side>) -> bool {
         let connection = &self.exchange.connection;
-        connection.socket == socket && connection.side == Side::Server
+        connection.socket == socket && side.is_none_or(|side| connection.side == side)
     }
 }
 
@@ -50,6 +50,7 @@ impl Flows {
         if exchange.connection.side == Side::Server {
             if let Some(conn) = self.connections.get_mut(&socket) {
                 conn.alone = conn.twin.is_none();
+                conn.is_stranger = false;
             }
             self.held.push_front(Held { until, exchange });
             self.settle(socket, out);
@@ -58,6 +59,7 @@ impl Flows {
         let mut told = false;
         if let Some(conn) = self.connections.get_mut(&socket) {
             conn.held = conn.held.saturating_sub(1);
+            conn.is_stranger = false;
             if let Some(twin) = &mut conn.twin {
                 told = twin.tells;
                 twin.silent |= !told && is_whole(&exchange);
@@ -77,13 +79,18 @@ impl Flows {
 
     /// Passes on what was held of a server's connection, with what is known of its caller now.
     pub(super) fn settle(&mut self, socket: SocketId, out: &mut Vec<Exchange>) {
+        self.settle_as(socket, Some(Side::Server), out);
+    }
+
+    /// The same, of either side.
+    pub(super) fn settle_as(&mut self, socket: SocketId, side: Option<Side>, out: &mut Vec<Exchange>) {
         let held = self.connections.get(&socket).map_or(0, |conn| conn.held);
         if held == 0 {
             return;
         }
         let mut index = 0;
         while let Some(held) = self.held.get(index) {
-            if !held.is_of(socket) {
+            if !held.is_of(socket, side) {
                 index += 1;
                 continue;
             }

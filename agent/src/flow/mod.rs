@@ -13,6 +13,7 @@ mod limits;
 mod opening;
 mod stats;
 mod stream;
+mod translated;
 mod twins;
 
 use std::collections::{HashMap, VecDeque};
@@ -22,6 +23,7 @@ use foldhash::fast::FixedState;
 pub use closed::{Closed, Tls};
 pub use limits::Limits;
 pub use stats::Stats;
+pub use translated::End;
 
 use crate::{
     clock::Timestamp,
@@ -49,6 +51,10 @@ pub struct Flows {
     connections: HashMap<SocketId, Box<Conn>, FixedState>,
     closed: Vec<Closed>,
     twins: Twins,
+    /// Addresses may be translated between the ends of a connection.
+    translates: bool,
+    /// Sockets without a twin that wait for the table of translations.
+    strangers: Vec<SocketId>,
     /// Connections with exchanges under way, by when they are to be looked at.
     waiting: VecDeque<(Timestamp, SocketId)>,
     /// Connections with operations told in part.
@@ -79,6 +85,8 @@ impl Flows {
             connections: HashMap::default(),
             closed: Vec::new(),
             twins: Twins::default(),
+            translates: false,
+            strangers: Vec::new(),
             waiting: VecDeque::new(),
             promises: VecDeque::new(),
             held: VecDeque::new(),
@@ -144,6 +152,7 @@ impl Flows {
         }
         self.waiting.clear();
         self.promises.clear();
+        self.strangers.clear();
         self.clock.clear();
     }
 
@@ -186,6 +195,8 @@ impl Flows {
             self.pair(open.socket, twin);
             self.settle(open.socket, out);
             self.settle(twin, out);
+        } else {
+            self.enter_stranger(open.socket);
         }
     }
 
@@ -320,7 +331,7 @@ impl Flows {
                 .twin
                 .as_ref()
                 .map_or((false, false), |twin| (twin.tells, twin.silent));
-            let expected = conn.twin.is_some() || conn.is_local();
+            let expected = conn.twin.is_some() || conn.is_local() || conn.is_stranger;
             if tells {
                 self.stats.suppressed_exchanges += count as u64;
                 out.truncate(start);

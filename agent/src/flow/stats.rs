@@ -42,6 +42,10 @@ counters! {
     undecided_connections,
     /// Connections whose both ends were observed, counted once.
     paired_connections,
+    /// Connections whose addresses are translated between their ends, as the kernel's table says.
+    translated_connections,
+    /// Connections that were not looked up there, because too many waited.
+    untranslated_full,
     /// Closed connections whose positions equal the socket's own byte counts.
     reconciled_connections,
     /// Closed connections whose positions differ from the socket's own byte counts.

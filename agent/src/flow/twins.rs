@@ -79,6 +79,11 @@ impl Twins {
         twin.filter(|twin| *twin != open.socket)
     }
 
+    /// The socket with these addresses.
+    pub(super) fn find(&self, local: &Address, remote: &Address, netns: u32) -> Option<SocketId> {
+        self.tuples.get(&tuple(local, remote, netns)?).copied()
+    }
+
     /// Removes a socket.
     pub(super) fn leave(&mut self, socket: SocketId, local: &Address, remote: &Address, netns: u32) {
         if let Some(tuple) = tuple(local, remote, netns)

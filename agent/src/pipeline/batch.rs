@@ -1,7 +1,7 @@
 //! What goes from the shards to the core.
 
 use super::reload::Change;
-use crate::{control::Request, event::ProcessRef, exchange::Exchange, flow};
+use crate::{control::Request, event::ProcessRef, exchange::Exchange, flow, workload::TranslationStats};
 
 /// Batches and requests that may wait for the core. Overflow policy: the shard waits.
 pub(super) const MAX_WAITING_BATCHES: usize = 32;
@@ -49,6 +49,8 @@ pub(super) struct Totals {
     pub(super) out_of_scope: u64,
     /// What the flow layer counts.
     pub(super) flow: flow::Stats,
+    /// What was done with the kernel's table of translated connections.
+    pub(super) translations: TranslationStats,
 }
 
 /// Bytes an exchange holds, roughly.

@@ -305,7 +305,7 @@ impl Core {
             }
         }
         for exchange in &batch.exchanges {
-            self.exchange(exchange, now);
+            self.exchange(exchange);
         }
         for closed in &batch.closed {
             let workload = self.directory.resolve(&closed.process);
@@ -347,7 +347,7 @@ impl Core {
         }
     }
 
-    fn exchange(&mut self, exchange: &Exchange, now: Timestamp) {
+    fn exchange(&mut self, exchange: &Exchange) {
         let connection = &exchange.connection;
         let workload = self.directory.resolve(&connection.process);
         let caller = connection
@@ -361,7 +361,7 @@ impl Core {
         });
         self.listeners.served(connection);
         // Who called is the proxy still; who asked, and from how far away, is its client.
-        let undone = self.origins.undo(exchange, now);
+        let undone = self.origins.undo(exchange);
         let exchange = undone.as_ref().unwrap_or(exchange);
         let observation = match self.analysis.looks_bad(exchange) {
             true => self
@@ -457,10 +457,6 @@ impl Core {
                 .map(|(name, value)| (name.to_owned(), value));
             status.counters.extend(told);
         }
-        let nat = self.origins.stats().list();
-        status
-            .counters
-            .extend(nat.map(|(name, value)| (name.to_owned(), value)));
         status.listeners = self.listeners.views();
         status
             .counters

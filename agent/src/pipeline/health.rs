@@ -121,12 +121,13 @@ impl Health {
                 undecodable,
                 out_of_scope,
                 flow,
+                translations,
             } = totals;
             status.events += events;
             status.bytes += bytes;
             add(&mut status.lost, "undecodable_records", *undecodable);
             add(&mut status.counters, "sockets_out_of_scope", *out_of_scope);
-            for (name, value) in flow.list() {
+            for (name, value) in flow.list().chain(translations.list()) {
                 add(&mut status.counters, name, value);
             }
         }

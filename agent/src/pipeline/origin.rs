@@ -1,71 +1,44 @@
-//! Who really asked, where proxies and translated addresses stand between.
+//! Who really asked, where a proxy stands between.
 //!
-//! In: an exchange that a process of this host served. Out: the exchange as it would be without them, if anything is known: its
-//! connection has the client's own address. Headers count only when a trusted proxy sent them; the kernel's table of translated
-//! connections is looked at for peers that are not on this host.
+//! In: an exchange that a process of this host served. Out: the exchange as it would be without the proxy, if anything is known: its
+//! connection has the client's own address. Fields count only when a trusted proxy sent them. Translated addresses are undone
+//! before, where connections are put together.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    path::Path,
-    sync::Arc,
-};
+use std::{net::IpAddr, sync::Arc};
 
 use crate::{
-    clock::Timestamp,
     event::Address,
     exchange::{Connection, Exchange, Side},
-    workload::{Proxies, TranslationStats, Translations},
+    workload::Proxies,
 };
 
-/// Finds the clients behind proxies and translated addresses.
+/// Finds the clients behind proxies.
 pub(super) struct Origins {
     proxies: Proxies,
-    translations: Translations,
 }
 
 impl Origins {
     /// Believes these proxies.
     pub(super) fn new(proxies: Proxies) -> Self {
-        Self {
-            proxies,
-            translations: Translations::new(Path::new("/proc")),
-        }
+        Self { proxies }
     }
 
     /// The exchange with the client's own address; `None` when it is right as it is.
-    pub(super) fn undo(&mut self, exchange: &Exchange, now: Timestamp) -> Option<Exchange> {
+    pub(super) fn undo(&self, exchange: &Exchange) -> Option<Exchange> {
         let connection = &exchange.connection;
-        let (Side::Server, Address::Ip(server, port), Address::Ip(peer, peer_port)) =
-            (connection.side, &connection.server, &connection.client)
-        else {
+        let (Side::Server, Address::Ip(peer, _)) = (connection.side, &connection.client) else {
             return None;
         };
-        let mut client = None;
-        if connection.peer_process.is_none() && !peer.is_loopback() {
-            let seen = (
-                SocketAddr::new(*server, *port),
-                SocketAddr::new(*peer, *peer_port),
-            );
-            client = self.translations.client(seen.0, seen.1, now);
-        }
-        let nearest = client.map_or(*peer, |client| client.ip());
-        let head = exchange.request.as_ref().map(|request| &request.head);
-        if let Some(first) = head.and_then(|head| self.proxies.client(nearest, head)) {
-            return Some(asked_by(exchange, first, 0));
-        }
-        client.map(|client| asked_by(exchange, client.ip(), client.port()))
-    }
-
-    /// What was done so far.
-    pub(super) fn stats(&self) -> TranslationStats {
-        self.translations.stats()
+        let head = &exchange.request.as_ref()?.head;
+        let first = self.proxies.client(*peer, head)?;
+        Some(asked_by(exchange, first))
     }
 }
 
 /// The same exchange, as if this client had come by itself.
-fn asked_by(exchange: &Exchange, client: IpAddr, port: u16) -> Exchange {
+fn asked_by(exchange: &Exchange, client: IpAddr) -> Exchange {
     let connection = Connection {
-        client: Address::Ip(client, port),
+        client: Address::Ip(client, 0),
         peer_process: None,
         ..Connection::clone(&exchange.connection)
     };
@@ -82,7 +55,7 @@ mod tests {
 
     #[test]
     fn the_client_of_a_trusted_proxy_takes_its_place() {
-        let mut origins = Origins::new(Proxies::parse(&["127.0.0.1".to_owned()]).unwrap());
+        let origins = Origins::new(Proxies::parse(&["127.0.0.1".to_owned()]).unwrap());
         let from = |address: &str| {
             let peer = Address::Ip(address.parse().unwrap(), 1);
             call("GET", "/")
@@ -90,12 +63,12 @@ mod tests {
                 .field("x-forwarded-for", "203.0.113.9")
                 .exchange()
         };
-        let undone = origins.undo(&from("127.0.0.1"), Timestamp(1)).unwrap();
+        let undone = origins.undo(&from("127.0.0.1")).unwrap();
         assert_eq!(
             undone.connection.client,
             Address::Ip("203.0.113.9".parse().unwrap(), 0)
         );
         assert_eq!(Exposure::of(&undone.connection), Exposure::Internet);
-        assert_eq!(origins.undo(&from("127.0.0.2"), Timestamp(1)), None);
+        assert_eq!(origins.undo(&from("127.0.0.2")), None);
     }
 }

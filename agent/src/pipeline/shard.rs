@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashSet,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -25,6 +26,7 @@ use crate::{
     event::{SocketEvent, SocketId},
     exchange::Exchange,
     flow::Flows,
+    workload::Translations,
 };
 
 /// Records handled before the shard looks after time and its batch.
@@ -64,18 +66,23 @@ struct Work {
     hint: Option<SyncSender<u32>>,
     /// The body budget of the configuration.
     budget_bytes: Arc<AtomicU64>,
+    translations: Translations,
 }
 
 impl Shard {
     pub(super) fn new(
         number: usize,
         reader: RingReader,
-        flows: Flows,
+        mut flows: Flows,
         scope: Scope,
         to_core: SyncSender<ToCore>,
         hint: Option<SyncSender<u32>>,
         budget_bytes: Arc<AtomicU64>,
     ) -> Self {
+        let translations = Translations::new(Path::new("/proc"));
+        if translations.is_kept() {
+            flows.expect_translations();
+        }
         let work = Work {
             flows,
             scope,
@@ -91,6 +98,7 @@ impl Shard {
             told_events: 0,
             hint,
             budget_bytes,
+            translations,
         };
         Self {
             reader,
@@ -117,6 +125,7 @@ impl Shard {
                 };
                 work.flows.set_budget(work.budget_bytes.load(Ordering::Relaxed));
                 work.flows.tick(time, &mut work.fresh);
+                work.undo_translations(time);
                 work.take_fresh();
             }
             // Small batches wait for company while more is coming.
@@ -144,6 +153,8 @@ impl Shard {
 
     fn send(&mut self) {
         let work = &mut self.work;
+        let undone = work.flows.stats().translated_connections;
+        work.batch.totals.translations = work.translations.stats(undone);
         work.batch.totals.flow = work.flows.stats().clone();
         work.batch.closed = work.flows.take_closed();
         let next = Batch {
@@ -163,6 +174,15 @@ impl Work {
     /// Whether anything happened since the last batch.
     fn has_news(&self) -> bool {
         self.batch.totals.events != self.told_events || !self.batch.exchanges.is_empty()
+    }
+
+    /// Looks at the kernel's table of translated connections, if any connection waits for that.
+    fn undo_translations(&mut self, now: Timestamp) {
+        if self.flows.awaits_translations() && self.translations.look(now) {
+            let table = &self.translations;
+            self.flows
+                .translate(&|local, remote| table.other_end(local, remote), &mut self.fresh);
+        }
     }
 
     fn record(&mut self, record: &[u8]) {

@@ -1,8 +1,8 @@
-//! Addresses that were translated on the way to this host's servers, and what they were before.
+//! Addresses that are translated between a client and its server, as the kernel's table of connections has them.
 //!
-//! In: the kernel's table of connections as text (`/proc/net/nf_conntrack`). Out: for a connection as its server sees it, the
-//! client before its source address was translated. Only connections whose source was translated are kept. Where the table cannot
-//! be read, or the kernel keeps none, addresses stay as they are seen, and that is counted.
+//! In: that table as text (`/proc/net/nf_conntrack`). Out: for a connection as one of its ends sees it, what the other end sees:
+//! the client before its source address was translated, the server behind the destination. Only translated connections are kept.
+//! Where the table cannot be read, or the kernel keeps none, addresses stay as they are seen, and that is counted.
 
 use std::{
     collections::HashMap,
@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, event::Address, exchange::Side, flow::End};
 
 /// Bytes of the table that are read, some 20,000 connections. Overflow policy: the rest is not known.
 const MAX_TABLE_BYTES: u64 = 4 * 1024 * 1024;
@@ -21,8 +21,10 @@ const MAX_TABLE_BYTES: u64 = 4 * 1024 * 1024;
 /// Translated connections that are kept. Overflow policy: further ones are not known.
 const MAX_CONNECTIONS: usize = 16_384;
 
-/// Shortest time between two looks at the table: a connection that is not in it makes no look before.
-const PERIOD: Duration = Duration::from_secs(2);
+/// Shortest time between two looks at the table, and how much longer it is for each KiB that the last look read: the kernel
+/// writes some 100 MiB a second, of which this takes a fiftieth.
+const PERIOD: Duration = Duration::from_millis(50);
+const PERIOD_OF_KIB: Duration = Duration::from_micros(500);
 
 /// What a [`Translations`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,7 +33,7 @@ pub struct TranslationStats {
     pub read: u64,
     /// Looks that failed.
     pub unreadable: u64,
-    /// Clients that were found behind a translated address.
+    /// Ends of connections that were found there.
     pub undone: u64,
 }
 
@@ -52,12 +54,15 @@ impl TranslationStats {
     }
 }
 
+/// Local and remote address of an end.
+type Pair = (SocketAddr, SocketAddr);
+
 /// The table, as far as it was read last.
 #[derive(Debug)]
 pub struct Translations {
     path: PathBuf,
-    /// The client before translation, by server and client as the server sees them.
-    clients: HashMap<(SocketAddr, SocketAddr), SocketAddr>,
+    /// From each end of a translated connection to the other.
+    ends: HashMap<Pair, (Side, Pair)>,
     next: Timestamp,
     stats: TranslationStats,
 }
@@ -70,52 +75,67 @@ impl Translations {
         let path = if File::open(&first).is_ok() { first } else { own };
         Self {
             path,
-            clients: HashMap::new(),
+            ends: HashMap::new(),
             next: Timestamp(0),
             stats: TranslationStats::default(),
         }
     }
 
-    /// The client of a connection before its address was translated; `None` when it was not. Looks at the table again when the
-    /// connection is not in it and the last look is a while ago.
-    pub fn client(&mut self, server: SocketAddr, client: SocketAddr, now: Timestamp) -> Option<SocketAddr> {
-        let key = (server, client);
-        if !self.clients.contains_key(&key) && now >= self.next {
-            self.next = now.after(PERIOD);
-            self.read();
+    /// Whether there is a table.
+    pub fn is_kept(&self) -> bool {
+        File::open(&self.path).is_ok()
+    }
+
+    /// Reads the table, unless that was done a moment ago; whether what [`Self::other_end`] gives is as of now.
+    pub fn look(&mut self, now: Timestamp) -> bool {
+        if now < self.next {
+            return false;
         }
-        let found = self.clients.get(&key).copied();
-        self.stats.undone += u64::from(found.is_some());
-        found
-    }
-
-    /// What was done so far.
-    pub fn stats(&self) -> TranslationStats {
-        self.stats
-    }
-
-    fn read(&mut self) {
         self.stats.read += 1;
         let mut text = Vec::new();
-        let read = || {
-            File::open(&self.path)?
-                .take(MAX_TABLE_BYTES)
-                .read_to_end(&mut text)
+        let mut read = || {
+            let file = File::open(&self.path)?;
+            file.take(MAX_TABLE_BYTES).read_to_end(&mut text)
         };
-        let mut read = read;
-        match read() {
-            Ok(_) => {
-                self.clients = sources(&String::from_utf8_lossy(&text))
-                    .take(MAX_CONNECTIONS)
-                    .collect()
+        let is_read = read().is_ok();
+        if is_read {
+            self.ends.clear();
+            let text = String::from_utf8_lossy(&text);
+            for (client, server) in translated(&text).take(MAX_CONNECTIONS) {
+                self.ends.insert(client, (Side::Server, server));
+                self.ends.insert(server, (Side::Client, client));
             }
-            Err(_) => self.stats.unreadable += 1,
+        } else {
+            self.stats.unreadable += 1;
         }
+        let kib = u32::try_from(text.len() / 1024).unwrap_or(u32::MAX);
+        self.next = now.after(PERIOD.saturating_add(PERIOD_OF_KIB.saturating_mul(kib)));
+        is_read
+    }
+
+    /// The other end of a connection by the addresses that one end sees; `None` when they are not translated.
+    pub fn other_end(&self, local: &Address, remote: &Address) -> Option<End> {
+        let socket = |address: &Address| match address {
+            Address::Ip(ip, port) => Some(SocketAddr::new(*ip, *port)),
+            Address::Unix(_) => None,
+        };
+        let address = |socket: SocketAddr| Address::Ip(socket.ip(), socket.port());
+        let (side, (local, remote)) = *self.ends.get(&(socket(local)?, socket(remote)?))?;
+        Some(End {
+            side,
+            local: address(local),
+            remote: address(remote),
+        })
+    }
+
+    /// What was done so far, when so many ends were found.
+    pub fn stats(&self, undone: u64) -> TranslationStats {
+        TranslationStats { undone, ..self.stats }
     }
 }
 
-/// Connections over TCP whose source was translated: server and client as the server sees them, and the client before.
-fn sources(table: &str) -> impl Iterator<Item = ((SocketAddr, SocketAddr), SocketAddr)> {
+/// Connections over TCP of which an address was translated: the client's end and the server's.
+fn translated(table: &str) -> impl Iterator<Item = (Pair, Pair)> {
     table.lines().filter_map(|line| {
         // family number protocol number timeout state src= dst= sport= dport= src= dst= sport= dport= flags
         let mut words = line.split_ascii_whitespace();
@@ -128,10 +148,10 @@ fn sources(table: &str) -> impl Iterator<Item = ((SocketAddr, SocketAddr), Socke
             let (from, to) = (next("sport")?.parse().ok()?, next("dport")?.parse().ok()?);
             Some((SocketAddr::new(source, from), SocketAddr::new(destination, to)))
         };
-        let (client, _) = tuple()?;
+        let (client, asked) = tuple()?;
         // Answers go from the server, as it is, to the client, as the server sees it.
         let (server, seen) = tuple()?;
-        (seen != client).then_some(((server, seen), client))
+        (seen != client || server != asked).then_some(((client, asked), (server, seen)))
     })
 }
 
@@ -152,52 +172,85 @@ ipv6     10 tcp      6 9 SYN_SENT src=2001:db8::9 dst=fd00::1 sport=1 dport=2 [U
 nonsense
 ";
 
-    fn at(text: &str) -> SocketAddr {
-        text.parse().unwrap()
+    fn at(text: &str) -> Address {
+        let socket: SocketAddr = text.parse().unwrap();
+        Address::Ip(socket.ip(), socket.port())
     }
 
     #[test]
-    fn the_client_in_front_of_a_translated_address_is_found() {
+    fn each_end_leads_to_the_other() {
         let place = tempfile::tempdir().unwrap();
         fs::create_dir(place.path().join("net")).unwrap();
         fs::write(place.path().join("net/nf_conntrack"), TABLE).unwrap();
         let mut translations = Translations::new(place.path());
-        let mut client = |server, client| translations.client(at(server), at(client), Timestamp(1));
+        assert!(translations.is_kept() && translations.look(Timestamp(1)));
+        let ends = [
+            (
+                "10.1.0.5:8080",
+                "10.1.0.1:61000",
+                "203.0.113.9:40000",
+                "192.0.2.1:30080",
+            ),
+            (
+                "10.1.0.5:8080",
+                "10.1.0.7:50000",
+                "10.1.0.7:50000",
+                "10.96.0.9:80",
+            ),
+            ("[fd00::5]:3", "[fd00::1]:4", "[2001:db8::9]:1", "[fd00::1]:2"),
+        ];
+        for (server, seen, client, asked) in ends {
+            let [server, seen, client, asked] = [server, seen, client, asked].map(at);
+            let of_client = translations.other_end(&server, &seen).unwrap();
+            let (local, remote) = (client.clone(), asked.clone());
+            assert_eq!(
+                of_client,
+                End {
+                    side: Side::Client,
+                    local,
+                    remote
+                }
+            );
+            let of_server = translations.other_end(&client, &asked).unwrap();
+            assert_eq!(
+                of_server,
+                End {
+                    side: Side::Server,
+                    local: server,
+                    remote: seen
+                }
+            );
+        }
         assert_eq!(
-            client("10.1.0.5:8080", "10.1.0.1:61000"),
-            Some(at("203.0.113.9:40000"))
+            translations.other_end(&at("10.1.0.5:8080"), &at("10.1.0.8:50001")),
+            None
         );
-        assert_eq!(client("10.1.0.5:8080", "10.1.0.7:50000"), None);
-        assert_eq!(client("[fd00::5]:3", "[fd00::1]:4"), Some(at("[2001:db8::9]:1")));
-        // One look answered all.
-        assert_eq!(
-            translations.stats(),
-            TranslationStats {
-                read: 1,
-                unreadable: 0,
-                undone: 2
-            }
-        );
+    }
+
+    #[test]
+    fn a_long_table_is_looked_at_less_often() {
+        let place = tempfile::tempdir().unwrap();
+        fs::create_dir(place.path().join("net")).unwrap();
+        let table = place.path().join("net/nf_conntrack");
+        for (bytes, pause) in [(0, 50), (1024 * 1024, 562)] {
+            fs::write(&table, "x".repeat(bytes)).unwrap();
+            let mut translations = Translations::new(place.path());
+            assert!(translations.look(Timestamp(0)));
+            assert!(!translations.look(Timestamp((pause - 1) * 1_000_000)));
+            assert!(translations.look(Timestamp(pause * 1_000_000)));
+        }
     }
 
     #[test]
     fn without_a_table_addresses_stay_as_they_are() {
         let place = tempfile::tempdir().unwrap();
         let mut translations = Translations::new(place.path());
-        for second in 1..=3 {
-            let now = Timestamp(second * 1_000_000_000);
-            assert_eq!(
-                translations.client(at("10.1.0.5:80"), at("10.1.0.1:1"), now),
-                None
-            );
-        }
+        assert!(!translations.is_kept() && !translations.look(Timestamp(0)));
         assert_eq!(
-            translations.stats(),
-            TranslationStats {
-                read: 2,
-                unreadable: 2,
-                undone: 0
-            }
+            translations.other_end(&at("10.1.0.5:80"), &at("10.1.0.1:1")),
+            None
         );
+        let stats = translations.stats(0);
+        assert_eq!((stats.read, stats.unreadable), (1, 1));
     }
 }

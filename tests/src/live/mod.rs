@@ -23,6 +23,7 @@ mod hostile;
 mod kubeconfig;
 mod kubernetes;
 mod load;
+mod nat;
 mod observe;
 mod orders;
 mod place;
@@ -139,6 +140,7 @@ live! {
     hostile: paths_do_not_explode, the_inventory_is_not_poisoned, roles_are_not_forged, bombs_are_cut, nesting_is_passed_over, alerts_do_not_flood, field_compression_is_bounded, racing_buffers_are_survived;
     kubernetes: recorded_answers_name_pods, an_api_server_names_pods;
     kubeconfig: kubeconfigs_are_followed, an_api_server_takes_kubeconfigs, watches_are_taken_up_again;
+    nat: translated_addresses_are_undone;
     secrets: secrets_are_kept_nowhere, a_recording_is_its_owners;
     load: wrk_against_nginx, busy_connections_are_joined;
     dialects: etcd_serves, etcd_serves_tls, grpcio_calls, grpcio_calls_over_tls, h2load_against_nghttpd, websockets_talk, graphql_answers, mcp_tools_are_called;

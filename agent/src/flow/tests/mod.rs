@@ -8,4 +8,5 @@ mod properties;
 mod semantics;
 mod speed;
 mod splits;
+mod translated;
 mod twins;
