@@ -76,13 +76,14 @@ pub(super) fn lines(
         }
     };
     query.source.alone()?;
-    let filter = match query.filter()? {
-        Some(filter) => Some(
-            filter
-                .to_sql(&|name| view.member(name))
-                .map_err(|name| unknown("--filter", &name, &view))?,
-        ),
-        None => None,
+    let member = |name: &str| view.member(name);
+    let (conditions, necessary) = match query.filter()? {
+        Some(filter) => {
+            let condition = filter.to_sql(&member);
+            let condition = condition.map_err(|name| unknown("--filter", &name, &view))?;
+            (vec![condition], filter.necessary(&member))
+        }
+        None => (Vec::new(), Vec::new()),
     };
     let sort = match query.sort.as_deref() {
         Some(key) => {
@@ -94,7 +95,8 @@ pub(super) fn lines(
     };
     let limit = query.limit.unwrap_or(LIMIT);
     let wanted = Wanted {
-        conditions: filter.into_iter().collect(),
+        conditions,
+        necessary,
         workload: query.workload.clone(),
         methods: query.method.clone(),
         path: query.path.clone(),

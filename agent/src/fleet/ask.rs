@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     client::{Client, FleetError},
-    view::{Kind, View},
+    view::{Kind, SEVERITIES, View},
 };
 use crate::clock::Timestamp;
 
@@ -25,6 +25,8 @@ const MAX_EDGES: usize = 10_000;
 pub struct Wanted {
     /// Conditions on members, as `column` names them.
     pub conditions: Vec<String>,
+    /// Conditions that each hold on at least one host for every row that is wanted: what is looked at is narrowed by them.
+    pub necessary: Vec<String>,
     /// Name of the workload; `*` stands for any characters.
     pub workload: Option<String>,
     /// Methods.
@@ -152,27 +154,48 @@ fn which(view: &View, wanted: &Wanted) -> String {
             let name = column(member.name);
             order.contains(&name) || conditions.iter().any(|condition| condition.contains(&name))
         })
-        .map(|member| format!(", {} AS {}", member.sum, column(member.name)))
+        .map(|member| format!(", {} AS {}", member.sum(), column(member.name)))
         .collect();
     let outer = match conditions.is_empty() {
         true => String::new(),
         false => format!(" WHERE {}", conditions.join(" AND ")),
     };
+    let mut inner = vec!["gone = 0".to_owned()];
+    inner.extend((!view.only.is_empty()).then(|| view.only.to_owned()));
+    let of_rows = row_conditions(view, wanted);
+    let narrow = narrow(view, &of_rows, &wanted.necessary);
+    inner.extend(of_rows);
     format!(
-        "SELECT {key} FROM (SELECT {key}{used} FROM {} FINAL WHERE {} GROUP BY {key}){outer} ORDER BY {order} LIMIT {}, {}",
+        "SELECT {key} FROM (SELECT {key}{used} FROM {} FINAL{narrow} WHERE {} GROUP BY {key}){outer} \
+         ORDER BY {order} LIMIT {}, {}",
         view.table,
-        inner_conditions(view, wanted),
+        inner.join(" AND "),
         wanted.offset,
         wanted.limit
     )
 }
 
-/// Conditions on single rows: on what is the same on every host.
-fn inner_conditions(view: &View, wanted: &Wanted) -> String {
-    let mut conditions = vec!["gone = 0".to_owned()];
-    if !view.only.is_empty() {
-        conditions.push(view.only.to_owned());
+/// Leaves out the keys of which no row, old or new, is what is wanted. `FINAL` compares all versions of what it reads, so that
+/// it is the better the fewer keys it reads; and this one can be looked up by all processors at once.
+fn narrow(view: &View, of_rows: &[String], necessary: &[String]) -> String {
+    if of_rows.is_empty() && necessary.is_empty() {
+        return String::new();
     }
+    let (key, table) = (view.key.join(", "), view.table);
+    let list = |word: &str, conditions: Vec<String>| match conditions.is_empty() {
+        true => String::new(),
+        false => format!(" {word} {}", conditions.join(" AND ")),
+    };
+    let rows = list("WHERE", of_rows.to_vec());
+    // Each may hold on another host.
+    let hosts = necessary.iter().map(|condition| format!("max({condition})"));
+    let keys = list("HAVING", hosts.collect());
+    format!(" PREWHERE ({key}) IN (SELECT {key} FROM {table}{rows} GROUP BY {key}{keys})")
+}
+
+/// Conditions on single rows: on what is the same on every host.
+fn row_conditions(view: &View, wanted: &Wanted) -> Vec<String> {
+    let mut conditions = Vec::new();
     if let Some(name) = &wanted.workload {
         conditions.push(match name.contains('*') {
             true => format!("{} LIKE {}", view.workload, like(name)),
@@ -196,7 +219,7 @@ fn inner_conditions(view: &View, wanted: &Wanted) -> String {
             conditions.push(format!("{path} LIKE {pattern}"));
         }
     }
-    conditions.join(" AND ")
+    conditions
 }
 
 /// A member as it is sorted by.
@@ -210,7 +233,7 @@ fn sortable(view: &View, name: &str) -> String {
 
 /// A severity as a number.
 pub fn rank(column: &str) -> String {
-    format!("indexOf(['info','low','medium','high','critical'], {column})")
+    format!("indexOf({SEVERITIES}, {column})")
 }
 
 /// What the rows with these keys add up to, and the host that speaks for each.
@@ -220,7 +243,7 @@ fn sums(view: &View, keys: &[Vec<Value>]) -> String {
         .members
         .iter()
         .filter(|member| member.replaces)
-        .map(|member| format!(", {} AS {}", member.sum, column(member.name)))
+        .map(|member| format!(", {} AS {}", member.sum(), column(member.name)))
         .collect();
     let named: Vec<String> = keys.iter().map(|key| tuple(key)).collect();
     format!(
@@ -234,6 +257,10 @@ fn sums(view: &View, keys: &[Vec<Value>]) -> String {
 /// What these hosts say of the rows with these keys.
 fn records(view: &View, pairs: &[(&[Value], &Value)]) -> String {
     let key = view.key.join(", ");
+    let grouped = match view.key.contains(&"node") {
+        true => key.clone(),
+        false => format!("{key}, node"),
+    };
     let named: Vec<String> = pairs
         .iter()
         .map(|(key, node)| {
@@ -246,8 +273,11 @@ fn records(view: &View, pairs: &[(&[Value], &Value)]) -> String {
         true => "0".to_owned(),
         false => format!("({key}, node) IN ({})", named.join(", ")),
     };
+    // By hand what FINAL does: the large column is read by the index, in no order.
+    let latest = |column: &str| format!("argMax({column}, v)");
+    let (record, gone) = (latest("record"), latest("gone"));
     format!(
-        "SELECT {key}, node AS speaker, record FROM {} FINAL WHERE {named} AND gone = 0",
+        "SELECT {key}, node AS speaker, {record} AS said FROM {} WHERE {named} GROUP BY {grouped} HAVING {gone} = 0",
         view.table
     )
 }
@@ -268,7 +298,7 @@ fn tuple(values: &[Value]) -> String {
 
 /// The row that is shown: what one host says, with what has to be added up.
 fn row(view: &View, record: &Value, sums: &Value) -> Option<Value> {
-    let mut shown: Value = serde_json::from_str(record.get("record")?.as_str()?).ok()?;
+    let mut shown: Value = serde_json::from_str(record.get("said")?.as_str()?).ok()?;
     for member in view.members.iter().filter(|member| member.replaces) {
         let name = column(member.name);
         let value = match member.kind {
@@ -352,6 +382,7 @@ mod tests {
     fn only_what_is_asked_for_is_added_up() {
         let wanted = Wanted {
             conditions: vec!["m_hits > 10".to_owned()],
+            necessary: vec!["risk > 50".to_owned()],
             workload: Some("shop-*".to_owned()),
             methods: vec!["get".to_owned()],
             path: Some("/v1".to_owned()),
@@ -362,6 +393,8 @@ mod tests {
         assert_eq!(
             which(&view::ENDPOINTS, &wanted),
             "SELECT id FROM (SELECT id, sum(hits) AS m_hits, toUInt32(max(last_seen)) AS m_last_seen FROM endpoints FINAL \
+             PREWHERE (id) IN (SELECT id FROM endpoints WHERE workload LIKE 'shop-%' AND upper(method) IN ('GET') AND \
+             template LIKE '/v1%' GROUP BY id HAVING max(risk > 50)) \
              WHERE gone = 0 AND workload LIKE 'shop-%' AND upper(method) IN ('GET') AND template LIKE '/v1%' GROUP BY id) \
              WHERE m_hits > 10 AND m_last_seen >= 5 ORDER BY m_hits DESC, id LIMIT 0, 7"
         );
@@ -370,7 +403,7 @@ mod tests {
     #[test]
     fn a_row_is_what_one_host_says_with_sums() {
         let record = json!({"id": "18446744073709551615", "speaker": "n7",
-            "record": json!({"hits": 1, "status": {"2xx": 1}, "latency_ms": {"p99": null}, "template": "/a"}).to_string()});
+            "said": json!({"hits": 1, "status": {"2xx": 1}, "latency_ms": {"p99": null}, "template": "/a"}).to_string()});
         let sums = json!({"m_hits": "12", "m_status_2xx": 9, "m_status_1xx": 0, "m_status_3xx": 0, "m_status_4xx": 3, "m_status_5xx": 0,
             "m_latency_ms_p50": 0, "m_latency_ms_p90": 0, "m_latency_ms_p99": 0, "m_risk": 7.5, "m_nodes": 3,
             "m_first_seen": 1_769_846_400, "m_last_seen": 1_769_846_401, "m_exposure": "internet", "m_auth_verdict": "mixed"});

@@ -17,6 +17,25 @@ pub enum Kind {
     Texts,
 }
 
+/// What a member is over all hosts, of what it is on each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Over {
+    /// The same on every host: that of any.
+    Same,
+    /// The sum.
+    Total,
+    /// The largest.
+    Largest,
+    /// The smallest.
+    Smallest,
+    /// The one that comes last in this list, in SQL.
+    Worst(&'static str),
+    /// All of them: the column is an array.
+    All,
+    /// What the column says, which is an aggregate already.
+    Written,
+}
+
 /// A member that rows can be filtered and sorted by.
 #[derive(Debug, Clone, Copy)]
 pub struct Member {
@@ -24,10 +43,43 @@ pub struct Member {
     pub name: &'static str,
     /// Its type.
     pub kind: Kind,
-    /// What it is over all hosts, in SQL.
-    pub(super) sum: &'static str,
-    /// Whether that takes the place of what one host says.
+    /// Where it is in the table, in SQL.
+    column: &'static str,
+    over: Over,
+    /// Whether what it is over all hosts takes the place of what one host says.
     pub(super) replaces: bool,
+}
+
+impl Member {
+    /// What it is over all hosts, in SQL.
+    pub(super) fn sum(&self) -> String {
+        let Self { column, kind, .. } = self;
+        let sum = match self.over {
+            Over::Same => format!("any({column})"),
+            Over::Total => format!("sum({column})"),
+            Over::Largest => format!("max({column})"),
+            Over::Smallest => format!("min({column})"),
+            Over::Worst(order) => format!("arrayElement({order}, max(indexOf({order}, {column})))"),
+            Over::All => format!("groupUniqArrayArray({column})"),
+            Over::Written => (*column).to_owned(),
+        };
+        match kind {
+            Kind::Time => format!("toUInt32({sum})"),
+            _ => sum,
+        }
+    }
+
+    /// What it is on one host, in SQL, if what holds over all hosts holds on at least one of them: an equality, or, for what
+    /// is the largest (`or_above`), that it is above something.
+    pub fn on_one_host(&self, or_above: bool) -> Option<&'static str> {
+        let carries = match self.over {
+            Over::Same | Over::All => !or_above,
+            Over::Worst(_) => !or_above || self.kind == Kind::Severity,
+            Over::Largest => self.kind == Kind::Number,
+            Over::Total | Over::Smallest | Over::Written => false,
+        };
+        carries.then_some(self.column)
+    }
 }
 
 /// What is asked for.
@@ -59,43 +111,55 @@ impl View {
     }
 }
 
-/// What one host says holds for all.
-const fn same(name: &'static str, kind: Kind, sum: &'static str) -> Member {
+/// The same on all hosts, in a column of the same name.
+const fn text(name: &'static str) -> Member {
+    one(name, Kind::Text, name, Over::Same)
+}
+
+/// What one host says stands for all.
+const fn one(name: &'static str, kind: Kind, column: &'static str, over: Over) -> Member {
     Member {
         name,
         kind,
-        sum,
+        column,
+        over,
         replaces: false,
     }
 }
 
-/// Has to be added up.
-const fn added(name: &'static str, kind: Kind, sum: &'static str) -> Member {
+/// Takes the place of what one host says.
+const fn whole(name: &'static str, kind: Kind, column: &'static str, over: Over) -> Member {
     Member {
-        name,
-        kind,
-        sum,
         replaces: true,
+        ..one(name, kind, column, over)
     }
 }
 
-const NODES: Member = added("nodes", Kind::Number, "count()");
-const NODE: Member = same("node", Kind::Texts, "groupUniqArray(node)");
-const OWNER: Member = same("owner", Kind::Text, "any(owner)");
-const FIRST: Member = added("first_seen", Kind::Time, "toUInt32(min(first_seen))");
-const LAST: Member = added("last_seen", Kind::Time, "toUInt32(max(last_seen))");
-const EXPOSURE: Member = added(
+/// A number that is added up.
+const fn total(name: &'static str, column: &'static str) -> Member {
+    whole(name, Kind::Number, column, Over::Total)
+}
+
+/// A number of which the largest counts.
+const fn largest(name: &'static str, column: &'static str) -> Member {
+    whole(name, Kind::Number, column, Over::Largest)
+}
+
+const NODES: Member = whole("nodes", Kind::Number, "count()", Over::Written);
+const NODE: Member = one("node", Kind::Texts, "[node]", Over::All);
+const OWNER: Member = text("owner");
+const FIRST: Member = whole("first_seen", Kind::Time, "first_seen", Over::Smallest);
+const LAST: Member = whole("last_seen", Kind::Time, "last_seen", Over::Largest);
+const EXPOSURE: Member = whole(
     "exposure",
     Kind::Text,
-    "arrayElement(['unknown','host','cluster','internet'], \
-     max(indexOf(['unknown','host','cluster','internet'], exposure)))",
+    "exposure",
+    Over::Worst("['unknown','host','cluster','internet']"),
 );
-const SEVERITY: Member = same(
-    "severity",
-    Kind::Severity,
-    "arrayElement(['info','low','medium','high','critical'], \
-     max(indexOf(['info','low','medium','high','critical'], severity)))",
-);
+const SEVERITY: Member = one("severity", Kind::Severity, "severity", Over::Worst(SEVERITIES));
+
+/// Severities by how bad they are, in SQL.
+pub(super) const SEVERITIES: &str = "['info','low','medium','high','critical']";
 
 /// Method and template in `GET /v1/users`.
 const NAMED: (&str, &str) = (
@@ -114,31 +178,32 @@ pub const ENDPOINTS: View = View {
     seen: Some("last_seen"),
     order: "hits",
     members: &[
-        same("workload", Kind::Text, "any(workload)"),
-        same("kind", Kind::Text, "any(kind)"),
-        same("method", Kind::Text, "any(method)"),
-        same("template", Kind::Text, "any(template)"),
-        same("operation", Kind::Text, "any(operation)"),
+        text("workload"),
+        text("kind"),
+        text("method"),
+        text("template"),
+        text("operation"),
         OWNER,
-        same("state", Kind::Text, "any(state)"),
+        text("state"),
         EXPOSURE,
-        added(
+        whole(
             "auth.verdict",
             Kind::Text,
             "if(uniq(auth) = 1, any(auth), 'mixed')",
+            Over::Written,
         ),
-        same("spec", Kind::Text, "any(spec)"),
-        added("risk", Kind::Number, "max(risk)"),
-        added("hits", Kind::Number, "sum(hits)"),
-        added("status.1xx", Kind::Number, "sum(status_1xx)"),
-        added("status.2xx", Kind::Number, "sum(status_2xx)"),
-        added("status.3xx", Kind::Number, "sum(status_3xx)"),
-        added("status.4xx", Kind::Number, "sum(status_4xx)"),
-        added("status.5xx", Kind::Number, "sum(status_5xx)"),
-        added("latency_ms.p50", Kind::Number, "max(latency_p50)"),
-        added("latency_ms.p90", Kind::Number, "max(latency_p90)"),
-        added("latency_ms.p99", Kind::Number, "max(latency_p99)"),
-        same("sensitive.type", Kind::Texts, "groupUniqArrayArray(sensitive)"),
+        text("spec"),
+        largest("risk", "risk"),
+        total("hits", "hits"),
+        total("status.1xx", "status_1xx"),
+        total("status.2xx", "status_2xx"),
+        total("status.3xx", "status_3xx"),
+        total("status.4xx", "status_4xx"),
+        total("status.5xx", "status_5xx"),
+        largest("latency_ms.p50", "latency_p50"),
+        largest("latency_ms.p90", "latency_p90"),
+        largest("latency_ms.p99", "latency_p99"),
+        one("sensitive.type", Kind::Texts, "sensitive", Over::All),
         FIRST,
         LAST,
         NODES,
@@ -157,12 +222,12 @@ pub const WORKLOADS: View = View {
     seen: Some("last_seen"),
     order: "hits",
     members: &[
-        same("name", Kind::Text, "any(name)"),
-        same("kind", Kind::Text, "any(kind)"),
+        text("name"),
+        text("kind"),
         OWNER,
-        added("endpoints", Kind::Number, "max(endpoints)"),
-        added("hits", Kind::Number, "sum(hits)"),
-        added("unrouted", Kind::Number, "sum(unrouted)"),
+        largest("endpoints", "endpoints"),
+        total("hits", "hits"),
+        total("unrouted", "unrouted"),
         FIRST,
         LAST,
         NODES,
@@ -181,15 +246,15 @@ pub const FINDINGS: View = View {
     seen: Some("last_seen"),
     order: "severity",
     members: &[
-        same("id", Kind::Text, "any(id)"),
-        same("rule", Kind::Text, "any(rule)"),
-        same("owasp", Kind::Text, "any(owasp)"),
+        text("id"),
+        text("rule"),
+        text("owasp"),
         SEVERITY,
-        added("confidence", Kind::Number, "max(confidence)"),
-        same("workload", Kind::Text, "any(workload)"),
-        same("endpoint_name", Kind::Text, "any(endpoint_name)"),
+        largest("confidence", "confidence"),
+        text("workload"),
+        text("endpoint_name"),
         OWNER,
-        added("count", Kind::Number, "sum(count)"),
+        total("count", "count"),
         FIRST,
         LAST,
         NODES,
@@ -208,10 +273,10 @@ pub const RISKS: View = View {
     seen: None,
     order: "score",
     members: &[
-        added("score", Kind::Number, "max(score)"),
+        largest("score", "score"),
         SEVERITY,
-        same("workload", Kind::Text, "any(workload)"),
-        same("endpoint_name", Kind::Text, "any(endpoint_name)"),
+        text("workload"),
+        text("endpoint_name"),
         EXPOSURE,
         OWNER,
         NODES,
@@ -220,20 +285,20 @@ pub const RISKS: View = View {
 };
 
 const OF_ALERT: &[Member] = &[
-    same("id", Kind::Text, "any(id)"),
-    same("fingerprint", Kind::Text, "any(fingerprint)"),
-    same("class", Kind::Text, "any(class)"),
-    same("owasp", Kind::Text, "any(owasp)"),
+    text("id"),
+    text("fingerprint"),
+    text("class"),
+    text("owasp"),
     SEVERITY,
-    same("confidence", Kind::Number, "any(confidence)"),
-    same("workload", Kind::Text, "any(workload)"),
-    same("endpoint_name", Kind::Text, "any(endpoint_name)"),
-    same("actor", Kind::Text, "any(actor)"),
+    one("confidence", Kind::Number, "confidence", Over::Same),
+    text("workload"),
+    text("endpoint_name"),
+    text("actor"),
     OWNER,
-    same("state", Kind::Text, "any(state)"),
-    same("count", Kind::Number, "any(count)"),
-    same("opened", Kind::Time, "toUInt32(any(opened))"),
-    same("updated", Kind::Time, "toUInt32(any(updated))"),
+    text("state"),
+    one("count", Kind::Number, "count", Over::Same),
+    one("opened", Kind::Time, "opened", Over::Same),
+    one("updated", Kind::Time, "updated", Over::Same),
     NODE,
 ];
 

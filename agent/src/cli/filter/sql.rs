@@ -20,6 +20,28 @@ impl Filter {
     pub(crate) fn to_sql(&self, member: &dyn Fn(&str) -> Option<&'static Member>) -> Result<String, String> {
         condition(&self.expression, member)
     }
+
+    /// Conditions on what single hosts say: for every row that is accepted, each of them holds on at least one host.
+    pub(crate) fn necessary(&self, member: &dyn Fn(&str) -> Option<&'static Member>) -> Vec<String> {
+        let parts = match &self.expression {
+            Expression::And(parts) => parts.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        let on_one_host = |part: &Expression| {
+            let Expression::Compare(path, operator, value) = part else {
+                return None;
+            };
+            let or_above = match operator {
+                Operator::Equal => false,
+                Operator::Greater | Operator::GreaterOrEqual => true,
+                _ => return None,
+            };
+            let member = member(&path.join("."))?;
+            let column = member.on_one_host(or_above)?;
+            (!value.is_null()).then(|| compare(column, member.kind, *operator, value))
+        };
+        parts.iter().filter_map(on_one_host).collect()
+    }
 }
 
 fn condition(
@@ -38,8 +60,14 @@ fn condition(
         Expression::Or(parts) => all(parts, " OR ")?,
         Expression::And(parts) => all(parts, " AND ")?,
         Expression::Not(inner) => format!("NOT ({})", condition(inner, member)?),
-        Expression::Present(path) => present(find(path)?),
-        Expression::Compare(path, operator, value) => compare(find(path)?, *operator, value),
+        Expression::Present(path) => {
+            let member = find(path)?;
+            present(&column(member.name), member.kind)
+        }
+        Expression::Compare(path, operator, value) => {
+            let member = find(path)?;
+            compare(&column(member.name), member.kind, *operator, value)
+        }
         Expression::Matches(path, pattern, wanted) => {
             let member = find(path)?;
             let found = |text: &str| {
@@ -64,16 +92,14 @@ fn condition(
     })
 }
 
-fn present(member: &Member) -> String {
-    let column = column(member.name);
-    match member.kind {
+fn present(column: &str, kind: Kind) -> String {
+    match kind {
         Kind::Text | Kind::Severity | Kind::Texts => format!("notEmpty({column})"),
         Kind::Number | Kind::Time => "1".to_owned(),
     }
 }
 
-fn compare(member: &Member, operator: Operator, value: &Value) -> String {
-    let name = column(member.name);
+fn compare(name: &str, kind: Kind, operator: Operator, value: &Value) -> String {
     let sign = match operator {
         Operator::Equal => "=",
         Operator::NotEqual => "!=",
@@ -84,15 +110,15 @@ fn compare(member: &Member, operator: Operator, value: &Value) -> String {
         // The parser makes another expression of these.
         Operator::Matches | Operator::MatchesNot => return "0".to_owned(),
     };
-    match (member.kind, value) {
+    match (kind, value) {
         (_, Value::Null) => match operator {
-            Operator::Equal => format!("NOT ({})", present(member)),
-            Operator::NotEqual => present(member),
+            Operator::Equal => format!("NOT ({})", present(name, kind)),
+            Operator::NotEqual => present(name, kind),
             _ => "0".to_owned(),
         },
         (Kind::Number, Value::Number(number)) => format!("{name} {sign} {number}"),
         (Kind::Severity, Value::String(text)) => match Severity::named(text) {
-            Some(severity) => format!("{} {sign} {}", rank(&name), severity as u8 + 1),
+            Some(severity) => format!("{} {sign} {}", rank(name), severity as u8 + 1),
             None => format!("{name} {sign} {}", quoted(text)),
         },
         (Kind::Text, Value::String(text)) => format!("{name} {sign} {}", quoted(text)),
@@ -143,6 +169,32 @@ mod tests {
             ("last_seen > '2026-01-31T08:00:00Z'", "m_last_seen > 1769846400"),
         ] {
             assert_eq!(sql(text).as_deref(), Ok(condition), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_holds_for_all_is_looked_for_on_each() {
+        let necessary = |text: &str| {
+            let filter = Filter::parse(text).unwrap();
+            filter.necessary(&|name| ENDPOINTS.member(name)).join(" & ")
+        };
+        for (text, conditions) in [
+            (
+                "exposure == 'internet' and sensitive.type == 'email' and risk > 50",
+                "exposure = 'internet' & has(sensitive, 'email') & risk > 50.0",
+            ),
+            (
+                "node == 'n1' and hits > 10 and template ~ 'x'",
+                "has([node], 'n1')",
+            ),
+            // Added up, by its end, by another order, or one of two: nothing follows for single hosts.
+            ("hits == 3 and last_seen > '2026-01-31T08:00:00Z'", ""),
+            ("exposure > 'host' and risk < 3 and owner != 'x'", ""),
+            ("auth.verdict == 'mixed' and owner == null", ""),
+            ("risk > 50 or risk == 0", ""),
+            ("not risk > 50", ""),
+        ] {
+            assert_eq!(necessary(text), conditions, "{text}");
         }
     }
 
