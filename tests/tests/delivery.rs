@@ -24,7 +24,7 @@ use apiarist::{
 };
 use apiarist_tests::{
     collectors::{
-        Collector, free_port, listens,
+        Collector, free_port, listens, offered,
         sample::{incident, number},
         until_within,
     },
@@ -132,19 +132,13 @@ impl Webhook {
     /// `None` without its packages; in CI that is a failure.
     fn new(directory: &Path) -> Option<Self> {
         let packages = ["grpcio", "opentelemetry-proto"];
-        match environment(Path::new(env!("CARGO_TARGET_TMPDIR")), "collectors-2", &packages) {
-            Ok(programs) => Some(Self {
-                python: programs.join("python3"),
-                ports: [free_port().unwrap(), free_port().unwrap()],
-                file: directory.join("received"),
-            }),
-            Err(error) => {
-                let in_ci = env::var_os("CI").is_some_and(|value| value == "true");
-                assert!(!in_ci, "{error:#}");
-                writeln!(std::io::stderr(), "skipped: {error:#}").ok();
-                None
-            }
-        }
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let programs = offered(environment(target, "collectors-2", &packages)).unwrap()?;
+        Some(Self {
+            python: programs.join("python3"),
+            ports: [free_port().unwrap(), free_port().unwrap()],
+            file: directory.join("received"),
+        })
     }
 
     fn address(&self, directory: &Path) -> String {

@@ -16,7 +16,7 @@ use std::{
 
 use apiarist::sink::{Event, Sinks, target::Target};
 use apiarist_tests::{
-    collectors::{Collector, free_port, has, listens, sample::incident, syslog_ng, until},
+    collectors::{Collector, free_port, has, listens, offered, sample::incident, syslog_ng, until},
     python::environment,
 };
 
@@ -182,14 +182,9 @@ fn certificate(directory: &Path) {
 
 #[test]
 fn syslog_ng_gets_everything_over_tcp_and_tls() {
-    let command = match syslog_ng::command(Path::new(env!("CARGO_TARGET_TMPDIR"))) {
-        Ok(command) => command,
-        Err(error) => {
-            let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
-            assert!(!in_ci, "{error:#}");
-            writeln!(std::io::stderr(), "skipped: {error:#}").ok();
-            return;
-        }
+    let command = syslog_ng::command(Path::new(env!("CARGO_TARGET_TMPDIR")));
+    let Some(command) = offered(command).unwrap() else {
+        return;
     };
     let directory = tempfile::tempdir().unwrap();
     certificate(directory.path());
@@ -301,15 +296,8 @@ fn the_journal_keeps_entries_with_their_fields() {
 
 fn programs() -> Option<PathBuf> {
     let packages = ["grpcio", "opentelemetry-proto"];
-    match environment(Path::new(env!("CARGO_TARGET_TMPDIR")), "collectors-2", &packages) {
-        Ok(programs) => Some(programs),
-        Err(error) => {
-            let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
-            assert!(!in_ci, "{error:#}");
-            writeln!(std::io::stderr(), "skipped: {error:#}").ok();
-            None
-        }
-    }
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    offered(environment(target, "collectors-2", &packages)).unwrap()
 }
 
 fn fixture(name: &str) -> PathBuf {

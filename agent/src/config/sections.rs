@@ -381,7 +381,8 @@ pub struct Alerts {
     /// syslog+tcp://HOST:PORT, syslog+tls://HOST:PORT?ca=FILE, journald:, webhook+https://HOST/PATH?secret_file=FILE,
     /// otlp+http://HOST:PORT, otlp+grpc://HOST:PORT, clickhouse://HOST:PORT/DATABASE?password_file=FILE. To each can be added ?format=native (or ocsf, ecs, cef, leef) and
     /// &events=incident (or anomaly, finding, several with commas); to a file &rotate_bytes= and &keep=; to OTLP
-    /// &metrics=60, to send the agent's metrics every so many seconds.
+    /// &metrics=60, to send the agent's metrics every so many seconds, and &inventory=60, to send what changed of endpoints,
+    /// workloads, calls, baselines, findings and risks.
     pub sinks: Vec<String>,
     /// Bytes on disk for what collectors have not accepted yet. When it is reached the oldest goes first, and that is
     /// counted.

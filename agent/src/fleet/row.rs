@@ -49,6 +49,17 @@ impl Table {
             Self::Alerts => "alerts",
         }
     }
+
+    /// The columns that tell a row from the others of the same host.
+    pub const fn key(self) -> &'static [&'static str] {
+        match self {
+            Self::Nodes => &[],
+            Self::Endpoints | Self::Workloads | Self::Findings | Self::Alerts => &["id"],
+            Self::Calls => &["caller", "callee", "direction"],
+            Self::Baselines => &["endpoint"],
+            Self::Risks => &["endpoint", "workload"],
+        }
+    }
 }
 
 /// A row.

@@ -17,7 +17,7 @@ pub(super) struct ClickHouse {
 impl ClickHouse {
     pub(super) fn new(address: Address) -> Self {
         Self {
-            node: node(&address),
+            node: address.node.clone().unwrap_or_else(host_name),
             client: Client::new(address, PATIENCE),
         }
     }
@@ -45,10 +45,7 @@ impl Deliver for ClickHouse {
     }
 }
 
-/// The name of this host in the rows.
-pub(super) fn node(address: &Address) -> String {
-    address
-        .node
-        .clone()
-        .unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
+/// The name of this host.
+pub(super) fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

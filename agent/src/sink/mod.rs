@@ -3,8 +3,8 @@
 //! In: [`Event`]s from the core. Out: records at [`target`]s, each in its [`mod@format`]. Every event is first appended to
 //! a [`spool`] on disk; each sink is a thread that reads it from its own position, delivers in order and remembers how far it came.
 //! So delivery is at least once, in order, over crashes of the agent and absences of a collector; a record that comes
-//! twice has the same id. Databases are also sent reports of all else that changed, by a spool of their own: reports never
-//! push out events. Refuses to wait: the core only appends, and a spool at its bound drops the oldest and counts.
+//! twice has the same id. Databases, and collectors that ask for it, are also sent reports of all else that changed, by a
+//! spool of their own: reports never push out events. Refuses to wait: the core only appends, and a spool at its bound drops the oldest and counts.
 
 mod clickhouse;
 mod deliver;
@@ -31,12 +31,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Timestamp,
-    fleet::{Address, Delta, Snapshot},
+    fleet::{Delta, Snapshot},
     status::{SinkStatus, Status},
     verdict::{Alert, AlertKind, Finding},
 };
 use clickhouse::ClickHouse;
-use otlp::metrics::Meter;
+use otlp::{Otlp, metrics::Meter};
 use spool::{Bounds, Spool};
 use target::{Events, Place, Target};
 use worker::{Handle, Worker};
@@ -69,7 +69,7 @@ struct Counters {
     dropped: AtomicU64,
 }
 
-/// Batches of reports: larger, because a database likes few and large ones.
+/// Batches of reports for databases, which like few and large ones.
 const REPORT_BOUNDS: Bounds = Bounds {
     lines: 20_000,
     bytes: 8 * 1024 * 1024,
@@ -92,7 +92,7 @@ pub struct Sinks {
     failures: u64,
 }
 
-/// What is reported to databases: all that changed, as rows.
+/// What is reported to databases and the like: all that changed, as rows.
 #[derive(Debug)]
 struct Reports {
     targets: Vec<Target>,
@@ -255,9 +255,12 @@ impl Reports {
         directory: &Path,
         max_bytes: u64,
     ) -> Result<Vec<Worker>> {
-        let is_database = |target: &&Target| matches!(target.place, Place::ClickHouse(_));
-        let databases: Vec<Target> = targets.iter().filter(is_database).cloned().collect();
-        if current.as_ref().map_or(&[][..], |reports| &reports.targets) == databases {
+        let wanting: Vec<Target> = targets
+            .iter()
+            .filter(|target| target.reports().is_some())
+            .cloned()
+            .collect();
+        if current.as_ref().map_or(&[][..], |reports| &reports.targets) == wanting {
             return Ok(Vec::new());
         }
         let (spool, dismissed) = match current.take() {
@@ -265,25 +268,22 @@ impl Reports {
             None => (None, Vec::new()),
         };
         dismissed.iter().for_each(Worker::dismiss);
-        let addresses = databases.iter().filter_map(|target| match &target.place {
-            Place::ClickHouse(address) => Some((target.name.clone(), address.clone())),
-            _ => None,
-        });
-        let addresses: Vec<(String, Address)> = addresses.collect();
-        let Some((_, first)) = addresses.first() else {
+        let Some(every) = wanting.iter().filter_map(Target::reports).min() else {
             return Ok(dismissed);
         };
-        let every = addresses.iter().map(|(_, address)| address.every).min();
-        let delta = Delta::new(clickhouse::node(first), every.unwrap_or(first.every));
-        let spool = open(spool, directory, max_bytes, &names(&databases))?;
-        let start = |(name, address): (String, Address)| {
-            let database = ClickHouse::new(address);
-            let handle = Box::new(move |lines: &[Vec<u8>]| database.report(lines));
-            Worker::start(&name, &spool, REPORT_BOUNDS, handle)
-        };
-        let workers = addresses.into_iter().map(start).collect::<Result<_>>()?;
+        let named = wanting.iter().find_map(|target| match &target.place {
+            Place::ClickHouse(address) => address.node.clone(),
+            _ => None,
+        });
+        let delta = Delta::new(named.unwrap_or_else(clickhouse::host_name), every);
+        let spool = open(spool, directory, max_bytes, &names(&wanting))?;
+        let workers = wanting.iter().filter_map(|target| {
+            let (bounds, handle) = handle_of_reports(target)?;
+            Some(Worker::start(&target.name, &spool, bounds, handle))
+        });
+        let workers = workers.collect::<Result<_>>()?;
         *current = Some(Self {
-            targets: databases,
+            targets: wanting,
             delta,
             spool,
             workers,
@@ -324,6 +324,21 @@ fn open(
         None => Spool::open(directory, max_bytes, readers).map(Arc::new),
     };
     opened.with_context(|| format!("cannot use the spool in {}", directory.display()))
+}
+
+/// Delivers reports, in batches of this size; `None` to a target that gets none.
+fn handle_of_reports(target: &Target) -> Option<(Bounds, Handle)> {
+    match &target.place {
+        Place::ClickHouse(address) => {
+            let database = ClickHouse::new(address.clone());
+            Some((REPORT_BOUNDS, Box::new(move |lines| database.report(lines))))
+        }
+        Place::Otlp { url, grpc, .. } => {
+            let mut collector = Otlp::new(url, *grpc, target.format);
+            Some((Bounds::default(), Box::new(move |lines| collector.report(lines))))
+        }
+        _ => None,
+    }
 }
 
 /// Delivers those events among lines that the target wants.

@@ -78,6 +78,8 @@ pub enum Place {
         grpc: bool,
         /// Time between two reports of the agent's own metrics, if they are wanted.
         metrics: Option<Duration>,
+        /// Time between two reports of what changed in the inventory and beside it, if they are wanted.
+        inventory: Option<Duration>,
     },
 }
 
@@ -157,11 +159,13 @@ impl Target {
                 url: over(scheme, &url, &Parameters::default())?,
                 grpc: false,
                 metrics: parameters.seconds("metrics")?,
+                inventory: parameters.seconds("inventory")?,
             },
             "otlp+grpc" => Place::Otlp {
                 url: format!("http://{}", host_and_port(4317)?),
                 grpc: true,
                 metrics: parameters.seconds("metrics")?,
+                inventory: parameters.seconds("inventory")?,
             },
             other => return Err(format!("`{other}` is no kind of sink: use one of {KINDS}")),
         };
@@ -192,6 +196,15 @@ impl Target {
             format,
             events,
         })
+    }
+
+    /// Time between two reports of all that changed, if it wants any.
+    pub fn reports(&self) -> Option<Duration> {
+        match &self.place {
+            Place::ClickHouse(address) => Some(address.every),
+            Place::Otlp { inventory, .. } => *inventory,
+            _ => None,
+        }
     }
 
     /// Standard output, as `--alerts -` asks for.
@@ -365,7 +378,8 @@ mod tests {
             Place::Otlp {
                 url: "http://127.0.0.1:4318/".into(),
                 grpc: false,
-                metrics: None
+                metrics: None,
+                inventory: None
             }
         );
         assert_eq!(
@@ -373,13 +387,18 @@ mod tests {
             Place::ClickHouse(Address::parse("clickhouse://c/db?node=n1").unwrap())
         );
         assert_eq!(
-            place("otlp+grpc://c?metrics=60"),
+            place("otlp+grpc://c?metrics=60&inventory=300"),
             Place::Otlp {
                 url: "http://c:4317".into(),
                 grpc: true,
-                metrics: Some(Duration::from_secs(60))
+                metrics: Some(Duration::from_secs(60)),
+                inventory: Some(Duration::from_secs(300))
             }
         );
+        let reports = |text: &str| Target::parse(text).unwrap().reports();
+        assert_eq!(reports("clickhouse://c/db?every=7"), Some(Duration::from_secs(7)));
+        assert_eq!(reports("otlp+http://c?inventory=9"), Some(Duration::from_secs(9)));
+        assert_eq!(reports("otlp+http://c"), None);
     }
 
     #[test]

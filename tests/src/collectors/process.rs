@@ -3,7 +3,7 @@
 use std::{
     io::Write as _,
     net::{Ipv4Addr, TcpListener, TcpStream},
-    process::{Child, Command},
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
@@ -104,20 +104,50 @@ pub fn until_within<T>(patience: Duration, what: &str, mut look: impl FnMut() ->
     }
 }
 
+/// What a program says to this input; it must end well.
+///
+/// # Errors
+/// It does not, or cannot be started.
+pub fn fed(command: &mut Command, input: &str) -> Result<String> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {}", command.get_program().display()))?;
+    let mut stdin = child.stdin.take().context("no way to feed it")?;
+    stdin.write_all(input.as_bytes())?;
+    drop(stdin);
+    let output = child.wait_with_output()?;
+    let said = String::from_utf8([output.stdout, output.stderr].concat())?;
+    ensure!(output.status.success(), "{said}");
+    Ok(said)
+}
+
+/// What could be had from elsewhere; nothing, said to the reader of the log, where it could not.
+///
+/// # Errors
+/// It could not in CI, which promises it.
+pub fn offered<T>(had: Result<T>) -> Result<Option<T>> {
+    let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+    match had {
+        Ok(had) => Ok(Some(had)),
+        Err(error) if in_ci => Err(error),
+        Err(error) => {
+            // Nothing can be done when this fails.
+            writeln!(std::io::stderr(), "skipped: {error:#}").ok();
+            Ok(None)
+        }
+    }
+}
+
 /// Whether a program is there.
 ///
 /// # Errors
 /// It is not, in CI, which promises it.
 pub fn has(program: &str) -> Result<bool> {
-    let there = Command::new(program).arg("--version").output().is_ok();
-    let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
-    ensure!(
-        there || !in_ci,
-        "{program} is not installed: run `cargo xtask setup --for test`"
-    );
-    if !there {
-        // Nothing can be done when this fails.
-        writeln!(std::io::stderr(), "skipped: {program} is not installed").ok();
-    }
-    Ok(there)
+    let started = Command::new(program).arg("--version").output();
+    let had =
+        started.with_context(|| format!("{program} is not installed: run `cargo xtask setup --for test`"));
+    Ok(offered(had)?.is_some())
 }

@@ -1,12 +1,10 @@
 //! syslog-ng from Debian, unpacked and not installed: Debian allows one syslog daemon only, and that is rsyslog here.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::Path, process::Command};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
+
+use super::debian::unpacked;
 
 /// The daemon, and libraries that a small machine lacks.
 const PACKAGES: [&str; 7] = [
@@ -24,7 +22,7 @@ const PACKAGES: [&str; 7] = [
 /// # Errors
 /// The packages cannot be had: what was said about it.
 pub fn command(target: &Path) -> Result<Command> {
-    let root = unpacked(target)?;
+    let root = unpacked(target, "syslog-ng", None, &PACKAGES)?;
     let library = root.join("usr/lib/syslog-ng");
     let others = root.join("usr/lib/x86_64-linux-gnu");
     let mut command = Command::new(root.join("usr/sbin/syslog-ng"));
@@ -35,40 +33,4 @@ pub fn command(target: &Path) -> Result<Command> {
         )
         .arg(format!("--module-path={}/3.38", library.display()));
     Ok(command)
-}
-
-fn unpacked(target: &Path) -> Result<PathBuf> {
-    let directory = target.join("syslog-ng");
-    let root = directory.join("root");
-    if root.join("complete").is_file() {
-        return Ok(root);
-    }
-    fs::create_dir_all(&root)?;
-    let download = || run(Command::new("apt-get").arg("download").args(PACKAGES), &directory);
-    // Package lists may be missing or older than the mirror.
-    download()
-        .or_else(|_| run(Command::new("apt-get").arg("update"), &directory).and_then(|()| download()))?;
-    for entry in fs::read_dir(&directory)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "deb") {
-            run(
-                Command::new("dpkg-deb").arg("-x").arg(&path).arg(&root),
-                &directory,
-            )?;
-        }
-    }
-    // Last: one that was interrupted is made again.
-    fs::write(root.join("complete"), "")?;
-    Ok(root)
-}
-
-fn run(command: &mut Command, directory: &Path) -> Result<()> {
-    let output = command.current_dir(directory).output();
-    let output = output.with_context(|| format!("cannot start {}", command.get_program().display()))?;
-    ensure!(
-        output.status.success(),
-        "{command:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
 }

@@ -43,6 +43,7 @@ impl Meter {
             url,
             grpc,
             metrics: Some(every),
+            ..
         } = &target.place
         else {
             return Ok(None);

@@ -1,8 +1,10 @@
 //! OpenTelemetry (opentelemetry.io, OTLP 1.5): logs, and the agent's own [`metrics`], as protobuf over HTTP, or gRPC.
 //!
-//! Each event is a log record with its native JSON as the body, and what one filters by as attributes.
+//! Each event is a log record with its native JSON as the body, and what one filters by as attributes. So is each of the
+//! [`rows`] of what changed, for those who ask for them.
 
 pub(super) mod metrics;
+mod rows;
 mod way;
 
 use anyhow::Result;
@@ -15,10 +17,11 @@ use opentelemetry_proto::tonic::{
 
 use super::{
     Event,
+    clickhouse::host_name,
     deliver::Deliver,
     format::{Format, about},
 };
-use crate::verdict::Severity;
+use crate::{fleet::Row, verdict::Severity};
 use way::Way;
 
 /// A way to a collector.
@@ -33,25 +36,18 @@ impl Otlp {
         Self { format, way }
     }
 
-    fn request(&self, events: &[Event]) -> ExportLogsServiceRequest {
-        let records = events.iter().map(|event| record(self.format, event)).collect();
-        ExportLogsServiceRequest {
-            resource_logs: vec![ResourceLogs {
-                resource: Some(resource()),
-                scope_logs: vec![ScopeLogs {
-                    scope: Some(scope()),
-                    log_records: records,
-                    ..Default::default()
-                }],
-                ..Default::default()
-            }],
-        }
+    /// Sends the rows that lines of the spool hold; how many.
+    pub(super) fn report(&mut self, lines: &[Vec<u8>]) -> Result<u64> {
+        // A line of another version is nobody's loss to repeat for ever: the row comes again within the hour.
+        let rows = lines.iter().filter_map(|line| Row::of_line(line));
+        let records: Vec<LogRecord> = rows.filter_map(|row| rows::record(&row)).collect();
+        let count = records.len() as u64;
+        self.send(records)?;
+        Ok(count)
     }
-}
 
-impl Deliver for Otlp {
-    fn deliver(&mut self, events: &[Event]) -> Result<()> {
-        let request = self.request(events);
+    fn send(&mut self, records: Vec<LogRecord>) -> Result<()> {
+        let request = request(records);
         let answer = self.way.send("v1/logs", request, async |channel, request| {
             LogsServiceClient::new(channel).export(request).await
         })?;
@@ -70,6 +66,26 @@ impl Deliver for Otlp {
     }
 }
 
+impl Deliver for Otlp {
+    fn deliver(&mut self, events: &[Event]) -> Result<()> {
+        self.send(events.iter().map(|event| record(self.format, event)).collect())
+    }
+}
+
+fn request(log_records: Vec<LogRecord>) -> ExportLogsServiceRequest {
+    ExportLogsServiceRequest {
+        resource_logs: vec![ResourceLogs {
+            resource: Some(resource()),
+            scope_logs: vec![ScopeLogs {
+                scope: Some(scope()),
+                log_records,
+                ..Default::default()
+            }],
+            ..Default::default()
+        }],
+    }
+}
+
 fn scope() -> InstrumentationScope {
     InstrumentationScope {
         name: "apiarist".to_owned(),
@@ -79,9 +95,8 @@ fn scope() -> InstrumentationScope {
 }
 
 fn resource() -> Resource {
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     Resource {
-        attributes: vec![text("service.name", "apiarist"), text("host.name", &host)],
+        attributes: vec![text("service.name", "apiarist"), text("host.name", &host_name())],
         ..Default::default()
     }
 }
@@ -115,9 +130,7 @@ fn record(format: Format, event: &Event) -> LogRecord {
         observed_time_unix_nano: nanoseconds(about.time),
         severity_number: number.into(),
         severity_text: name.to_owned(),
-        body: Some(AnyValue {
-            value: Some(Value::StringValue(format.render(event))),
-        }),
+        body: Some(string(format.render(event))),
         attributes,
         event_name: format!("apiarist.{}", about.kind),
         ..Default::default()
@@ -125,12 +138,20 @@ fn record(format: Format, event: &Event) -> LogRecord {
 }
 
 fn text(key: &str, value: &str) -> KeyValue {
+    attribute(key, string(value.to_owned()))
+}
+
+fn attribute(key: &str, value: AnyValue) -> KeyValue {
     KeyValue {
         key: key.to_owned(),
-        value: Some(AnyValue {
-            value: Some(Value::StringValue(value.to_owned())),
-        }),
+        value: Some(value),
         ..Default::default()
+    }
+}
+
+const fn string(text: String) -> AnyValue {
+    AnyValue {
+        value: Some(Value::StringValue(text)),
     }
 }
 
@@ -152,8 +173,8 @@ mod tests {
 
     #[test]
     fn a_request_survives_its_encoding() {
-        let otlp = Otlp::new("http://127.0.0.1:4318", false, Format::Native);
-        let request = otlp.request(&[fixture::incident(), fixture::finding()]);
+        let events = [fixture::incident(), fixture::finding()];
+        let request = request(events.iter().map(|event| record(Format::Native, event)).collect());
         let bytes = request.encode_to_vec();
         let back = ExportLogsServiceRequest::decode(bytes.as_slice()).unwrap();
         assert_eq!(back, request);
