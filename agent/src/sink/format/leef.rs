@@ -1,14 +1,18 @@
-//! Log Event Extended Format 2.0 (IBM QRadar, "LEEF event components").
+//! Log Event Extended Format 1.0 (IBM QRadar, "LEEF event components").
+//!
+//! Version 2.0 adds a field that names the delimiter of attributes, which readers disagree about: rsyslog takes it for a part
+//! of the first key, OpenTelemetry's collector refuses `x09` where the guide allows it. All read version 1.0, whose
+//! delimiter is a tab, in the same way.
 
 use super::{Event, PRODUCT, VERSION, about, cef::one_line, milliseconds, of_ten};
 
-/// Between attributes. The format allows to name one; a tab is its default and cannot occur in what was made one line.
+/// Between attributes; it cannot occur in what was made one line.
 const DELIMITER: char = '\t';
 
 pub(super) fn record(event: &Event) -> String {
     let about = about(event);
     let header = format!(
-        "LEEF:2.0|{PRODUCT}|{PRODUCT}|{VERSION}|{}|x09|",
+        "LEEF:1.0|{PRODUCT}|{PRODUCT}|{VERSION}|{}|",
         one_line(about.class).replace('|', "_")
     );
     let (method, template) = about
@@ -51,8 +55,8 @@ mod tests {
     #[test]
     fn attributes_are_separated_by_tabs() {
         let text = record(&fixture::incident());
-        assert!(text.starts_with("LEEF:2.0|apiarist|apiarist|"), "{text}");
-        let (_, attributes) = text.split_once("|x09|").unwrap();
+        assert!(text.starts_with("LEEF:1.0|apiarist|apiarist|"), "{text}");
+        let attributes = text.splitn(6, '|').last().unwrap();
         let keys: Vec<&str> = attributes
             .split('\t')
             .map(|pair| pair.split_once('=').unwrap().0)

@@ -27,7 +27,7 @@ pub enum Format {
     Ecs,
     /// ArcSight Common Event Format, version 0.
     Cef,
-    /// QRadar Log Event Extended Format 2.0.
+    /// QRadar Log Event Extended Format 1.0.
     Leef,
 }
 
