@@ -52,11 +52,19 @@ pub fn debian(directory: &Path) -> Result<Option<Server>> {
              <quotas><default/></quotas></yandex>"
         ),
     )?;
+    debian_again(directory, port).map(Some)
+}
+
+/// The same one on the same port with the same data, after it ended.
+///
+/// # Errors
+/// It cannot be started.
+pub fn debian_again(directory: &Path, port: u16) -> Result<Server> {
     let mut command = Command::new("clickhouse-server");
     command
-        .arg(format!("--config-file={at}/config.xml"))
+        .arg(format!("--config-file={}/config.xml", directory.display()))
         .current_dir(directory);
-    start(command, port).map(Some)
+    start(command, port)
 }
 
 /// The current engine, its data in `directory`; its package goes below `target`.

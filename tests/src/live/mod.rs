@@ -16,6 +16,7 @@ mod chaos;
 mod containers;
 mod dialects;
 mod ending;
+mod fleet;
 mod foreign;
 mod governor;
 mod harness;
@@ -145,6 +146,7 @@ live! {
     load: wrk_against_nginx, busy_connections_are_joined;
     dialects: etcd_serves, etcd_serves_tls, grpcio_calls, grpcio_calls_over_tls, h2load_against_nghttpd, websockets_talk, graphql_answers, mcp_tools_are_called;
     governor: copies_less_when_it_costs_too_much;
+    fleet: a_database_knows_what_the_agent_knows;
     foreign: redis_is_muted, postgresql_is_muted, random_bytes_are_muted;
     privileges: a_user_of_its_own, gives_up_what_it_does_not_need;
     reload: configuration_is_read_again;
