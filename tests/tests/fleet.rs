@@ -331,19 +331,32 @@ fn note(text: &str) {
     writeln!(std::io::stderr(), "  {text}").ok();
 }
 
-#[test]
-fn a_fleet_of_two_million_endpoints_is_asked() {
-    if std::env::var_os("APIARIST_LONG_TESTS").is_none() {
+/// Whether tests that take many minutes are asked for.
+fn is_patient() -> bool {
+    let patient = std::env::var_os("APIARIST_LONG_TESTS").is_some();
+    if !patient {
         note("skipped: takes minutes; APIARIST_LONG_TESTS=1 runs it");
-        return;
     }
+    patient
+}
+
+#[test]
+fn two_million_endpoints_in_debians_clickhouse() {
     let directory = tempfile::tempdir().unwrap();
-    if let Some(server) = debian(directory.path()).unwrap() {
+    if is_patient()
+        && let Some(server) = debian(directory.path()).unwrap()
+    {
         two_million_rows(server.port, "clickhouse-server 18.16");
     }
-    let directory = tempfile::tempdir().unwrap();
-    let server = current(directory.path(), Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap();
-    two_million_rows(server.port, "chdb");
+}
+
+#[test]
+fn two_million_endpoints_in_the_current_clickhouse() {
+    if is_patient() {
+        let directory = tempfile::tempdir().unwrap();
+        let server = current(directory.path(), Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap();
+        two_million_rows(server.port, "chdb");
+    }
 }
 
 #[test]
