@@ -16,6 +16,7 @@ mod chaos;
 mod containers;
 mod dialects;
 mod ending;
+mod engines;
 mod fleet;
 mod foreign;
 mod governor;
@@ -136,6 +137,7 @@ live! {
     /// The agent among programs that do as they should.
     LIVE =
     containers: podman_serves, podman_listens;
+    engines: docker_serves, containerd_serves;
     systemd: systemd_starts_a_service;
     ending: stops_on_sigterm, stops_on_sigint, leaves_the_kernel_as_it_was, keeps_what_it_knew_when_killed;
     hostile: paths_do_not_explode, the_inventory_is_not_poisoned, roles_are_not_forged, bombs_are_cut, nesting_is_passed_over, alerts_do_not_flood, field_compression_is_bounded, racing_buffers_are_survived;

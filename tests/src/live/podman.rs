@@ -37,16 +37,8 @@ pub(crate) struct Image<'a> {
 impl<'a> Image<'a> {
     /// Imports the root file system, with these labels.
     pub(crate) fn import(place: &'a Place, labels: &[&str]) -> Result<Self> {
-        let root = place.path().join("image");
-        for directory in ["etc", "proc", "dev", "sys", "tmp", "usr", "srv"] {
-            fs::create_dir_all(root.join(directory))?;
-        }
-        for link in ["bin", "sbin", "lib", "lib64"] {
-            symlink(format!("usr/{link}"), root.join(link))?;
-        }
-        fs::write(root.join("srv/stock.json"), "{\"apples\": 3}\n")?;
-        let archive = place.file("image.tar");
-        output("tar", &["-C", &place.file("image"), "-cf", &archive, "."], place)?;
+        let (archive, root) = (place.file("image.tar"), root_file_system(place)?);
+        output("tar", &["-C", &root, "-cf", &archive, "."], place)?;
         let changes: Vec<String> = labels
             .iter()
             .map(|label| format!("--change=LABEL {label}"))
@@ -161,6 +153,19 @@ impl Drop for Container<'_> {
         // What cannot be removed is replaced by the next run.
         podman(self.place, &["rm", "--force", "--time", "0", &self.name]).ok();
     }
+}
+
+/// Makes the root file system, and gives its path.
+pub(crate) fn root_file_system(place: &Place) -> Result<String> {
+    let root = place.path().join("image");
+    for directory in ["etc", "proc", "dev", "sys", "tmp", "usr", "srv"] {
+        fs::create_dir_all(root.join(directory))?;
+    }
+    for link in ["bin", "sbin", "lib", "lib64"] {
+        symlink(format!("usr/{link}"), root.join(link))?;
+    }
+    fs::write(root.join("srv/stock.json"), "{\"apples\": 3}\n")?;
+    Ok(place.file("image"))
 }
 
 fn podman(place: &Place, arguments: &[&str]) -> Result<String> {
