@@ -220,6 +220,8 @@ const _: () = assert!(size_of::<Offsets>() == 64 * 4);
 pub struct Settings {
     /// Nanoseconds between two wake-ups of a ring that is filling slowly.
     pub wakeup_interval_ns: u64,
+    /// The control group whose processes alone are looked at; 0 for all processes.
+    pub scope_cgroup: u64,
     /// The agent's own process: its sockets are never looked at.
     pub own_tgid: u32,
     /// Rings in use: 1, 2 or 4.
@@ -246,4 +248,4 @@ pub struct Settings {
     pub has_older: u32,
 }
 
-const _: () = assert!(size_of::<Settings>() == 56);
+const _: () = assert!(size_of::<Settings>() == 64);

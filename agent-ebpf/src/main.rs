@@ -19,6 +19,7 @@
 //! | `identity` | the first event of a socket: addresses, process, namespace |
 //! | `kernel` | reading kernel fields at offsets resolved by the agent |
 //! | `process` | processes that start, become another program, end |
+//! | `scope` | which processes are looked at |
 //! | `sequence` | positions of TCP streams, from the socket itself |
 //! | `spare` | spare copies of programs, where tracepoints can be preempted |
 //! | `kernel_tls` | sockets whose TLS the kernel does |
@@ -54,6 +55,8 @@ mod operation;
 mod process;
 #[cfg(target_arch = "bpf")]
 mod programs;
+#[cfg(target_arch = "bpf")]
+mod scope;
 #[cfg(target_arch = "bpf")]
 mod sequence;
 #[cfg(target_arch = "bpf")]

@@ -178,6 +178,7 @@ pub(crate) static SETTINGS: Settings = Settings {
     rings: 1,
     wakeup_bytes: 0,
     wakeup_interval_ns: 0,
+    scope_cgroup: 0,
     has_task_pt_regs: 1,
     has_sk_storage: 1,
     has_task_btf: 1,

@@ -25,6 +25,7 @@ use crate::{
     kernel::{Sock, load},
     kernel_tls::{has_keys, take_over},
     maps::{Counters, Scratch, Slot, constant, counters, scratch},
+    scope::in_scope,
     sequence::{NOTHING_NEW, follow, own_counts, unseen_before},
     spare::sign,
     syscall::{Source, by_io_uring, of_iter, operation_failed, source},
@@ -358,7 +359,7 @@ fn first_sight(sock: Sock, connection: &mut Connection, direction: u8, len: u32)
     connection.last_direction = NO_DIRECTION;
     connection.state |= STATE_INITIALISED;
     connection.ring = ring(sock);
-    if tgid() == constant!(SETTINGS.own_tgid) {
+    if tgid() == constant!(SETTINGS.own_tgid) || !in_scope() {
         connection.state |= STATE_MUTED;
         return;
     }

@@ -24,6 +24,7 @@ use crate::{
     kernel::{read, succeeded},
     maps::{Counters, Scratch, Slot, constant, counters, scratch},
     operation::{Plaintext, plaintext},
+    scope::in_scope,
 };
 
 /// A call of a library that has not returned yet.
@@ -206,7 +207,7 @@ pub(crate) fn copied(child: *const c_void) {
 #[inline(always)]
 fn is_watched(caller: Caller) -> bool {
     let tgid = caller.tgid as u32;
-    tgid != constant!(SETTINGS.own_tgid) && TLS_EXCLUDED.get_ptr(tgid).is_none()
+    tgid != constant!(SETTINGS.own_tgid) && TLS_EXCLUDED.get_ptr(tgid).is_none() && in_scope()
 }
 
 /// A call starts that writes `len` bytes, or fails for good. When its socket is known, they are told at once: the socket

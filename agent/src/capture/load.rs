@@ -54,6 +54,8 @@ pub struct LoadOptions {
     pub observe_self: bool,
     /// Read plaintext of TLS libraries.
     pub tls: bool,
+    /// Id of the control group whose processes alone are looked at; 0 for all processes.
+    pub scope_cgroup: u64,
 }
 
 /// Slots of the programs that tier 1 attaches: the first of `Slot` in the kernel programs.
@@ -365,6 +367,12 @@ fn settings(features: &Features, plan: &AttachPlan, options: LoadOptions) -> Set
         rings: options.rings,
         wakeup_bytes: options.ring_bytes / 8,
         wakeup_interval_ns: WAKEUP_INTERVAL_NS,
+        // Before 5.15 the programs cannot tell groups below it: they tell of all processes there.
+        scope_cgroup: if features.task_pt_regs {
+            options.scope_cgroup
+        } else {
+            0
+        },
         has_task_pt_regs: features.task_pt_regs.into(),
         has_sk_storage: features.tracing_sk_storage.into(),
         has_task_btf: features.task_btf.into(),

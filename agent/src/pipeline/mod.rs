@@ -147,7 +147,7 @@ pub fn run_until(
     }
     let socket = control::bind(&options.socket, &options.config.control.group)?;
     let metrics = options.config.control.metrics.map(listen).transpose()?;
-    let started = Started::new(&options.config.capture)?;
+    let started = Started::new(&options.config.capture, options.observed.as_ref())?;
     notice(Notice::Started {
         tier: started.tier,
         blind_spots: started.attached.blind_spots.clone(),
@@ -329,7 +329,7 @@ struct Started {
 }
 
 impl Started {
-    fn new(capture: &config::Capture) -> Result<Self> {
+    fn new(capture: &config::Capture, observed: Option<&config::Observed>) -> Result<Self> {
         let types = KernelTypes::of_running_kernel()?;
         let features = Features::of(&running_release(), Some(&types));
         let offsets = types.offsets();
@@ -344,6 +344,10 @@ impl Started {
             ring_bytes: capture.ring_bytes,
             observe_self: false,
             tls: capture.tls.enabled,
+            scope_cgroup: match observed {
+                Some(config::Observed::Group { id, .. }) => *id,
+                Some(config::Observed::Tree { .. }) | None => 0,
+            },
         };
         let mut attached = attach(plan, &features, offsets, load)?;
         for refused in &attached.refused {

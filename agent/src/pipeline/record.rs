@@ -64,7 +64,7 @@ pub fn record(config: &Config, output: &Path, duration: Option<Duration>) -> Res
         attached,
         mut readers,
         ..
-    } = Started::new(&capture)?;
+    } = Started::new(&capture, None)?;
     let reader = readers.pop().context("the kernel gave no ring")?;
     let work = Work {
         writer,

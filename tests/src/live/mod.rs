@@ -154,7 +154,7 @@ live! {
     reload: configuration_is_read_again;
     refusals: without_root, without_type_information;
     tools: curl_and_wget, php_serves, two_hops_through_haproxy;
-    observe: a_suite_gives_the_same_ten_times, exit_codes_are_for_pipelines;
+    observe: a_suite_gives_the_same_ten_times, exit_codes_are_for_pipelines, neighbours_are_not_looked_at;
     short_lived: processes_of_5_ms_5000;
     steady: joins_an_older_connection;
     tls: python_serves_tls, asyncio_serves_tls, node_serves_tls, nginx_serves_tls, puma_serves_tls, haproxy_speaks_tls_on_both_sides, apache_speaks_tls_on_both_sides, caddy_speaks_tls_on_both_sides;

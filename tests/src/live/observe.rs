@@ -14,7 +14,9 @@ use super::{
     agent::bare,
     binary, note,
     place::{Place, fixture},
+    program::{Program, command},
     same,
+    servers::{free_port, nginx},
 };
 use crate::{python::interpreter, schemas};
 
@@ -199,5 +201,32 @@ pub(super) fn exit_codes_are_for_pipelines(place: &Place) -> Result<()> {
     // Daemons that a command leaves behind belong to it, others do not.
     let endpoints = json(place, "out/endpoints.json")?;
     ensure!(endpoints == Value::Array(Vec::new()), "{endpoints}");
+    Ok(())
+}
+
+/// Whatever else the machine does costs no room in the rings: results do not depend on it.
+pub(super) fn neighbours_are_not_looked_at(place: &Place) -> Result<()> {
+    let port = free_port()?;
+    let server = format!("server {{ listen 127.0.0.1:{port}; location / {{ return 200 'x'; }} }}");
+    let _server = nginx(place, "nginx-neighbour", port, &server)?;
+    let url = format!("http://127.0.0.1:{port}/");
+    let mut load = command("wrk")?;
+    let neighbour = Program::start(load.args(["-t1", "-c8", "-d60s", &url]), place)?;
+    let asks = format!("for i in 1 2 3 4 5; do curl -s '{url}observed'; sleep 0.2; done");
+    let output = observe(place, "out", &[], &["sh", "-c", &asks])?;
+    drop(neighbour);
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let status = json(place, "out/status.json")?;
+    let count = |path: &str| status.pointer(path).and_then(Value::as_u64);
+    let (events, lost) = (count("/events"), count("/lost/ring_full_events"));
+    // Five calls: announcements, requests, answers, closes, and what else a shell does.
+    ensure!(
+        events.is_some_and(|events| (5..200).contains(&events)) && lost == Some(0),
+        "{events:?} events were read, {lost:?} lost"
+    );
     Ok(())
 }

@@ -50,6 +50,7 @@ pub(crate) const OPTIONS: LoadOptions = LoadOptions {
     ring_bytes: 64 << 20,
     observe_self: true,
     tls: false,
+    scope_cgroup: 0,
 };
 
 /// One data event, owned.
