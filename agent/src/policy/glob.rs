@@ -21,6 +21,11 @@ impl Glob {
         self.is_negated
     }
 
+    /// The only text that fits, if there is only one.
+    pub(super) fn word(&self) -> Option<&str> {
+        (!self.text.contains('*')).then_some(self.text.as_str())
+    }
+
     /// Whether a text fits, `!` aside; letters fit in either case.
     pub(super) fn fits(&self, text: &str) -> bool {
         fits(self.text.as_bytes(), text.as_bytes())

@@ -18,10 +18,13 @@
 //! expect = ["admin-from-outside"]
 //! ```
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IntoDeserializer as _, de::value::Error as Unknown};
 
 use super::{caller::Caller, glob::Glob};
-use crate::{inventory::Exposure, verdict::Severity};
+use crate::{
+    inventory::{Exposure, sensitive::SensitiveType},
+    verdict::Severity,
+};
 
 /// Rules of a file. Overflow policy: the file is refused.
 const MAX_RULES: usize = 1000;
@@ -177,6 +180,13 @@ pub fn read(text: &str) -> Result<PolicyFile, String> {
         }
         if rule.when.rate.as_ref().is_some_and(|rate| rate.seconds == 0) {
             return Err(format!("rule {}: a rate needs seconds above 0", rule.name));
+        }
+        // One that does not exist would never hold, and nobody would notice.
+        for word in rule.when.data.iter().filter_map(Glob::word) {
+            let word = word.to_ascii_lowercase();
+            let kind: Result<SensitiveType, Unknown> =
+                SensitiveType::deserialize(word.as_str().into_deserializer());
+            kind.map_err(|error| format!("rule {}: data: {error}", rule.name))?;
         }
     }
     let unknown = file.tests.iter().find_map(|case| {

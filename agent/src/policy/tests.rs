@@ -150,6 +150,10 @@ fn what_is_wrong_is_told_with_its_line() {
             "[[rule]]\nname='a'\naction='ignore'\nwhen={rate={count=1,seconds=0}}\n",
             "seconds above 0",
         ),
+        (
+            "[[rule]]\nname='a'\naction='ignore'\nwhen={data=['!email','card*','credit']}\n",
+            "unknown variant `credit`, expected one of `card_pan`",
+        ),
     ] {
         let error = read(text).expect_err(text);
         assert!(error.contains(part), "{text}: {error}");
