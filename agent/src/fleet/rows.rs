@@ -147,7 +147,7 @@ fn finding(finding: &Finding) -> Draft {
         "rule": finding.rule,
         "owasp": finding.owasp.as_deref().unwrap_or_default(),
         "severity": finding.severity,
-        "confidence": finding.confidence,
+        "confidence": decimal(finding.confidence),
         "workload": finding.workload,
         "endpoint": finding.endpoint.map_or(0, |id| id.0),
         "endpoint_name": finding.endpoint_name.as_deref().unwrap_or_default(),
@@ -185,7 +185,7 @@ pub fn alert(node: &str, alert: &Alert) -> Row {
         "class": alert.class,
         "owasp": alert.owasp.as_deref().unwrap_or_default(),
         "severity": alert.severity,
-        "confidence": alert.confidence,
+        "confidence": decimal(alert.confidence),
         "workload": alert.workload,
         "endpoint": alert.endpoint.map_or(0, |id| id.0),
         "endpoint_name": alert.endpoint_name.as_deref().unwrap_or_default(),
@@ -205,6 +205,11 @@ pub fn alert(node: &str, alert: &Alert) -> Row {
 fn record(view: &impl Serialize) -> String {
     // Plain data with text as keys always serialises.
     serde_json::to_string(view).unwrap_or_default()
+}
+
+/// The number that is written in the same way: 0.7 stays 0.7 where there is more precision.
+fn decimal(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or_else(|_| number.into())
 }
 
 /// Whole seconds, as a `DateTime` takes them: it reads short numbers as parts of a date.
@@ -236,6 +241,8 @@ mod tests {
         assert_eq!(columns["id"], "a1");
         assert_eq!(columns["node"], "n1");
         assert_eq!(columns["severity"], "high");
+        let confidence = fixture::alert("a1").confidence.to_string();
+        assert_eq!(columns["confidence"].to_string(), confidence);
         assert_eq!(columns["v"], 1_769_846_400_000_u64);
         let record: Alert = serde_json::from_str(columns["record"].as_str().unwrap()).unwrap();
         assert_eq!(record, fixture::alert("a1"));

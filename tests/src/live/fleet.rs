@@ -83,8 +83,11 @@ pub(super) fn a_database_knows_what_the_agent_knows(place: &Place) -> Result<()>
 
     // The database dies; the agent sees more, tells of something, and dies, too.
     database.process.kill()?;
-    output("curl", &["-sS", &url], place)?;
-    agent.shows(SERVER, &seen(10))?;
+    let one = format!("http://127.0.0.1:{port}/users/6/orders/7");
+    let (leak, attack) = ("access_token=abcdef123456", "name=nobody%27%20OR%20%271%27=%271");
+    let urls = [url.clone(), format!("{one}?{leak}"), format!("{one}?{attack}")];
+    output("curl", &[&["-sS".to_owned()], &urls[..]].concat(), place)?;
+    agent.shows(SERVER, &seen(12))?;
     fleet.configure("2048")?;
     agent.signal(Signal::HUP)?;
     until(PATIENCE, || {
@@ -93,21 +96,23 @@ pub(super) fn a_database_knows_what_the_agent_knows(place: &Place) -> Result<()>
             classes(&anomalies).contains("configuration_changed"),
             "{anomalies:?}"
         );
-        same("stored endpoints", &rows::of(&stored(place)?, SERVER), &seen(10))
+        same("stored endpoints", &rows::of(&stored(place)?, SERVER), &seen(12))
     })?;
     agent.kill()?;
 
     let agent = fleet.agent("2048")?;
     output("curl", &["-sS", &url], place)?;
-    agent.shows(SERVER, &seen(15))?;
+    agent.shows(SERVER, &seen(17))?;
     let _database = debian_again(&data, fleet.port)?;
     until(PATIENCE, || fleet.is_as(&agent))?;
     let told: BTreeSet<String> = classes(&[fleet.rows("alerts")?, fleet.rows("anomalies")?].concat());
-    for class in ["configuration_changed", "agent_killed"] {
+    for class in ["configuration_changed", "agent_killed", "sqli"] {
         ensure!(told.contains(class), "{class} was lost: there are {told:?}");
     }
     for (topic, ..) in TOPICS {
-        note(&format!("{topic}: {} rows", fleet.rows(topic)?.len()));
+        let rows = fleet.rows(topic)?;
+        ensure!(!rows.is_empty(), "there are no {topic}");
+        note(&format!("{topic}: {} rows", rows.len()));
     }
     fleet.alerts_are_of_the_schema()?;
     fleet.metrics_are_served()?;
