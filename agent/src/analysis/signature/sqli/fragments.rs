@@ -4,7 +4,9 @@
 //! learned: an open call, a comparison that lacks its other side, a condition that begins a value. Refuses sentences,
 //! whole statements and balanced filters: those are content.
 
-use std::sync::LazyLock;
+mod alone;
+mod comments;
+mod left;
 
 use super::{
     operand::Operand,
@@ -12,42 +14,15 @@ use super::{
     tokens::{Token, tokenise},
     words::Word,
 };
-use crate::analysis::signature::{
-    needles::{Words, is_one_of, words},
-    scan::Bits,
-    text::{Text, at, from},
-};
+use crate::analysis::signature::{scan::Bits, text::Text};
+
+pub(super) use comments::commented;
 
 /// Longest value that is a piece. Overflow policy: it is none.
-const MAX_BYTES: usize = 160;
+const MAX_BYTES: usize = 200;
 
 /// Confidence of what is only odd.
 const WEAK: f32 = 0.45;
-
-/// Functions of SQL dialects: they count where a value ends with their open parenthesis, or is their empty call.
-static FUNCTIONS: Words = LazyLock::new(|| {
-    words(
-        "abs acos adddate addtime aes_decrypt aes_encrypt asin asciistr atan atan2 avg bin_to_num bit_and bit_count \
-         bit_length bit_or bit_xor ceil ceiling char_length character_length charset coercibility collation compress \
-         connection_id convert_tz cos cot crc32 curdate current_date current_time current_timestamp curtime database \
-         date date_add date_format date_sub datediff datepart datename day dayname dayofmonth dayofweek dayofyear \
-         db_name default degrees dense_rank des_decrypt des_encrypt dump encode encrypt export_set extract \
-         extractvalue find_in_set first_value format found_rows from_base64 from_days from_unixtime get_format get_lock \
-         getdate getutcdate group_concat hour host_name in inet6_aton inet6_ntoa inet_aton inet_ntoa insert interval \
-         is_free_lock is_used_lock isdate isnumeric json_array json_object lag last last_day last_insert_id last_value \
-         lcase lead ln load_file local localtime localtimestamp log log10 log2 lpad ltrim make_set makedate maketime \
-         master_pos_wait microsecond minute mod month monthname newid ntile nth_value numeric nvl oct octet_length \
-         old_password password percent_rank period_add period_diff pg_client_encoding pi pow power quarter quote \
-         radians random rank rawtohex rawtonhex rawtonhextoraw regexp_instr regexp_like regexp_replace regexp_substr \
-         release_lock replace round row_count row_number rowidtochar rpad rtrim schema sec_to_time second session_user \
-         sha sha2 sign sin soundex space std stddev stddev_pop stddev_samp str_to_date subdate substring_index subtime \
-         sys_context system_user tan time time_format time_to_sec timediff timestamp timestampadd timestampdiff \
-         to_base64 to_char to_date to_days to_nchar to_seconds to_timestamp truncate tzoffset ucase uncompress \
-         uncompressed_length unix_timestamp updatexml user user_id user_name utc_date utc_time utc_timestamp uuid \
-         uuid_short values var_pop var_samp variance wait_until_sql_thread_after_gtids week weekday weekofyear \
-         weight_string xmltype year yearweek",
-    )
-});
 
 /// Whether a value without any word that whole rules look for may still be a piece.
 pub(super) fn may_be(text: &Text<'_>) -> bool {
@@ -59,8 +34,27 @@ pub(super) fn may_be(text: &Text<'_>) -> bool {
     lower.ends_with(b"(")
         || matches!(lower.first(), Some(b')' | b'&' | b'|'))
         || lower.starts_with(b"in (")
+        || lower.starts_with(b"values")
+        || lower.ends_with(b"()")
+        || lower.ends_with(b")") && text.bits.any(Bits::PAREN) && memchr::memchr(b',', lower).is_some()
+        || text.bits.any(Bits::COLON) && text.has("::")
+        || text.bits.any(Bits::QUOTE) && any(&["'-", "'+", "'*", "||"])
+        || text.bits.any(Bits::SPACE) && lower.first().is_some_and(u8::is_ascii_digit)
+        || ["order ", "group ", "limit ", "union "]
+            .iter()
+            .any(|word| lower.starts_with(word.as_bytes()))
+        || begins_condition(lower)
         || text.bits.any(Bits::QUOTE) && any(&["or", "and", "like", "sql"])
         || text.bits.any(Bits::PAREN) && any(&["0x", ")::"])
+}
+
+/// `or 88`, `xor 5-`: logic with a number behind it.
+fn begins_condition(lower: &[u8]) -> bool {
+    [&b"or "[..], b"and ", b"xor ", b"div "].iter().any(|word| {
+        lower
+            .strip_prefix(*word)
+            .is_some_and(|rest| rest.trim_ascii_start().first().is_some_and(u8::is_ascii_digit))
+    })
 }
 
 /// A piece of SQL.
@@ -87,8 +81,8 @@ pub(super) fn find(text: &Text<'_>) -> Option<Found> {
     };
     let found = reading
         .piece(lower)
-        .or_else(|| spliced(lower))
-        .or_else(|| escaped(lower));
+        .or_else(|| commented(lower))
+        .or_else(|| left::escaped(lower));
     found.or_else(|| {
         [b'\'', b'"']
             .into_iter()
@@ -112,12 +106,16 @@ impl Reading<'_, '_> {
         if last == Token::Open && self.opens_a_call() {
             return Some((WEAK, "a call of SQL that is left open"));
         }
+        if let Some(found) = self.stands_alone() {
+            return Some(found);
+        }
         match self.at(0) {
             Token::Word(Word::Logic, _) | Token::Double(_) if self.compares_within(7) => {
                 return Some((WEAK, "a condition without its beginning"));
             }
             Token::Word(Word::Logic, _) => {
-                let only_number = matches!(self.at(1), Token::Number(_)) && self.at(2) == Token::End;
+                let end = 2 + usize::from(matches!(self.at(2), Token::Operator(_)));
+                let only_number = matches!(self.at(1), Token::Number(_)) && self.at(end) == Token::End;
                 let runs_on = matches!(self.at(1), Token::Text { closed: true, .. })
                     && matches!(self.at(2), Token::Word(Word::Name, _));
                 if only_number || runs_on {
@@ -133,11 +131,6 @@ impl Reading<'_, '_> {
             }
             Token::Semicolon if self.begins_statement(1) => {
                 return Some((WEAK, "a second statement begins"));
-            }
-            Token::Word(Word::Statement, b"declare" | b"set") if self.at(1) == Token::Variable => {
-                if matches!(self.at(2), Token::End | Token::Compare | Token::Semicolon) {
-                    return Some((WEAK, "a variable of SQL"));
-                }
             }
             Token::Word(Word::Statement, b"execute")
                 if matches!(self.at(1), Token::Word(_, b"immediate")) =>
@@ -174,12 +167,14 @@ impl Reading<'_, '_> {
         (0..self.tokens.len()).find_map(|place| self.inside(place, lower))
     }
 
-    /// `is null`, `1 is not 2`, `in (1, -1)`, `x like '`.
+    /// `is null`, `1 is not 2`, `1 not in (2)`, `in (1, -1)`, `x like '`.
     fn asks_nothing(&self) -> Option<Found> {
-        let place = usize::from(matches!(
-            self.at(0),
-            Token::Number(_) | Token::Word(Word::Name, _)
-        ));
+        let of_number = matches!(self.at(0), Token::Number(_));
+        let mut place = usize::from(of_number || matches!(self.at(0), Token::Word(Word::Name, _)));
+        let before = place;
+        while matches!(self.at(place), Token::Word(Word::Not, _)) {
+            place += 1;
+        }
         let Token::Word(Word::Compare, name) = self.at(place) else {
             return None;
         };
@@ -187,16 +182,23 @@ impl Reading<'_, '_> {
         while matches!(self.at(next), Token::Word(Word::Not, _)) {
             next += 1;
         }
-        let negated = next > place + 1;
+        let negated = next > place + 1 || place > before;
+        let alone = before == 0 || of_number;
         let ends = |place: usize| self.at(place) == Token::End;
         let fits = match self.at(next) {
-            Token::Word(Word::Constant, b"null") => place == 0 && ends(next + 1),
-            Token::Number(_) => negated && name == b"is" && ends(next + 1),
+            Token::Word(Word::Constant, b"null") => alone && ends(next + 1),
+            Token::Number(_) if name == b"between" => {
+                of_number
+                    && matches!(self.at(next + 1), Token::Word(Word::Logic, b"and"))
+                    && matches!(self.at(next + 2), Token::Number(_))
+                    && ends(next + 3)
+            }
+            Token::Number(_) => (negated && name == b"is" || of_number && name != b"in") && ends(next + 1),
             Token::Text {
                 inside: b"",
                 closed: false,
             } => name != b"in" && name != b"is",
-            Token::Open if name == b"in" && place == 0 => {
+            Token::Open if name == b"in" && alone => {
                 let mut place = next + 1;
                 while matches!(
                     self.at(place),
@@ -207,7 +209,9 @@ impl Reading<'_, '_> {
                 ) {
                     place += 1;
                 }
-                place > next + 2 && self.at(place) == Token::Close && ends(place + 1)
+                place > next + 1 + usize::from(!of_number)
+                    && self.at(place) == Token::Close
+                    && ends(place + 1)
                     || matches!(self.at(next + 1), Token::Word(Word::Select, _))
             }
             _ => false,
@@ -218,6 +222,15 @@ impl Reading<'_, '_> {
     /// What counts wherever it stands.
     fn inside(&self, place: usize, lower: &[u8]) -> Option<Found> {
         match self.at(place) {
+            Token::Word(Word::Logic, _) if place > 0 => {
+                let hides =
+                    matches!(self.at(place + 1), Token::LineComment(rest) if rest.trim_ascii().len() <= 2);
+                let behind_value = matches!(
+                    self.at(place - 1),
+                    Token::Number(_) | Token::Text { closed: true, .. } | Token::Close
+                );
+                (hides && behind_value).then_some((0.6, "a condition, and a comment hides what follows"))
+            }
             Token::Text {
                 inside: b"msdasql" | b"sqloledb" | b"sqlncli",
                 ..
@@ -285,8 +298,11 @@ impl Reading<'_, '_> {
             .tokens
             .iter()
             .filter(|token| match token {
+                Token::Word(Word::Procedure, _) => false,
                 Token::Word(_, name) => *name != b"$",
-                Token::Number(_) | Token::Text { .. } => true,
+                // `/3 and(` goes on behind a number.
+                Token::Number(_) => kind != Word::Logic,
+                Token::Text { .. } => true,
                 _ => false,
             })
             .count();
@@ -301,7 +317,7 @@ impl Reading<'_, '_> {
             && (matches!(
                 kind,
                 Word::Function | Word::Exploit | Word::Logic | Word::Catalogue
-            ) || is_one_of(&FUNCTIONS, name.strip_suffix(b".").unwrap_or(name)))
+            ) || alone::is_function_name(name.strip_suffix(b".").unwrap_or(name)))
     }
 
     /// A comparison among the first tokens.
@@ -321,147 +337,7 @@ impl Reading<'_, '_> {
             Token::Compare | Token::Comma | Token::Semicolon
         )
     }
-
-    /// A value that leaves a string: `' or x!`, `' collate nocase--`.
-    fn left(&self, lower: &[u8], quote: u8) -> Option<Found> {
-        let Token::Text { inside, closed: true } = self.at(0) else {
-            return None;
-        };
-        if self.sentence_before() {
-            return None;
-        }
-        let mut place = 1;
-        while self.at(place) == Token::Close {
-            place += 1;
-        }
-        let last = self.tokens.last().copied().unwrap_or(Token::End);
-        let hides = matches!(last, Token::LineComment(rest) if rest.trim_ascii().is_empty());
-        let Token::Word(kind @ (Word::Logic | Word::Compare), _) = self.at(place) else {
-            return None;
-        };
-        if hides {
-            return Some((0.75, "a string ends, SQL follows, and a comment ends it"));
-        }
-        // `l'or noir!` is French: the string ends at a word there.
-        let quoted_end = memchr::memchr(quote, lower).map_or(0, |end| end + 1);
-        let apart = inside.is_empty() || at(lower, quoted_end).is_ascii_whitespace();
-        if kind != Word::Logic || !apart {
-            return None;
-        }
-        let (operand, behind) = self.operand(place + 1)?;
-        let runs_on = matches!(
-            self.at(behind),
-            Token::Compare | Token::Operator(_) | Token::Comma | Token::Other(_)
-        );
-        let stops = self.at(behind) == Token::End && matches!(operand, Operand::Number(_));
-        let compared = matches!(self.at(behind), Token::Word(Word::Compare, _));
-        (runs_on || stops || compared).then_some((0.5, "a string ends and a condition follows"))
-    }
-}
-
-/// `dr/**/op`: a comment inside a keyword.
-fn spliced(lower: &[u8]) -> Option<Found> {
-    let open = memchr::memmem::find(lower, b"/*")?;
-    let end = open + 2 + memchr::memmem::find(from(lower, open + 2), b"*/")? + 2;
-    let letters = |byte: &&u8| byte.is_ascii_lowercase();
-    let before = lower.get(..open)?.iter().rev().take_while(letters).count();
-    let behind = from(lower, end).iter().take_while(letters).count();
-    let (left, right) = (lower.get(open - before..open)?, lower.get(end..end + behind)?);
-    let whole = [left, right].concat();
-    let is_keyword = matches!(
-        super::words::word(&whole),
-        Word::Union | Word::Select | Word::Statement | Word::Where | Word::From | Word::Having
-    );
-    (before > 0 && behind > 0 && is_keyword).then_some((0.85, "a keyword of SQL is split by a comment"))
-}
-
-/// `\'or'1`: an escaped quote, for those who escape it once more.
-fn escaped(lower: &[u8]) -> Option<Found> {
-    let place = [&b"\\'"[..], b"\\\""]
-        .iter()
-        .find_map(|needle| memchr::memmem::find(lower, needle))?;
-    let words = super::prose_words(lower.get(..place)?, 2);
-    let rest = from(lower, place + 2);
-    let rest = rest.strip_prefix(b"'").unwrap_or(rest).trim_ascii_start();
-    let logic = [&b"and"[..], b"or", b"xor", b"union", b"like"]
-        .iter()
-        .any(|word| {
-            rest.strip_prefix(*word).is_some_and(|behind| {
-                behind.is_empty() || matches!(at(behind, 0), b' ' | b'\'' | b'"' | b'(' | b'\t' | b'\n')
-            })
-        });
-    let spaced = lower.get(..place)?.last() == Some(&b' ');
-    (logic && words < 2 && !spaced).then_some((0.6, "an escaped quote, and a condition behind it"))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::analysis::signature::text::Source;
-
-    fn is_piece(value: &str) -> bool {
-        let lower = value.to_ascii_lowercase();
-        find(&Text::new(value.as_bytes(), lower.as_bytes(), Source::Query)).is_some()
-    }
-
-    #[test]
-    fn pieces_are_found() {
-        for value in [
-            "count(",
-            "length||!(",
-            "and uid!=(",
-            "|| c == '",
-            "xor 2 <",
-            "is null",
-            "in (1,-1)",
-            "1 is not 2",
-            ") like (",
-            "x like '",
-            ";drop",
-            ";update users",
-            "drop t;--",
-            "dr/**/op/*x*/t",
-            "\\'or'1",
-            "' or abc!",
-            "x' or 1=",
-            "user'collate nocase--",
-            "'a'='a'",
-            "1!=11",
-            "select 0x616263",
-            "f(x)::int",
-            "declare @b",
-            "execute immediate \"",
-        ] {
-            assert!(is_piece(value), "{value}");
-        }
-    }
-
-    #[test]
-    fn sentences_filters_and_code_are_not() {
-        for value in [
-            "l'or noir!",
-            "D'or 1st",
-            "O'Brien --",
-            "is null and void",
-            "in (about) an hour",
-            "count(votes)",
-            "x = 1 and y = 2",
-            "src/**/test/*.rs",
-            "see you in (",
-            "'a'='b'",
-            "and then there were none",
-            "or 5 people",
-            "set @bob as assignee",
-            "drop me a line",
-            "it's mine' or yours",
-            "time out (",
-            "std::io::Read",
-            "price != 5",
-            "not in use",
-            "like, totally",
-            "create a function that works",
-        ] {
-            assert!(!is_piece(value), "{value}");
-        }
-    }
-}
+mod tests;

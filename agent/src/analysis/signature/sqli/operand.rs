@@ -53,6 +53,13 @@ impl<'a> Reading<'_, 'a> {
         {
             behind += 2;
         }
+        while behind < limit + MAX_PREFIX
+            && matches!(self.at(behind), Token::Operator(b'+' | b'-' | b'*' | b'/' | b'%'))
+            && matches!(self.at(behind + 1), Token::Number(_))
+            && matches!(operand, Operand::Number(_))
+        {
+            behind += 2;
+        }
         Some((operand, behind))
     }
 

@@ -61,6 +61,9 @@ impl<'a> Reading<'_, 'a> {
                 0.85,
                 "a string ends and a comment hides the rest of the statement",
             )),
+            Token::Semicolon if matches!(self.at(place + 1), Token::LineComment(rest) if rest.trim_ascii().len() <= 2) => {
+                Some((0.85, "a string and a statement end, and a comment hides the rest"))
+            }
             Token::BlockComment { closed: false } => {
                 Some((0.8, "a string ends and a comment hides the rest of the statement"))
             }
@@ -110,11 +113,17 @@ impl<'a> Reading<'_, 'a> {
                 Some((0.9, reason))
             }
             Token::Word(Word::Compare, _) | Token::Word(Word::Not, _) => {
-                let (right, _) = self.operand(behind + 1)?;
+                let (right, end) = self.operand(behind + 1)?;
+                if self.at(end) == Token::Word(Word::Name, b"escape")
+                    && matches!(self.at(end + 1), Token::Text { .. })
+                {
+                    return Some((0.85, reason));
+                }
                 (right != Operand::Name && right != Operand::Call).then_some((0.85, reason))
             }
             Token::LineComment(rest) if rest.trim_ascii().len() <= 4 => Some((0.85, reason)),
             Token::Operator(b':') => Some((0.8, reason)),
+            Token::BlockComment { closed: false } if operand.is_constant() => Some((0.8, reason)),
             _ if operand == Operand::Call || operand == Operand::Nested => {
                 let double = matches!(self.at(place), Token::Double(_));
                 (double || self.hides(behind)).then_some((0.8, reason))
@@ -142,6 +151,7 @@ impl<'a> Reading<'_, 'a> {
                     && matches!(self.at(place + 2), Token::Text { .. } | Token::Variable))
                 .then_some((0.95, "the database is made to wait"))
             }
+            Token::Word(Word::Statement, b"load" | b"copy") => self.reads_file(place),
             Token::Word(Word::Into, _) => {
                 let file = matches!(
                     self.at(place + 1),
@@ -226,6 +236,12 @@ impl<'a> Reading<'_, 'a> {
             Token::Operator(b'*') => true,
             Token::Word(Word::Constant | Word::Catalogue | Word::Case | Word::Exploit, _) => true,
             Token::Word(Word::Quantity, _) => self.selects(place + 1),
+            // `some_column from`: no word of a sentence.
+            Token::Word(Word::Name, name)
+                if name.contains(&b'_') && matches!(self.at(place + 1), Token::Word(Word::From, _)) =>
+            {
+                true
+            }
             Token::Word(_, _) => matches!(self.at(place + 1), Token::Open | Token::Comma),
             _ => false,
         }
@@ -249,7 +265,9 @@ impl<'a> Reading<'_, 'a> {
         let from = (place..self.tokens.len().min(place + 12))
             .any(|place| matches!(self.at(place), Token::Word(Word::From, _)));
         let selects = self.selects(place + 2);
-        ((joined && (selects || from) || selects && (from || self.breaks_out)) && (!self.is_prose || selects))
+        let leaves = self.breaks_out && !self.is_prose;
+        ((joined && (selects || from || leaves) || selects && (from || self.breaks_out))
+            && (!self.is_prose || selects))
             .then_some((0.9, "a SELECT inside an expression"))
     }
 
@@ -307,7 +325,7 @@ impl<'a> Reading<'_, 'a> {
                     Word::Logic | Word::Union | Word::Ordering | Word::Limit | Word::Having,
                     _
                 )
-        );
+        ) || matches!(self.at(end), Token::Operator(_));
         match (left, right) {
             (Operand::Number(left), Operand::Number(right)) if left == right => Some((0.95, reason)),
             (Operand::Number(_), Operand::Number(_)) => {
@@ -354,6 +372,9 @@ impl<'a> Reading<'_, 'a> {
         if script && !self.breaks_out {
             return None;
         }
+        if self.decides(place + 1) {
+            return Some((0.9, "a second statement follows the first"));
+        }
         let (first, second) = (self.at(place + 1), self.at(place + 2));
         let Token::Word(kind, name) = first else {
             return None;
@@ -372,6 +393,7 @@ impl<'a> Reading<'_, 'a> {
             (Word::Statement, b"update") => {
                 matches!(self.at(place + 3), Token::Word(Word::Statement, b"set"))
             }
+            (Word::Statement, b"attach" | b"load") => matches!(second, Token::Word(Word::Object, _)),
             (Word::Statement, b"declare" | b"set") => second == Token::Variable,
             (Word::Statement, b"exec" | b"execute" | b"call" | b"begin" | b"copy" | b"waitfor") => {
                 matches!(
@@ -383,6 +405,35 @@ impl<'a> Reading<'_, 'a> {
             _ => false,
         };
         fits.then_some((0.92, "a second statement follows the first"))
+    }
+
+    /// `load data infile 'x'`, `copy x from program 'y'`
+    fn reads_file(&self, place: usize) -> Option<Found> {
+        let reaches = (place + 1..place + 8).any(|place| {
+            matches!(self.at(place), Token::Word(Word::Name, b"infile" | b"program"))
+                && matches!(self.at(place + 1), Token::Text { .. })
+        });
+        reaches.then_some((0.85, "a statement reaches out of the database"))
+    }
+
+    /// `if(1=1) select …`
+    fn decides(&self, place: usize) -> bool {
+        let opens =
+            matches!(self.at(place), Token::Word(Word::Function, b"if")) && self.at(place + 1) == Token::Open;
+        let Some((left, behind)) = opens.then(|| self.operand(place + 2)).flatten() else {
+            return false;
+        };
+        let right = (self.at(behind) == Token::Compare)
+            .then(|| self.operand(behind + 1))
+            .flatten();
+        right.is_some_and(|(right, end)| {
+            left.is_constant()
+                && right.is_constant()
+                && matches!(
+                    self.at(end),
+                    Token::Word(Word::Select | Word::Statement | Word::Exploit, _)
+                )
+        })
     }
 
     /// A comment, or the end of what may follow, stands here.

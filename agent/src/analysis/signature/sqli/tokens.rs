@@ -113,6 +113,11 @@ fn next(rest: &[u8], first: u8) -> (Token<'_>, usize) {
                 .take_while(|byte| is_word(**byte) || matches!(**byte, b'$' | b'.'))
                 .count();
             let name = rest.get(..length).unwrap_or_default();
+            // `x'41'`, `n'a'`, `_utf8'a'`: the string has a type.
+            if at(rest, length) == b'\'' && (matches!(name, b"x" | b"n" | b"b" | b"e") || first == b'_') {
+                let (token, inside) = text(from(rest, length + 1), b'\'');
+                return (token, length + 1 + inside);
+            }
             (dotted(name), length)
         }
         b'|' | b'&' if second == first => (Token::Double(first), 2),

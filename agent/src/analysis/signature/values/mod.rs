@@ -103,14 +103,15 @@ fn lower(kind: &[u8]) -> smallvec::SmallVec<[u8; 64]> {
     kind.iter().take(256).map(u8::to_ascii_lowercase).collect()
 }
 
-/// A body that is one value.
+/// A body that is one value. Without white space and with `%` it is one of a form whose type was left out.
 fn raw(body: &[u8], visit: &mut Visit<'_>) {
+    let is_form = memchr::memchr(b'%', body).is_some() && !body.iter().any(u8::is_ascii_whitespace);
     if body.len() <= MAX_TEXT_BYTES && !body.contains(&0) || body.starts_with(b"\xac\xed\x00\x05") {
         visit(&Item {
             source: Source::Body,
             place: Place::Body,
             bytes: body,
-            encoding: Encoding::Plain,
+            encoding: if is_form { Encoding::Form } else { Encoding::Plain },
         });
     }
 }
