@@ -1,6 +1,6 @@
 //! `apiarist workload NAME`: everything that is known about one workload, and what it serves.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     Context, Failure,
@@ -34,7 +34,9 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure>
     let mut workload = find(&workloads, &args.name)?.clone();
     let endpoints = args.source.rows(Topic::Endpoints, context)?;
     let served = served(&workload, &endpoints, args.output == Format::Table);
+    let called = called(&text(&workload, "name"), &workloads);
     if let Some(members) = workload.as_object_mut() {
+        members.insert("calls_workloads".into(), called);
         members.insert("serves".into(), served);
     }
     match args.output {
@@ -67,6 +69,15 @@ fn find<'r>(rows: &'r [Value], name: &str) -> Result<&'r Value, Failure> {
             )))
         }
     }
+}
+
+/// Exchanges by workload of this host that it called.
+fn called(name: &str, workloads: &[Value]) -> Value {
+    let called = workloads.iter().filter_map(|row| {
+        let calls = row.pointer("/calls_from")?.get(name)?;
+        Some((text(row, "name"), calls.clone()))
+    });
+    called.collect::<Map<_, _>>().into()
 }
 
 /// The endpoints of a workload: a line each for people, the id and what it is for programs.
@@ -110,6 +121,18 @@ mod tests {
         assert!(several.sentence().unwrap().contains("aa1, bb1"));
         assert!(find(&rows, "x").is_err());
         assert!(find(&rows, "").is_err());
+    }
+
+    #[test]
+    fn whom_it_calls_is_told_by_those() {
+        let rows = [
+            json!({"name": "shop", "calls_from": {"web": 3, "batch": 1}}),
+            json!({"name": "stock", "calls_from": {"shop": 2}}),
+            json!({"name": "web"}),
+        ];
+        assert_eq!(called("web", &rows), json!({"shop": 3}));
+        assert_eq!(called("shop", &rows), json!({"stock": 2}));
+        assert_eq!(called("stock", &rows), json!({}));
     }
 
     #[test]

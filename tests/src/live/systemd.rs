@@ -20,6 +20,9 @@ use super::{
 /// Control group of all that systemd starts.
 const GROUP: &str = "apiarist-systemd";
 
+/// Where the agent looks for the unit's file: systemd has one of its own, below a `/run` that only it sees.
+const UNIT: &str = "/run/systemd/system/apiarist-shop.service";
+
 pub(super) fn systemd_starts_a_service(place: &Place) -> Result<()> {
     if !Path::new("/lib/systemd/systemd").is_file() {
         return Err(lacks("systemd"));
@@ -27,6 +30,7 @@ pub(super) fn systemd_starts_a_service(place: &Place) -> Result<()> {
     let agent = Agent::start(place)?;
     let port = free_port()?;
     let groups = Groups;
+    let unit_file = UnitFile::write("[Service]\nX-Owner=storefront\n")?;
     let mut systemd = command("sh")?;
     systemd.args([&fixture("systemd.sh"), GROUP, &port.to_string()]);
     let mut systemd = Program::start(&mut systemd, place)?;
@@ -39,12 +43,14 @@ pub(super) fn systemd_starts_a_service(place: &Place) -> Result<()> {
     })?;
     drop(systemd);
     drop(groups);
+    drop(unit_file);
     let WorkloadView {
         kind,
         unit,
         script,
         container,
         hits,
+        owner,
         ..
     } = shown;
     ensure!(kind == WorkloadKind::Systemd, "it is a {kind:?}");
@@ -57,8 +63,27 @@ pub(super) fn systemd_starts_a_service(place: &Place) -> Result<()> {
         "its script is {script:?}"
     );
     ensure!(container.is_none(), "its container is {container:?}");
+    ensure!(owner.as_deref() == Some("storefront"), "its owner is {owner:?}");
     ensure!(hits == 1, "{hits} exchanges");
     Ok(())
+}
+
+/// The file of the unit, removed when dropped.
+struct UnitFile;
+
+impl UnitFile {
+    fn write(content: &str) -> Result<Self> {
+        let path = Path::new(UNIT);
+        fs::create_dir_all(path.parent().unwrap_or(path))?;
+        fs::write(path, content)?;
+        Ok(Self)
+    }
+}
+
+impl Drop for UnitFile {
+    fn drop(&mut self) {
+        fs::remove_file(UNIT).ok();
+    }
 }
 
 /// Removes the control groups when dropped, as far as nothing runs in them.
