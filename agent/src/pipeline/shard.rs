@@ -73,16 +73,12 @@ impl Shard {
     pub(super) fn new(
         number: usize,
         reader: RingReader,
-        mut flows: Flows,
+        flows: Flows,
         scope: Scope,
         to_core: SyncSender<ToCore>,
         hint: Option<SyncSender<u32>>,
         budget_bytes: Arc<AtomicU64>,
     ) -> Self {
-        let translations = Translations::new(Path::new("/proc"));
-        if translations.is_kept() {
-            flows.expect_translations();
-        }
         let work = Work {
             flows,
             scope,
@@ -98,7 +94,7 @@ impl Shard {
             told_events: 0,
             hint,
             budget_bytes,
-            translations,
+            translations: Translations::new(Path::new("/proc")),
         };
         Self {
             reader,
@@ -178,7 +174,12 @@ impl Work {
 
     /// Looks at the kernel's table of translated connections, if any connection waits for that.
     fn undo_translations(&mut self, now: Timestamp) {
-        if self.flows.awaits_translations() && self.translations.look(now) {
+        let is_kept = self.translations.is_kept(now);
+        if is_kept {
+            self.flows.expect_translations();
+        }
+        // Where the table has gone nothing waits any longer.
+        if self.flows.awaits_translations() && (self.translations.look(now) || !is_kept) {
             let table = &self.translations;
             self.flows
                 .translate(&|local, remote| table.other_end(local, remote), &mut self.fresh);

@@ -26,6 +26,9 @@ const MAX_CONNECTIONS: usize = 16_384;
 const PERIOD: Duration = Duration::from_millis(50);
 const PERIOD_OF_KIB: Duration = Duration::from_micros(500);
 
+/// Time between two looks for a table where there was none; longer than between two looks at one.
+const APPEARANCE: Duration = Duration::from_secs(5);
+
 /// What a [`Translations`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TranslationStats {
@@ -60,7 +63,9 @@ type Pair = (SocketAddr, SocketAddr);
 /// The table, as far as it was read last.
 #[derive(Debug)]
 pub struct Translations {
-    path: PathBuf,
+    /// Where it may be, and where it is.
+    paths: [PathBuf; 2],
+    kept: Option<PathBuf>,
     /// From each end of a translated connection to the other.
     ends: HashMap<Pair, (Side, Pair)>,
     next: Timestamp,
@@ -70,36 +75,46 @@ pub struct Translations {
 impl Translations {
     /// The table of the host: in the network namespace of its first process, else in the agent's own.
     pub fn new(proc_root: &Path) -> Self {
-        let first = proc_root.join("1/net/nf_conntrack");
-        let own = proc_root.join("net/nf_conntrack");
-        let path = if File::open(&first).is_ok() { first } else { own };
         Self {
-            path,
+            paths: ["1/net/nf_conntrack", "net/nf_conntrack"].map(|name| proc_root.join(name)),
+            kept: None,
             ends: HashMap::new(),
             next: Timestamp(0),
             stats: TranslationStats::default(),
         }
     }
 
-    /// Whether there is a table.
-    pub fn is_kept(&self) -> bool {
-        File::open(&self.path).is_ok()
+    /// Whether there is a table: kernels make it when the first rule needs it. Looks for it now and then until there is.
+    pub fn is_kept(&mut self, now: Timestamp) -> bool {
+        if self.kept.is_none() && self.is_due(now) {
+            self.next = now.after(APPEARANCE);
+            self.kept = self.paths.iter().find(|path| File::open(path).is_ok()).cloned();
+            if self.kept.is_some() {
+                self.next = now;
+            }
+        }
+        self.kept.is_some()
+    }
+
+    /// Whether the time has come. A clock that was set back does not make it far away.
+    fn is_due(&self, now: Timestamp) -> bool {
+        now >= self.next || self.next > now.after(APPEARANCE)
     }
 
     /// Reads the table, unless that was done a moment ago; whether what [`Self::other_end`] gives is as of now.
     pub fn look(&mut self, now: Timestamp) -> bool {
-        if now < self.next {
+        if !self.is_kept(now) || !self.is_due(now) {
             return false;
         }
         self.stats.read += 1;
         let mut text = Vec::new();
         let mut read = || {
-            let file = File::open(&self.path)?;
+            let file = File::open(self.kept.as_deref().unwrap_or(Path::new("")))?;
             file.take(MAX_TABLE_BYTES).read_to_end(&mut text)
         };
         let is_read = read().is_ok();
+        self.ends.clear();
         if is_read {
-            self.ends.clear();
             let text = String::from_utf8_lossy(&text);
             for (client, server) in translated(&text).take(MAX_CONNECTIONS) {
                 self.ends.insert(client, (Side::Server, server));
@@ -107,6 +122,7 @@ impl Translations {
             }
         } else {
             self.stats.unreadable += 1;
+            self.kept = None;
         }
         let kib = u32::try_from(text.len() / 1024).unwrap_or(u32::MAX);
         self.next = now.after(PERIOD.saturating_add(PERIOD_OF_KIB.saturating_mul(kib)));
@@ -183,7 +199,7 @@ nonsense
         fs::create_dir(place.path().join("net")).unwrap();
         fs::write(place.path().join("net/nf_conntrack"), TABLE).unwrap();
         let mut translations = Translations::new(place.path());
-        assert!(translations.is_kept() && translations.look(Timestamp(1)));
+        assert!(translations.look(Timestamp(1)));
         let ends = [
             (
                 "10.1.0.5:8080",
@@ -242,10 +258,28 @@ nonsense
     }
 
     #[test]
-    fn without_a_table_addresses_stay_as_they_are() {
+    fn a_table_may_appear_later() {
         let place = tempfile::tempdir().unwrap();
         let mut translations = Translations::new(place.path());
-        assert!(!translations.is_kept() && !translations.look(Timestamp(0)));
+        let second = |second: u64| Timestamp(second * 1_000_000_000);
+        assert!(!translations.is_kept(second(1)) && !translations.look(second(1)));
+        fs::create_dir(place.path().join("net")).unwrap();
+        fs::write(place.path().join("net/nf_conntrack"), TABLE).unwrap();
+        assert!(!translations.is_kept(second(2)));
+        assert!(translations.is_kept(second(6)) && translations.look(second(6)));
+        // The clock is set back; then the table goes, with the module that made it.
+        assert!(translations.look(second(0)));
+        fs::remove_file(place.path().join("net/nf_conntrack")).unwrap();
+        assert!(!translations.look(second(1)) && !translations.is_kept(second(2)));
+    }
+
+    #[test]
+    fn a_table_that_cannot_be_read_leaves_addresses_as_they_are() {
+        let place = tempfile::tempdir().unwrap();
+        // It can be opened, as what it is for.
+        fs::create_dir_all(place.path().join("net/nf_conntrack")).unwrap();
+        let mut translations = Translations::new(place.path());
+        assert!(translations.is_kept(Timestamp(0)) && !translations.look(Timestamp(0)));
         assert_eq!(
             translations.other_end(&at("10.1.0.5:80"), &at("10.1.0.1:1")),
             None
