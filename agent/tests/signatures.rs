@@ -89,7 +89,12 @@ fn recall(name: &str, member: &str) -> Option<BTreeMap<String, f64>> {
         count.0 += f64::from(u8::from(known));
         count.1 += 1.0;
     }
-    Some(counts.into_iter().map(|(name, (hits, n))| (name, hits / n)).collect())
+    Some(
+        counts
+            .into_iter()
+            .map(|(name, (hits, n))| (name, hits / n))
+            .collect(),
+    )
 }
 
 fn holds(recall: &BTreeMap<String, f64>, least: &[(&str, f64)]) {

@@ -1,6 +1,6 @@
-//! Work out of proportion (API4:2023): pages, batches, depth and aliases far beyond what is usual.
+//! Work out of proportion (API4:2023): pages, bodies, batches, depth and aliases far beyond what is usual.
 //!
-//! In: requests. Out: resource signals. Documents of GraphQL are measured, not parsed: the depth of braces, and names
+//! In: exchanges. Out: resource signals. A large body counts by what it does to the server: people paste what they like. Documents of GraphQL are measured, not parsed: the depth of braces, and names
 //! with an alias.
 
 use super::{Scene, signal, words::has_word};
@@ -24,8 +24,17 @@ const DEPTH: u64 = 12;
 const ALIASES: u64 = 20;
 const BATCH: u64 = 10;
 
+/// Bytes of a body below which nobody sends much, and times the 99th percentile.
+const BODY_BYTES: u64 = 256 * 1024;
+const BODY_TIMES: f64 = 100.0;
+
+/// Microseconds below which no answer is slow, and times the 99th percentile.
+const SLOW_US: u64 = 500_000;
+const SLOW_TIMES: f64 = 5.0;
+
 pub(super) fn inspect(scene: &Scene<'_>, signals: &mut Vec<Signal>) {
     let look = scene.look;
+    signals.extend(body_size(scene));
     if let Some((usual, (asked, path))) = scene.usual.zip(amount(scene.asked)) {
         let most = usual.amount.quantile(0.99).unwrap_or(0.0);
         if usual.amount.n() >= 30 && asked > PAGE && asked as f64 > 10.0 * most {
@@ -69,6 +78,31 @@ pub(super) fn inspect(scene: &Scene<'_>, signals: &mut Vec<Signal>) {
             );
         }
     }
+}
+
+/// A body far larger than any, that the server takes far longer for than usual.
+fn body_size(scene: &Scene<'_>) -> Option<Signal> {
+    let (usual, look) = (scene.usual?, scene.look);
+    let length = look.request.body.length.filter(|length| *length >= BODY_BYTES)?;
+    let most = usual.request_bytes.quantile(0.99)?;
+    if usual.request_bytes.n() < 100 || (length as f64) < BODY_TIMES * most {
+        return None;
+    }
+    let latency = look.exchange.latency.map(|latency| latency.as_micros() as u64);
+    let slow = usual.latency_us.quantile(0.99).is_some_and(|usually| {
+        latency.is_some_and(|latency| latency >= SLOW_US && latency as f64 >= SLOW_TIMES * usually)
+    });
+    let (confidence, text) = if slow {
+        (0.6, "a body far larger than usual kept the server busy")
+    } else {
+        (0.4, "a body far larger than usual")
+    };
+    let signal = signal("resource", "body_size", Group::Resource, confidence, text);
+    Some(
+        signal
+            .seen(format!("{length} bytes"), format!("at most {most:.0} bytes"))
+            .of(usual.request_bytes.n()),
+    )
 }
 
 /// The amount that a request asks for, and where it says so.

@@ -324,6 +324,16 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             );
         },
     ),
+    scenario(
+        "a body that keeps the server busy",
+        Incident(&["body_size"], 1),
+        |world| {
+            let body = format!("{{\"name\":\"{}\"}}", "all and more ".repeat(40_000));
+            let change = ask("PATCH", "/v1/users/{userId}", "/v1/users/103").by(3);
+            let answer = "{\"id\":103,\"name\":\"all\",\"role\":\"customer\"}";
+            world.then(60, &change.body(body).answer(answer).latency_ms(9_000));
+        },
+    ),
     scenario("a page of everything", Incident(&["page_size"], 1), |world| {
         let all = ask("GET", "/v1/products", "/v1/products?limit=100000&sort=price").by(3);
         world.then(60, &all.length(40_000_000));

@@ -234,6 +234,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             world.then(30, &own.token(78_000 + at).claim(103).from(home(3)));
         }
     }),
+    scenario("a large body, answered as ever", Silence, |world| {
+        let body = format!("{{\"name\":\"{}\"}}", "all and more ".repeat(40_000));
+        let change = ask("PATCH", "/v1/users/{userId}", "/v1/users/103").by(3);
+        let answer = "{\"id\":103,\"name\":\"all\",\"role\":\"customer\"}";
+        world.then(60, &change.body(body).answer(answer).latency_ms(9));
+    }),
     scenario("a slow answer to an ordinary value", Silence, |world| {
         let search = ask("GET", "/v1/search", "/v1/search?q=winter+jacket").by(3);
         world.then(60, &search.length(450).latency_ms(8_000));
