@@ -21,8 +21,8 @@ const MAX_TABLE_BYTES: u64 = 4 * 1024 * 1024;
 /// Translated connections that are kept. Overflow policy: further ones are not known.
 const MAX_CONNECTIONS: usize = 16_384;
 
-/// Shortest time between two looks at the table, and how much longer it is for each KiB that the last look read: the kernel
-/// writes some 100 MiB a second, of which this takes a fiftieth.
+/// Shortest time between two looks at the table, and how much longer it is for each KiB that the last look read: Linux 6.18 took
+/// 7 ms to write 1.4 MiB, 8,691 connections, which makes looks a hundredth of the time.
 const PERIOD: Duration = Duration::from_millis(50);
 const PERIOD_OF_KIB: Duration = Duration::from_micros(500);
 

@@ -1,6 +1,7 @@
-//! Docker: `config.v2.json` in the directory of each container (moby, `container/container.go`).
+//! Docker: `config.v2.json` in the directory of each container (moby, `container/container.go`), below the directory that
+//! `daemon.json` names.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{ContainerFacts, json, map, text};
 
@@ -8,11 +9,8 @@ use super::{ContainerFacts, json, map, text};
 const SERVICE_LABELS: &[&str] = &["com.docker.compose.service", "com.docker.swarm.service.name"];
 
 pub(super) fn read(root: &Path, id: &str) -> Option<ContainerFacts> {
-    let path = root
-        .join("var/lib/docker/containers")
-        .join(id)
-        .join("config.v2.json");
-    let state = json(&path)?;
+    let directory = data_root(root).join("containers").join(id);
+    let state = json(&directory.join("config.v2.json"))?;
     let labels = map(state.pointer("/Config/Labels"));
     let service = SERVICE_LABELS
         .iter()
@@ -32,4 +30,12 @@ pub(super) fn read(root: &Path, id: &str) -> Option<ContainerFacts> {
         labels,
         ..ContainerFacts::default()
     })
+}
+
+/// Where the daemon keeps its data; `graph` is the older name.
+fn data_root(root: &Path) -> PathBuf {
+    let configuration = json(&root.join("etc/docker/daemon.json"));
+    let named = configuration.and_then(|json| text(&json, "/data-root").or_else(|| text(&json, "/graph")));
+    let named = named.unwrap_or_else(|| "/var/lib/docker".to_owned());
+    root.join(named.trim_start_matches('/'))
 }

@@ -215,6 +215,14 @@ mod tests {
         assert_eq!(facts.digest.as_deref(), Some("sha256:ab12"));
         assert_eq!(facts.labels.get("team").map(String::as_str), Some("payments"));
         assert!(!facts.labels.contains_key("n"));
+        let elsewhere = described(
+            &[
+                ("etc/docker/daemon.json", r#"{"data-root": "/srv/docker"}"#),
+                ("srv/docker/containers/ID/config.v2.json", r#"{"Name":"/cache"}"#),
+            ],
+            "/docker/ID",
+        );
+        assert_eq!(elsewhere.name.as_deref(), Some("cache"));
     }
 
     #[test]
