@@ -38,7 +38,7 @@ pub(super) fn may_be(text: &Text<'_>) -> bool {
         || lower.ends_with(b"()")
         || lower.ends_with(b")") && text.bits.any(Bits::PAREN) && memchr::memchr(b',', lower).is_some()
         || text.bits.any(Bits::COLON) && text.has("::")
-        || text.bits.any(Bits::QUOTE) && any(&["'-", "'+", "'*", "||"])
+        || text.bits.any(Bits::QUOTE) && any(&["'-", "'+", "'*", "'^", "'&", "'|", "||"])
         || text.bits.any(Bits::SPACE) && lower.first().is_some_and(u8::is_ascii_digit)
         || ["order ", "group ", "limit ", "union "]
             .iter()

@@ -73,6 +73,29 @@ impl Reading<'_, '_> {
             (Token::Word(Word::Statement, b"declare"), Token::Variable) => {
                 matches!(self.at(2), Token::Word(..))
             }
+            (Token::Word(Word::Statement, b"exec" | b"execute"), Token::Open) => {
+                matches!(self.at(2), Token::Text { .. })
+            }
+            // `select version()`, `select null`
+            (
+                Token::Word(Word::Select, _),
+                Token::Number(_) | Token::Text { .. } | Token::Word(Word::Constant, _),
+            ) => count == 2,
+            (Token::Word(Word::Select, _), function) if is_function(function) => {
+                self.at(2) == Token::Open && self.at(last) == Token::Close && count <= 8
+            }
+            // `drop table if exists x`, `truncate table x;`
+            (
+                Token::Word(Word::Statement, b"drop" | b"truncate" | b"alter" | b"create"),
+                Token::Word(Word::Object, _),
+            ) => {
+                matches!(self.at(2), Token::Word(Word::Function, b"if"))
+                    && matches!(
+                        self.at(3),
+                        Token::Word(Word::Not, _) | Token::Word(Word::Function, b"exists")
+                    )
+                    || matches!(self.at(2), Token::Word(..)) && self.at(last) == Token::Semicolon
+            }
             (Token::Word(Word::Statement, b"exec" | b"execute"), Token::Word(_, name)) => {
                 name.starts_with(b"sp_") || name.starts_with(b"xp_")
             }

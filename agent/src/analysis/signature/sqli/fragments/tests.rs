@@ -1,9 +1,9 @@
-use super::*;
-use crate::analysis::signature::text::Source;
+use super::super::detect;
+use crate::analysis::signature::text::{Source, Text};
 
 fn is_piece(value: &str) -> bool {
     let lower = value.to_ascii_lowercase();
-    find(&Text::new(value.as_bytes(), lower.as_bytes(), Source::Query)).is_some()
+    detect(&Text::new(value.as_bytes(), lower.as_bytes(), Source::Query)).is_some()
 }
 
 #[test]
@@ -78,6 +78,12 @@ fn pieces_are_found() {
         "x' drop table y --",
         "cast(x as int)",
         "x;--",
+        "select version()",
+        "select 'a'",
+        "select null",
+        "execute('x')",
+        "drop table if exists x",
+        "truncate table x;",
     ] {
         assert!(is_piece(value), "{value}");
     }
@@ -136,6 +142,12 @@ fn sentences_filters_and_code_are_not() {
         "union selects",
         "5 is enough",
         "this or 'that'",
+        "select one",
+        "select all (visible)",
+        "drop table",
+        "create table of contents",
+        "execute (now)",
+        "select 2 of them",
         "delete/edit",
     ] {
         assert!(!is_piece(value), "{value}");
