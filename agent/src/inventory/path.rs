@@ -61,6 +61,9 @@ pub fn without_query(target: &str) -> &str {
 
 /// The authority of a target in absolute form: `host[:port]`, user information removed.
 pub fn authority(target: &str) -> Option<&str> {
+    if target.starts_with('/') {
+        return None;
+    }
     let (authority, _) = split_absolute(without_query(target))?;
     Some(authority.rsplit('@').next().unwrap_or(authority))
 }

@@ -5,7 +5,7 @@
 
 /// A value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Value<'a> {
+pub(in crate::protocol) enum Value<'a> {
     /// What stands between the quotes, escapes included; whole.
     String(&'a [u8]),
     /// With its brackets; may be cut.
@@ -18,7 +18,7 @@ pub(super) enum Value<'a> {
 
 impl<'a> Value<'a> {
     /// The text of a string without escapes in it.
-    pub(super) fn text(self) -> Option<&'a str> {
+    pub(in crate::protocol) fn text(self) -> Option<&'a str> {
         match self {
             Value::String(text) if !text.contains(&b'\\') => std::str::from_utf8(text).ok(),
             _ => None,
@@ -27,7 +27,7 @@ impl<'a> Value<'a> {
 }
 
 /// Members of an object, with keys as they stand between their quotes.
-pub(super) fn members(bytes: &[u8]) -> impl Iterator<Item = (&[u8], Value<'_>)> {
+pub(in crate::protocol) fn members(bytes: &[u8]) -> impl Iterator<Item = (&[u8], Value<'_>)> {
     let mut rest = bytes.trim_ascii_start().strip_prefix(b"{").unwrap_or_default();
     std::iter::from_fn(move || {
         skip(&mut rest, b',');
@@ -40,7 +40,7 @@ pub(super) fn members(bytes: &[u8]) -> impl Iterator<Item = (&[u8], Value<'_>)> 
 }
 
 /// Elements of an array.
-pub(super) fn elements(bytes: &[u8]) -> impl Iterator<Item = Value<'_>> {
+pub(in crate::protocol) fn elements(bytes: &[u8]) -> impl Iterator<Item = Value<'_>> {
     let mut rest = bytes.trim_ascii_start().strip_prefix(b"[").unwrap_or_default();
     std::iter::from_fn(move || {
         skip(&mut rest, b',');
@@ -49,7 +49,7 @@ pub(super) fn elements(bytes: &[u8]) -> impl Iterator<Item = Value<'_>> {
 }
 
 /// The text of a string, as far as escapes matter to who looks for words: characters by number become `?`.
-pub(super) fn unescape(text: &[u8]) -> Vec<u8> {
+pub(in crate::protocol) fn unescape(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some(place) = memchr::memchr(b'\\', rest) {
@@ -118,20 +118,48 @@ fn take<'a>(rest: &mut &'a [u8]) -> Option<Value<'a>> {
     }
 }
 
-/// Bytes up to the quote that ends a string.
+/// Bytes up to the quote that ends a string, or to the end.
 fn string_length(bytes: &[u8]) -> usize {
-    let mut place = 0;
-    while let Some(found) = bytes
-        .get(place..)
-        .and_then(|rest| memchr::memchr2(b'"', b'\\', rest))
-    {
+    string_end(bytes).map_or(bytes.len(), |(end, _)| end)
+}
+
+/// Words of eight bytes of a string that are looked at one by one: most names and values are shorter, and setting up a
+/// search costs more.
+const SHORT: usize = 3;
+
+/// Behind an opening quote: where the string ends, and whether there are escapes in it. `None` if it is cut.
+pub(crate) fn string_end(bytes: &[u8]) -> Option<(usize, bool)> {
+    let (mut place, mut is_escaped, mut words) = (0, false, 0);
+    loop {
+        let rest = bytes.get(place..)?;
+        let found = match rest.first_chunk() {
+            Some(word) if words < SHORT => {
+                words += 1;
+                mark(*word)
+            }
+            _ => Some(memchr::memchr2(b'"', b'\\', rest)?),
+        };
+        let Some(found) = found else {
+            place += size_of::<u64>();
+            continue;
+        };
         place += found;
         if bytes.get(place) == Some(&b'"') {
-            return place;
+            return Some((place, is_escaped));
         }
+        is_escaped = true;
         place += 2;
     }
-    bytes.len()
+}
+
+/// Where the first quote or backslash of eight bytes is: the zero byte of a difference is the lowest that borrows.
+fn mark(word: [u8; 8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const TOPS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let word = u64::from_le_bytes(word);
+    let zeros = |difference: u64| difference.wrapping_sub(ONES) & !difference & TOPS;
+    let found = zeros(word ^ u64::from_ne_bytes([b'"'; 8])) | zeros(word ^ u64::from_ne_bytes([b'\\'; 8]));
+    (found != 0).then(|| found.trailing_zeros() as usize / 8)
 }
 
 /// Bytes of an object or an array.
@@ -171,6 +199,27 @@ mod tests {
         assert_eq!(elements(b"[1, \"a\", {}]").count(), 3);
         assert_eq!(members(b"[1]").count() + elements(b"{}").count(), 0);
         assert_eq!(Value::String(b"plain").text(), Some("plain"));
+    }
+
+    #[test]
+    fn strings_end_at_their_quote() {
+        for (text, expected) in [
+            (r#"","b"#, Some((0, false))),
+            (r#"abc":1"#, Some((3, false))),
+            (r#"a\"b"c"#, Some((4, true))),
+            (r#"a\\"b"c"#, Some((3, true))),
+            (r#"exactly_sixteen_" "#, Some((16, false))),
+            (r#"ein Straßenname, größer"#, None),
+            (r#"ein Straßenname, größer" "#, Some((26, false))),
+            (r#"longer than what is short"."#, Some((25, false))),
+            (r#"longer than what is short\"."x"#, Some((28, true))),
+            ("cut off before its end", None),
+            ("cut", None),
+            ("\\", None),
+            ("", None),
+        ] {
+            assert_eq!(string_end(text.as_bytes()), expected, "{text}");
+        }
     }
 
     #[test]

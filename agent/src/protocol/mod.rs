@@ -10,7 +10,7 @@ mod graphql;
 pub(crate) mod grpc;
 pub(crate) mod http1;
 pub(crate) mod http2;
-mod json;
+pub(crate) mod json;
 mod jsonrpc;
 pub mod operation;
 pub(crate) mod recognise;

@@ -66,6 +66,8 @@ pub(super) fn build(root: &Path) -> Result<PathBuf> {
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        // The agent itself is built, too.
+        .filter(|message| message.pointer("/target/kind/0").is_some_and(|kind| kind == "bench"))
         .filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
         .next_back()
         .context("cargo named no bench: run `cargo bench --bench pipeline --no-run` to see why")

@@ -261,10 +261,10 @@ pub(super) fn object<'a>(scene: &Scene<'a>) -> Option<Field<'a>> {
         .take_while(|field| field.part == Part::Path)
         .last();
     of_path.or_else(|| {
-        let is_id = |field: &Field<'_>| {
-            field.part == Part::Query && has_word(field.name(), &["id", "uuid", "account", "user"])
-        };
-        scene.asked.iter().find(is_id)
+        let is_id = |field: &Field<'_>| has_word(field.name(), &["id", "uuid", "account", "user"]);
+        // Those of the body are the last.
+        let mut head = scene.asked.iter().take_while(|field| field.part != Part::Body);
+        head.find(|field| field.part == Part::Query && is_id(field))
     })
 }
 

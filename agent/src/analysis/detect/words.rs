@@ -3,12 +3,21 @@
 /// Whether a path or name contains one of these words, between separators or changes of case.
 pub(super) fn has_word(text: &str, words: &[&str]) -> bool {
     let bytes = text.as_bytes();
+    // Most bytes begin none of them.
+    let firsts = words.iter().filter_map(|word| word.as_bytes().first());
+    let firsts = firsts.fold(0_u64, |set, first| set | letter(*first));
     bytes.iter().enumerate().any(|(at, first)| {
-        is_boundary(text, at)
+        letter(*first) & firsts != 0
+            && is_boundary(text, at)
             && words
                 .iter()
                 .any(|word| starts(bytes, at, *first, word) && is_boundary(text, at + word.len()))
     })
+}
+
+/// A byte without regard to case, as one of a set: others may share its place.
+const fn letter(byte: u8) -> u64 {
+    1 << (byte & 0x1f)
 }
 
 /// Whether a word stands at a position with this byte, without regard to case.
@@ -51,6 +60,8 @@ mod tests {
             ("administer/Admin", true),
             ("äadmin", true),
             ("admin7", true),
+            ("ADMIN", true),
+            ("a", false),
             ("", false),
         ] {
             assert_eq!(has_word(text, &["admin"]), expected, "{text}");

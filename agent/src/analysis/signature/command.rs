@@ -77,7 +77,8 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
 fn separated(lower: &[u8]) -> Option<(f32, &'static str)> {
     let mut judged = 0;
     let mut place = 0;
-    while place < lower.len() && judged < MAX_SEPARATORS {
+    while judged < MAX_SEPARATORS {
+        place += from(lower, place).iter().position(|byte| may_separate(*byte))?;
         let (length, kind) = separator(from(lower, place));
         if length == 0 {
             place += 1;
@@ -114,6 +115,11 @@ enum Kind {
     Substitution,
     /// A backtick: Markdown has them, too, behind a space.
     Backtick,
+}
+
+/// Whether a separator may begin with this byte.
+const fn may_separate(byte: u8) -> bool {
+    matches!(byte, b'$' | b'<' | b'>' | b'`' | b'|' | b'&' | b';' | b'\n')
 }
 
 fn separator(rest: &[u8]) -> (usize, Kind) {

@@ -299,14 +299,11 @@ fn deserves_a_look(item: &Item<'_>, bits: Bits) -> bool {
     if is_encoded_object(bytes) || bits.any(Bits::DOT) && names_a_class(bytes) {
         return true;
     }
-    if item.source == Source::FreeHeader
-        && bits.any(Bits::AMP)
-        && memchr::memmem::find(bytes, b"&lt").is_some()
-    {
+    if item.source == Source::FreeHeader && bits.any(Bits::AMP) && text::has(bytes, b"&lt") {
         return true;
     }
     if item.source == Source::Name {
-        return bits.any(Bits::COLON) && memchr::memmem::find(bytes, b"://").is_some();
+        return bits.any(Bits::COLON) && text::has(bytes, b"://");
     }
     let names_a_file =
         |name: &[u8]| name.len() >= 8 && name.windows(4).any(|four| four.eq_ignore_ascii_case(b"file"));
@@ -327,7 +324,7 @@ fn names_a_class(bytes: &[u8]) -> bool {
     bytes.len() >= 12
         && [&b"java."[..], b"rocessBuilder", b"untime", b"ocess.env"]
             .iter()
-            .any(|part| memchr::memmem::find(bytes, part).is_some())
+            .any(|part| text::has(bytes, part))
 }
 
 /// What stands behind a number, which may have an exponent, and spaces: `1e0 union select …`.
@@ -424,7 +421,7 @@ fn begins_with(bytes: &[u8], words: &[&[u8]]) -> bool {
 /// A path or a URL. Headers are full of slashes (`text/html`, `curl/8.5.0`), bodies of times and dates.
 fn names_a_place(item: &Item<'_>, bits: Bits) -> bool {
     let bytes = item.bytes;
-    let has = |part: &[u8]| memchr::memmem::find(bytes, part).is_some();
+    let has = |part: &[u8]| text::has(bytes, part);
     if bits.any(Bits::DOT) && has(b"..") {
         return true;
     }

@@ -9,7 +9,10 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 
-use crate::inventory::template::segment::{classify, is_plain_word};
+use crate::{
+    inventory::template::segment::{classify, is_plain_word},
+    protocol::json::string_end,
+};
 
 /// Nested objects and lists. Overflow policy: what is deeper is passed over.
 const MAX_DEPTH: usize = 16;
@@ -18,7 +21,10 @@ const MAX_DEPTH: usize = 16;
 const MAX_BYTES: usize = 8 * 1024;
 
 /// Bits of the set, of which a field takes two. Overflow policy: a full set has everything.
-const BITS: u64 = 4096;
+const BITS: u64 = 64 * WORDS as u64;
+
+/// The same in words of 64.
+const WORDS: usize = 64;
 
 /// Kinds of values: what tells two values of one field apart.
 const OBJECT: u64 = 1;
@@ -31,8 +37,8 @@ const NULL: u64 = 6;
 /// What the bodies of one endpoint had so far.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Shapes {
-    /// Empty until the first body.
-    bits: Vec<u64>,
+    /// Made for the first body.
+    bits: Option<Box<[u64; WORDS]>>,
 }
 
 impl Shapes {
@@ -42,14 +48,12 @@ impl Shapes {
         if !matches!(body.first(), Some(b'{' | b'[')) {
             return false;
         }
-        self.bits.resize((BITS / 64) as usize, 0);
         let mut outline = Outline {
-            shapes: self,
+            bits: self.bits.get_or_insert_with(|| Box::new([0; WORDS])),
             around: SmallVec::new(),
             deeper: 0,
             name: kind,
             root: kind,
-            in_word: false,
             is_new: false,
         };
         outline.read(body);
@@ -58,30 +62,17 @@ impl Shapes {
 
     /// Adds what another has.
     pub(crate) fn merge(&mut self, other: &Self) {
-        if self.bits.is_empty() {
-            self.bits.clone_from(&other.bits);
-        }
-        for (bits, more) in self.bits.iter_mut().zip(&other.bits) {
+        let Some(other) = &other.bits else { return };
+        let own = self.bits.get_or_insert_with(|| Box::new([0; WORDS]));
+        for (bits, more) in own.iter_mut().zip(other.iter()) {
             *bits |= more;
-        }
-    }
-
-    fn has(&self, mark: u64) -> bool {
-        places(mark).all(|(at, bit)| self.bits.get(at).is_some_and(|bits| bits & bit != 0))
-    }
-
-    fn add(&mut self, mark: u64) {
-        for (at, bit) in places(mark) {
-            if let Some(bits) = self.bits.get_mut(at) {
-                *bits |= bit;
-            }
         }
     }
 }
 
 /// The two bits of a mark.
-fn places(mark: u64) -> impl Iterator<Item = (usize, u64)> {
-    [mark >> 20, mark >> 44].into_iter().map(|half| {
+fn places(mark: u64) -> [(usize, u64); 2] {
+    [mark >> 20, mark >> 44].map(|half| {
         let bit = half % BITS;
         ((bit / 64) as usize, 1 << (bit % 64))
     })
@@ -89,60 +80,65 @@ fn places(mark: u64) -> impl Iterator<Item = (usize, u64)> {
 
 /// A body that is being looked at.
 struct Outline<'s> {
-    shapes: &'s mut Shapes,
+    bits: &'s mut [u64; WORDS],
     /// Names of the objects and lists around.
     around: SmallVec<[u64; MAX_DEPTH]>,
     deeper: usize,
     /// Names the field whose value comes next.
     name: u64,
     root: u64,
-    /// Inside a number, a truth value or null.
-    in_word: bool,
     is_new: bool,
 }
 
 impl Outline<'_> {
-    /// One search for quotes serves the whole body: what is between two strings is short.
     fn read(&mut self, body: &[u8]) {
-        let mut marks = memchr::memchr2_iter(b'"', b'\\', body);
-        let mut at = 0;
-        loop {
-            let open = marks.next();
-            self.between(body.get(at..open.unwrap_or(body.len())).unwrap_or_default());
-            let Some(open) = open else { return };
-            let Some(close) = closing(&mut marks, body) else {
-                return;
-            };
-            let text = body.get(open + 1..close).unwrap_or_default();
-            at = close + 1;
-            let rest = body.get(at..).unwrap_or_default();
-            if rest.trim_ascii_start().first() == Some(&b':') {
-                self.key(text);
-            } else {
-                self.value(TEXT);
+        let mut rest = body;
+        while let Some((byte, behind)) = rest.split_first() {
+            rest = behind;
+            match byte {
+                b',' | b':' | b' ' | b'\n' | b'\r' | b'\t' => {}
+                b'"' => {
+                    let Some((end, _)) = string_end(behind) else {
+                        return;
+                    };
+                    rest = behind.get(end + 1..).unwrap_or_default();
+                    match rest.trim_ascii_start().first() {
+                        Some(b':') => self.key(behind.get(..end).unwrap_or_default()),
+                        _ => self.value(TEXT),
+                    }
+                }
+                b'{' => self.open(OBJECT),
+                b'[' => self.open(LIST),
+                b'}' | b']' => self.close(),
+                first => {
+                    self.value(match first {
+                        b't' | b'f' => BOOL,
+                        b'n' => NULL,
+                        _ => NUMBER,
+                    });
+                    let ends = |byte: &u8| {
+                        matches!(
+                            byte,
+                            b',' | b':' | b' ' | b'\n' | b'\r' | b'\t' | b'"' | b'{' | b'[' | b'}' | b']'
+                        )
+                    };
+                    let length = behind.iter().position(ends).unwrap_or(behind.len());
+                    rest = behind.get(length..).unwrap_or_default();
+                }
             }
         }
     }
 
-    /// Brackets, numbers and words.
-    fn between(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            let begins = !std::mem::replace(&mut self.in_word, false);
-            match byte {
-                b'{' => self.open(OBJECT),
-                b'[' => self.open(LIST),
-                b'}' | b']' => self.close(),
-                b',' | b':' | b' ' | b'\n' | b'\r' | b'\t' => {}
-                first => {
-                    self.in_word = true;
-                    if begins {
-                        self.value(match first {
-                            b't' | b'f' => BOOL,
-                            b'n' => NULL,
-                            _ => NUMBER,
-                        });
-                    }
-                }
+    fn has(&self, mark: u64) -> bool {
+        let [first, second] = places(mark);
+        let is_set = |(at, bit): (usize, u64)| self.bits.get(at).is_some_and(|bits| bits & bit != 0);
+        is_set(first) && is_set(second)
+    }
+
+    fn add(&mut self, mark: u64) {
+        for (at, bit) in places(mark) {
+            if let Some(bits) = self.bits.get_mut(at) {
+                *bits |= bit;
             }
         }
     }
@@ -174,14 +170,14 @@ impl Outline<'_> {
         let mut hasher = FixedState::default().build_hasher();
         hasher.write(text);
         let name = mixed(object, hasher.finish());
-        if self.shapes.has(name) {
+        if self.has(name) {
             self.name = name;
         } else if is_plain_word(text)
             || std::str::from_utf8(text).is_ok_and(|word| !classify(word).is_parameter())
         {
             self.name = name;
             self.is_new |= self.deeper == 0;
-            self.shapes.add(name);
+            self.add(name);
         } else {
             self.name = mixed(object, u64::from(b'*'));
         }
@@ -189,9 +185,9 @@ impl Outline<'_> {
 
     fn value(&mut self, kind: u64) {
         let mark = mixed(self.name, kind);
-        if self.deeper == 0 && !self.shapes.has(mark) {
+        if self.deeper == 0 && !self.has(mark) {
             self.is_new = true;
-            self.shapes.add(mark);
+            self.add(mark);
         }
     }
 }
@@ -201,21 +197,6 @@ const fn mixed(left: u64, right: u64) -> u64 {
     (left.rotate_left(29) ^ right)
         .wrapping_add(0x9e37_79b9_7f4a_7c15)
         .wrapping_mul(0xbf58_476d_1ce4_e5b9)
-}
-
-/// Where the string ends whose quote was the last mark.
-fn closing(marks: &mut memchr::Memchr2<'_>, body: &[u8]) -> Option<usize> {
-    let mut escaped = None;
-    loop {
-        let mark = marks.next()?;
-        if escaped == Some(mark) {
-            escaped = None;
-        } else if body.get(mark) == Some(&b'"') {
-            return Some(mark);
-        } else {
-            escaped = Some(mark + 1);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -256,6 +237,6 @@ mod tests {
         shapes.has_news(1, "[".repeat(100_000).as_bytes());
         let many: String = (0..20_000).map(|at| format!("{{\"k{at}x\":[")).collect();
         shapes.has_news(1, many.as_bytes());
-        assert_eq!(shapes.bits.len(), (BITS / 64) as usize);
+        assert!(shapes.bits.is_some());
     }
 }

@@ -6,7 +6,10 @@
 
 use std::borrow::Cow;
 
-use crate::inventory::template::segment::{SegmentType, classify, is_plain_word};
+use crate::{
+    inventory::template::segment::{SegmentType, classify, is_plain_word},
+    protocol::json::string_end,
+};
 
 /// Nested objects and lists. Overflow policy: what is deeper is passed over.
 const MAX_DEPTH: usize = 16;
@@ -65,8 +68,10 @@ pub(crate) struct Outline {
 pub(crate) fn outline(text: &[u8], mut visit: impl FnMut(Event<'_>)) -> Outline {
     let is_long = text.len() > MAX_BYTES;
     let text = text.get(..MAX_BYTES).unwrap_or(text);
+    // Much quicker than a look for what is to be replaced.
+    let text = std::str::from_utf8(text).map_or_else(|_| String::from_utf8_lossy(text), Cow::Borrowed);
     let mut walker = Walker {
-        rest: text,
+        rest: &text,
         path: "$".to_owned(),
         left: MAX_VALUES,
         is_cut: is_long,
@@ -80,7 +85,7 @@ pub(crate) fn outline(text: &[u8], mut visit: impl FnMut(Event<'_>)) -> Outline 
 }
 
 struct Walker<'a, 'v> {
-    rest: &'a [u8],
+    rest: &'a str,
     path: String,
     left: usize,
     is_cut: bool,
@@ -90,8 +95,12 @@ struct Walker<'a, 'v> {
 impl<'a> Walker<'a, '_> {
     /// The next byte that is no white space.
     fn peek(&mut self) -> Option<u8> {
+        let first = self.rest.as_bytes().first()?;
+        if *first > b' ' {
+            return Some(*first);
+        }
         self.rest = self.rest.trim_ascii_start();
-        self.rest.first().copied()
+        self.rest.as_bytes().first().copied()
     }
 
     fn take(&mut self, byte: u8) -> Option<()> {
@@ -120,8 +129,7 @@ impl<'a> Walker<'a, '_> {
             b'[' => self.array(name, depth),
             b'"' => {
                 let (text, is_escaped) = self.string()?;
-                let text = if is_escaped { unescape(text) } else { lossy(text) };
-                self.emit(name, Value::Text(text));
+                self.emit(name, Value::Text(plain(text, is_escaped)));
                 Some(())
             }
             _ => self.word(name),
@@ -135,7 +143,7 @@ impl<'a> Walker<'a, '_> {
             loop {
                 let (key, is_escaped) = self.string()?;
                 self.take(b':')?;
-                let key = if is_escaped { unescape(key) } else { lossy(key) };
+                let key = plain(key, is_escaped);
                 let length = self.path.len();
                 self.push_name(&key);
                 self.nested(&key, depth)?;
@@ -201,33 +209,25 @@ impl<'a> Walker<'a, '_> {
     }
 
     /// The raw text of a string, and whether there are escapes in it.
-    fn string(&mut self) -> Option<(&'a [u8], bool)> {
+    fn string(&mut self) -> Option<(&'a str, bool)> {
         self.take(b'"')?;
-        let mut at = 0;
-        let mut is_escaped = false;
-        loop {
-            at += memchr::memchr2(b'"', b'\\', self.rest.get(at..)?)?;
-            if self.rest.get(at) == Some(&b'\\') {
-                at += 2;
-                is_escaped = true;
-            } else {
-                let (text, rest) = self.rest.split_at_checked(at)?;
-                self.rest = rest.get(1..).unwrap_or_default();
-                return Some((text, is_escaped));
-            }
-        }
+        let (end, is_escaped) = string_end(self.rest.as_bytes())?;
+        let (text, rest) = self.rest.split_at_checked(end)?;
+        self.rest = rest.get(1..).unwrap_or_default();
+        Some((text, is_escaped))
     }
 
     /// A number, a truth value or null.
     fn word(&mut self, name: &str) -> Option<()> {
-        let end = self.rest.iter().position(|b| b",]} \t\r\n".contains(b))?;
+        let ends = |byte: u8| matches!(byte, b',' | b']' | b'}' | b' ' | b'\t' | b'\r' | b'\n');
+        let end = self.rest.bytes().position(ends)?;
         let (word, rest) = self.rest.split_at_checked(end)?;
         self.rest = rest;
-        let value = match word {
+        let value = match word.as_bytes() {
             b"null" => Value::Null,
             b"true" => Value::Bool(true),
             b"false" => Value::Bool(false),
-            [b'-' | b'0'..=b'9', ..] => Value::Number(std::str::from_utf8(word).ok()?),
+            [b'-' | b'0'..=b'9', ..] => Value::Number(word),
             _ => return None,
         };
         self.emit(name, value);
@@ -254,7 +254,7 @@ impl<'a> Walker<'a, '_> {
                     continue;
                 }
                 _ => {
-                    let end = self.rest.iter().position(|b| b",:]}[{\" \t\r\n".contains(b))?;
+                    let end = self.rest.bytes().position(|b| b",:]}[{\" \t\r\n".contains(&b))?;
                     self.rest = self.rest.get(end.max(1)..)?;
                 }
             }
@@ -265,53 +265,39 @@ impl<'a> Walker<'a, '_> {
     }
 }
 
-/// A string that has escapes without them (RFC 8259 §7); what is no UTF-8 is replaced.
-fn unescape(text: &[u8]) -> Cow<'_, str> {
-    let Some(first) = memchr::memchr(b'\\', text) else {
-        return lossy(text);
-    };
-    let mut plain = Vec::with_capacity(text.len());
+/// A string without its escapes (RFC 8259 §7).
+fn plain(text: &str, is_escaped: bool) -> Cow<'_, str> {
+    if !is_escaped {
+        return text.into();
+    }
+    let mut plain = String::with_capacity(text.len());
     let mut rest = text;
-    let mut next = Some(first);
+    let mut next = memchr::memchr(b'\\', text.as_bytes());
     while let Some(at) = next {
-        let (before, escape) = rest.split_at_checked(at).unwrap_or((rest, &[]));
-        let byte = match escape.get(1) {
-            Some(byte @ (b'"' | b'\\' | b'/')) => *byte,
-            Some(b'n') => b'\n',
-            Some(b't') => b'\t',
-            Some(b'r') => b'\r',
-            Some(b'b') => 8,
-            Some(b'f') => 12,
+        let (before, escape) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        let character = match escape.as_bytes().get(1) {
+            Some(byte @ (b'"' | b'\\' | b'/')) => char::from(*byte),
+            Some(b'n') => '\n',
+            Some(b't') => '\t',
+            Some(b'r') => '\r',
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
             // Characters by number, alone or in pairs.
             _ => return numbered(text),
         };
-        plain.extend_from_slice(before);
-        plain.push(byte);
+        plain.push_str(before);
+        plain.push(character);
         rest = escape.get(2..).unwrap_or_default();
-        next = memchr::memchr(b'\\', rest);
+        next = memchr::memchr(b'\\', rest.as_bytes());
     }
-    plain.extend_from_slice(rest);
-    match String::from_utf8(plain) {
+    plain.push_str(rest);
+    plain.into()
+}
+
+fn numbered(text: &str) -> Cow<'_, str> {
+    match serde_json::from_str::<String>(&format!("\"{text}\"")) {
         Ok(plain) => plain.into(),
-        Err(_) => lossy(text),
-    }
-}
-
-fn numbered(text: &[u8]) -> Cow<'_, str> {
-    let mut quoted = Vec::with_capacity(text.len() + 2);
-    quoted.push(b'"');
-    quoted.extend_from_slice(text);
-    quoted.push(b'"');
-    match serde_json::from_slice::<String>(&quoted) {
-        Ok(text) => text.into(),
-        Err(_) => lossy(text),
-    }
-}
-
-fn lossy(text: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(text) {
-        Ok(text) => text.into(),
-        Err(_) => String::from_utf8_lossy(text),
+        Err(_) => text.into(),
     }
 }
 
@@ -357,9 +343,19 @@ mod tests {
             (r"no\x", r"no\x"),
             ("cut\\", "cut\\"),
         ] {
-            assert_eq!(unescape(text.as_bytes()), expected, "{text}");
+            assert_eq!(plain(text, true), expected, "{text}");
         }
-        assert_eq!(unescape(b"\xff\\n"), "\u{fffd}\\n");
+    }
+
+    #[test]
+    fn what_is_no_utf8_is_replaced() {
+        let mut found = Vec::new();
+        walk(b"[\"\xff\\n\",\"\xe2\",\"cut\xe2", |event| {
+            if let Value::Text(text) = event.value {
+                found.push(text.into_owned());
+            }
+        });
+        assert_eq!(found, ["\u{fffd}\n", "\u{fffd}"]);
     }
 
     #[test]

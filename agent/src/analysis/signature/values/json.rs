@@ -6,9 +6,12 @@
 use smallvec::SmallVec;
 
 use super::{Item, MAX_VALUES, Place, Visit};
-use crate::analysis::signature::{
-    decode::Encoding,
-    text::{Source, at, from},
+use crate::{
+    analysis::signature::{
+        decode::Encoding,
+        text::{Source, at, from},
+    },
+    protocol::json::string_end,
 };
 
 /// Objects and lists around a value. Overflow policy: what is deeper is read, but placed in its outermost ones.
@@ -55,7 +58,7 @@ pub(super) fn walk(bytes: &[u8], whole: Place<'_>, is_graphql: bool, visit: &mut
             }
             b',' => expects_name = deeper == 0 && frames.last().is_some_and(|frame| !frame.is_list),
             b'"' => {
-                let length = string_length(rest);
+                let length = string_end(rest).map_or(rest.len(), |(end, _)| end);
                 let text = rest.get(..length).unwrap_or_default();
                 rest = from(rest, length + 1);
                 values += 1;
@@ -98,19 +101,6 @@ pub(super) fn walk(bytes: &[u8], whole: Place<'_>, is_graphql: bool, visit: &mut
         }
     }
     true
-}
-
-/// Bytes up to the quote that ends a string, or to the end.
-fn string_length(bytes: &[u8]) -> usize {
-    let mut place = 0;
-    while let Some(found) = memchr::memchr2(b'"', b'\\', from(bytes, place)) {
-        place += found;
-        if at(bytes, place) == b'"' {
-            return place;
-        }
-        place += 2;
-    }
-    bytes.len()
 }
 
 /// Visits the string literals of a GraphQL document.

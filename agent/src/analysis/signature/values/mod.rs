@@ -13,7 +13,10 @@ mod xml;
 
 pub(super) use place::Place;
 
-use super::{decode::Encoding, text::Source};
+use super::{
+    decode::Encoding,
+    text::{self, Source},
+};
 use crate::{
     exchange::{Exchange, Request},
     protocol::operation::Detail,
@@ -80,7 +83,7 @@ fn target(request: &Request, visit: &mut Visit<'_>) {
 pub(super) fn walk_body(kind: &[u8], body: &[u8], is_graphql: bool, visit: &mut Visit<'_>) {
     let kind = lower(kind);
     let kind = kind.as_slice();
-    let has = |name: &[u8]| memchr::memmem::find(kind, name).is_some();
+    let has = |name: &[u8]| text::has(kind, name);
     let start = body.trim_ascii_start().first().copied().unwrap_or_default();
     if has(b"multipart/") && has(b"boundary=") {
         multipart::walk(kind, body, visit);
