@@ -18,6 +18,8 @@ pub struct Status {
     pub kernel: String,
     /// Capture tier in use: 1, 2 or 3; 0 for replay.
     pub tier: u8,
+    /// Whether TLS is read.
+    pub tls: TlsReading,
     /// Events read from the rings.
     pub events: u64,
     /// Payload bytes read from the rings.
@@ -38,6 +40,21 @@ pub struct Status {
     pub sinks: Vec<SinkStatus>,
     /// Sockets that listen, called or not.
     pub listeners: Vec<Listener>,
+}
+
+/// Whether the plaintext of TLS libraries is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TlsReading {
+    /// It is not wanted, or there is nothing to read.
+    #[default]
+    Off,
+    /// The kernel is being given the programs.
+    Starting,
+    /// It is.
+    On,
+    /// The kernel refuses the programs.
+    Refused,
 }
 
 /// A socket that listens: an API that may be there although nobody called it.

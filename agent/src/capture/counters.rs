@@ -1,6 +1,9 @@
 //! The kernel programs' counters, summed over CPUs.
 
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::{
+    os::fd::{AsRawFd as _, OwnedFd},
+    sync::OnceLock,
+};
 
 use apiarist_common::counter::{Counter, Kind};
 use aya::{
@@ -44,11 +47,22 @@ unsafe impl Pod for Values {}
 pub struct CounterMap {
     map: PerCpuArray<MapData, Values>,
     programs: Vec<OwnedFd>,
+    /// Those that were loaded later.
+    later: OnceLock<Vec<OwnedFd>>,
 }
 
 impl CounterMap {
     pub(super) fn new(map: PerCpuArray<MapData, Values>, programs: Vec<OwnedFd>) -> Self {
-        Self { map, programs }
+        Self {
+            map,
+            programs,
+            later: OnceLock::new(),
+        }
+    }
+
+    /// Watches further programs; only the first ones that are named so.
+    pub(super) fn watch(&self, programs: Vec<OwnedFd>) {
+        self.later.get_or_init(|| programs);
     }
 
     /// Loss: operations at which the kernel left a program out, because the processor was within the same program
@@ -61,7 +75,8 @@ impl CounterMap {
                 .find_map(|line| line.strip_prefix("recursion_misses:"))?;
             line.trim().parse().ok()
         };
-        self.programs.iter().filter_map(misses).sum()
+        let later = self.later.get().into_iter().flatten();
+        self.programs.iter().chain(later).filter_map(misses).sum()
     }
 
     /// Operations so far, by direction.

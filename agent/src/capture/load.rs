@@ -9,7 +9,7 @@ use std::{
     io::BufReader,
     os::fd::{AsFd as _, OwnedFd},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -136,16 +136,62 @@ unsafe impl Pod for Constant<Settings> {}
 // SAFETY: as above.
 unsafe impl Pod for Constant<Control> {}
 
+/// The loaded object, shared with who loads the programs for TLS. Nothing panics while it is held.
+type Object = Arc<Mutex<Ebpf>>;
+
+fn lock(object: &Object) -> MutexGuard<'_, Ebpf> {
+    object.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Programs at work.
 pub struct Attached {
-    ebpf: Ebpf,
+    object: Object,
     counters: Arc<CounterMap>,
     throttle: Option<Throttle>,
     /// What is not seen: the plan's blind spots, and those of optional programs that were refused.
     pub blind_spots: Vec<String>,
     /// Optional programs that the kernel refused, and why.
     pub refused: Vec<String>,
-    tls_programs: BTreeMap<String, OwnedFd>,
+    tls_programs: Option<TlsPrograms>,
+}
+
+/// The programs for functions of TLS libraries, not loaded yet: the kernel takes the better part of a second to verify
+/// them, for which nothing else has to wait.
+pub struct TlsPrograms {
+    object: Object,
+    counters: Arc<CounterMap>,
+    has_loop: bool,
+}
+
+impl TlsPrograms {
+    /// Loads them; without all of them none is of use. By name.
+    ///
+    /// # Errors
+    /// When the kernel refuses one.
+    pub fn load(self) -> Result<BTreeMap<String, OwnedFd>> {
+        let mut object = lock(&self.object);
+        let mut load = |name: &str| -> Result<OwnedFd> {
+            let program: &mut UProbe = object
+                .program_mut(name)
+                .ok_or_else(|| anyhow!("the kernel object has no program {name}"))?
+                .try_into()?;
+            program
+                .load()
+                .with_context(|| format!("the kernel refused program {name}"))?;
+            Ok(program.fd()?.as_fd().try_clone_to_owned()?)
+        };
+        let loaded: BTreeMap<_, _> = library::all_programs(self.has_loop)
+            .into_iter()
+            .map(|name| Ok((name.to_owned(), load(name)?)))
+            .collect::<Result<_>>()?;
+        let watched = loaded.values().map(OwnedFd::try_clone);
+        self.counters.watch(
+            watched
+                .collect::<Result<_, _>>()
+                .context("cannot keep a program's descriptor")?,
+        );
+        Ok(loaded)
+    }
 }
 
 impl Attached {
@@ -158,8 +204,7 @@ impl Attached {
             .iter()
             .take(count as usize)
             .map(|name| {
-                let map = self
-                    .ebpf
+                let map = lock(&self.object)
                     .take_map(name)
                     .ok_or_else(|| anyhow!("the kernel object has no map {name}"))?;
                 RingBuf::try_from(map).with_context(|| format!("cannot map {name}"))
@@ -172,7 +217,7 @@ impl Attached {
     /// # Errors
     /// When it is missing from the object or was taken before.
     pub fn take_processes(&mut self) -> Result<RingBuf<MapData>> {
-        let map = self.ebpf.take_map("PROCESSES");
+        let map = lock(&self.object).take_map("PROCESSES");
         let map = map.ok_or_else(|| anyhow!("the kernel object has no map PROCESSES"))?;
         RingBuf::try_from(map).context("cannot map PROCESSES")
     }
@@ -182,14 +227,14 @@ impl Attached {
     /// # Errors
     /// When it is missing from the object or was taken before.
     pub fn take_excluded(&mut self) -> Result<Excluded> {
-        let map = self.ebpf.take_map("TLS_EXCLUDED");
+        let map = lock(&self.object).take_map("TLS_EXCLUDED");
         let map = map.ok_or_else(|| anyhow!("the kernel object has no map TLS_EXCLUDED"))?;
         Excluded::try_from(map).context("the kernel object's TLS_EXCLUDED is of another type")
     }
 
-    /// The programs for functions of TLS libraries, by name; empty when there are none. To be called once.
-    pub fn take_tls_programs(&mut self) -> BTreeMap<String, OwnedFd> {
-        std::mem::take(&mut self.tls_programs)
+    /// The programs for functions of TLS libraries, if they are wanted. To be called once.
+    pub fn take_tls_programs(&mut self) -> Option<TlsPrograms> {
+        self.tls_programs.take()
     }
 
     /// The programs' counters.
@@ -209,8 +254,7 @@ impl Attached {
 
     /// Verifier instruction counts by program, where the kernel tells (5.16).
     pub fn verified_instructions(&self) -> Vec<(String, u32)> {
-        let mut counts: Vec<_> = self
-            .ebpf
+        let mut counts: Vec<_> = lock(&self.object)
             .programs()
             .filter_map(|(name, program)| {
                 let info = program.info().ok()?;
@@ -275,8 +319,10 @@ pub fn attach(
     control.set(options.control())?;
     let mut refused = Vec::new();
     let attachments = std::mem::take(&mut plan.attachments);
-    for attachment in attachments {
-        match (attach_one(&mut ebpf, &attachment, &btf), &attachment.without) {
+    let loaded = load_all(&mut ebpf, &attachments, &btf);
+    for (attachment, loaded) in attachments.iter().zip(loaded) {
+        let attached = loaded.and_then(|()| attach_one(&mut ebpf, attachment));
+        match (attached, &attachment.without) {
             (Ok(()), _) => {}
             (Err(error), None) => return Err(error),
             (Err(error), Some(without)) => {
@@ -288,10 +334,6 @@ pub fn attach(
     if plan.older_from_proc && !tell_older(&mut ebpf)? {
         plan.blind(OLDER_OVERFLOW);
     }
-    let tls_programs = match options.tls {
-        true => load_uprobes(&mut ebpf, features, &mut plan, &mut refused),
-        false => BTreeMap::new(),
-    };
     let counters = ebpf
         .take_map("COUNTERS")
         .ok_or_else(|| anyhow!("the kernel object has no map COUNTERS"))?;
@@ -302,9 +344,15 @@ pub fn attach(
         }
         _ => bail!("the kernel object's COUNTERS is of another type"),
     };
+    let (object, counters) = (Arc::new(Mutex::new(ebpf)), Arc::new(counters));
+    let tls_programs = options.tls.then(|| TlsPrograms {
+        object: Arc::clone(&object),
+        counters: Arc::clone(&counters),
+        has_loop: features.bpf_loop,
+    });
     Ok(Attached {
-        ebpf,
-        counters: Arc::new(counters),
+        object,
+        counters,
         throttle: Some(control),
         blind_spots: plan.blind_spots,
         refused,
@@ -326,35 +374,6 @@ fn tell_older(ebpf: &mut Ebpf) -> Result<bool> {
         older.insert(inode, 1, 0).context("cannot fill OLDER")?;
     }
     Ok(all)
-}
-
-/// Loads the programs for functions of TLS libraries; without all of them none is of use.
-fn load_uprobes(
-    ebpf: &mut Ebpf,
-    features: &Features,
-    plan: &mut AttachPlan,
-    refused: &mut Vec<String>,
-) -> BTreeMap<String, OwnedFd> {
-    let mut load = |name: &str| -> Result<OwnedFd> {
-        let program: &mut UProbe = ebpf
-            .program_mut(name)
-            .ok_or_else(|| anyhow!("the kernel object has no program {name}"))?
-            .try_into()?;
-        program
-            .load()
-            .with_context(|| format!("the kernel refused program {name}"))?;
-        Ok(program.fd()?.as_fd().try_clone_to_owned()?)
-    };
-    let names = library::all_programs(features.bpf_loop);
-    let loaded: Result<_> = names
-        .into_iter()
-        .map(|name| Ok((name.to_owned(), load(name)?)))
-        .collect();
-    loaded.unwrap_or_else(|error| {
-        plan.blind("TLS: the kernel refuses programs at library functions: plaintext is not read");
-        refused.push(format!("{error:#}"));
-        BTreeMap::new()
-    })
 }
 
 fn settings(features: &Features, plan: &AttachPlan, options: LoadOptions) -> Settings {
@@ -416,7 +435,60 @@ fn program_descriptors(ebpf: &Ebpf) -> Result<Vec<OwnedFd>> {
         .collect()
 }
 
-fn attach_one(ebpf: &mut Ebpf, attachment: &Attachment, btf: &Btf) -> Result<()> {
+/// Loads the programs that are to be attached, all at once: verifying the large ones takes the kernel a tenth of a second each.
+/// The results are in the order of the attachments.
+fn load_all(ebpf: &mut Ebpf, attachments: &[Attachment], btf: &Btf) -> Vec<Result<()>> {
+    let mut programs: BTreeMap<&str, &mut Program> = ebpf.programs_mut().collect();
+    std::thread::scope(|scope| {
+        let loading: Vec<_> = attachments
+            .iter()
+            .map(|attachment| {
+                let program = programs.remove(&*attachment.program);
+                scope.spawn(move || load_one(program, attachment, btf))
+            })
+            .collect();
+        loading
+            .into_iter()
+            .map(|loading| {
+                loading
+                    .join()
+                    .unwrap_or_else(|_| Err(anyhow!("loading a program panicked")))
+            })
+            .collect()
+    })
+}
+
+fn load_one(program: Option<&mut Program>, attachment: &Attachment, btf: &Btf) -> Result<()> {
+    let Attachment {
+        program: name,
+        kind,
+        target,
+        without: _,
+    } = attachment;
+    let program = program.ok_or_else(|| anyhow!("the kernel object has no program {name}"))?;
+    let refused = || format!("the kernel refused program {name} on {target}");
+    match kind {
+        AttachKind::TracepointBtf => {
+            let program: &mut BtfTracePoint = program.try_into().with_context(refused)?;
+            program.load(target, btf).with_context(refused)
+        }
+        AttachKind::Fentry => {
+            let program: &mut FEntry = program.try_into().with_context(refused)?;
+            program.load(target, btf).with_context(refused)
+        }
+        AttachKind::Fexit => {
+            let program: &mut FExit = program.try_into().with_context(refused)?;
+            program.load(target, btf).with_context(refused)
+        }
+        AttachKind::Iterator => {
+            let program: &mut Iter = program.try_into().with_context(refused)?;
+            program.load(target, btf).with_context(refused)
+        }
+    }
+}
+
+/// Attaches a program that is loaded.
+fn attach_one(ebpf: &mut Ebpf, attachment: &Attachment) -> Result<()> {
     let Attachment {
         program: name,
         kind,
@@ -430,22 +502,18 @@ fn attach_one(ebpf: &mut Ebpf, attachment: &Attachment, btf: &Btf) -> Result<()>
     match kind {
         AttachKind::TracepointBtf => {
             let program: &mut BtfTracePoint = program.try_into().with_context(refused)?;
-            program.load(target, btf).with_context(refused)?;
             program.attach().with_context(refused)?;
         }
         AttachKind::Fentry => {
             let program: &mut FEntry = program.try_into().with_context(refused)?;
-            program.load(target, btf).with_context(refused)?;
             program.attach().with_context(refused)?;
         }
         AttachKind::Fexit => {
             let program: &mut FExit = program.try_into().with_context(refused)?;
-            program.load(target, btf).with_context(refused)?;
             program.attach().with_context(refused)?;
         }
         AttachKind::Iterator => {
             let program: &mut Iter = program.try_into().with_context(refused)?;
-            program.load(target, btf).with_context(refused)?;
             let link = program.attach().with_context(refused)?;
             let file = program
                 .take_link(link)

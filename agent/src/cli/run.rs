@@ -79,7 +79,6 @@ pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<(), Failure> 
     });
     let filter = context.log.as_deref().unwrap_or(&options.config.log.filter);
     logging::start(filter, options.config.log.format)?;
-    preflight(&HostFacts::gather())?;
     start(options, context)
 }
 
@@ -158,11 +157,16 @@ pub(super) fn preflight(facts: &HostFacts) -> Result<(), Failure> {
 fn start(options: RunOptions, context: &mut Context<'_>) -> Result<(), Failure> {
     let (out, terminal) = (&mut *context.out, context.terminal);
     // An agent does not stop because nobody reads what it prints: after the first failure it is silent.
-    let mut listening = true;
-    let summary = pipeline::run(&options, |notice| {
+    let (mut listening, mut has_started) = (true, false);
+    let ended = pipeline::run(&options, |notice| {
+        has_started |= matches!(notice, Notice::Started { .. });
         listening = listening && tell(out, terminal, &options, &notice).is_ok();
-    })
-    .map_err(|error| Failure::usage(format!("cannot run: {error:#}")))?;
+    });
+    if ended.is_err() && !has_started {
+        // What the host lacks says more than what did not work. Asked afterwards: it takes a while to find out.
+        preflight(&HostFacts::gather())?;
+    }
+    let summary = ended.map_err(|error| Failure::usage(format!("cannot run: {error:#}")))?;
     summarise(out, &summary.status, summary.endpoints)
 }
 

@@ -9,7 +9,7 @@ use super::{
     table::{self, Column, visible},
     time::show_span,
 };
-use crate::status::{Coverage, Status};
+use crate::status::{Coverage, Status, TlsReading};
 
 const EXAMPLES: &str = "EXAMPLES:
   apiarist status
@@ -72,6 +72,16 @@ fn summary(out: &mut dyn Write, status: &Status) -> Result<(), Failure> {
         "kernel      {}, capture tier {}",
         visible(&status.kernel),
         status.tier
+    )?;
+    writeln!(
+        out,
+        "TLS         {}",
+        match status.tls {
+            TlsReading::Off => "not read",
+            TlsReading::Starting => "about to be read",
+            TlsReading::On => "read",
+            TlsReading::Refused => "not read: the kernel refuses the programs",
+        }
     )?;
     writeln!(out, "events      {} ({})", status.events, size(status.bytes))?;
     writeln!(out, "exchanges   {}", status.exchanges)?;

@@ -7,7 +7,7 @@ use apiarist_common::{
     counter::{Counter, Kind},
 };
 
-use super::{batch::Totals, coverage::Coverages, governor::Second};
+use super::{batch::Totals, coverage::Coverages, governor::Second, tls::Progress};
 use crate::{
     capture::counters::{CounterMap, Operations},
     clock, inventory,
@@ -31,6 +31,8 @@ pub(super) struct Health {
     last: (f64, u64, u64),
     /// What could be seen of each workload.
     pub(super) coverages: Coverages,
+    /// How far reading TLS is.
+    pub(super) tls: Progress,
     /// Time without an agent before this run, if there was one before.
     pub(super) restart_gap: Option<Duration>,
 }
@@ -52,6 +54,7 @@ impl Health {
             exchanges: 0,
             governed: None,
             coverages: Coverages::default(),
+            tls: Progress::default(),
             restart_gap: None,
             full,
             last: (clock::process_cpu_seconds(), 0, started_ns),
@@ -100,6 +103,7 @@ impl Health {
             uptime: clock::monotonic_ns().saturating_sub(self.started_ns) as f64 / 1e9,
             kernel: self.kernel.clone(),
             tier: self.tier,
+            tls: self.tls.get(),
             exchanges: self.exchanges,
             memory_bytes: resident_bytes(),
             cpu_seconds: clock::process_cpu_seconds(),

@@ -137,7 +137,13 @@ pub fn run_until(
         .build()
         .context("cannot start the runtime")?;
     let now = clock::now();
-    let opened = Store::open(&options.store, options.config.store.max_bytes, now)?;
+    // Neither waits for the other: one for the disk, one for the kernel.
+    let (opened, started) = std::thread::scope(|scope| {
+        let opening = scope.spawn(|| Store::open(&options.store, options.config.store.max_bytes, now));
+        let started = Started::new(&options.config.capture, options.observed.as_ref());
+        (opening.join(), started)
+    });
+    let opened = opened.map_err(|_| anyhow!("opening the store ended by a panic: please report it"))??;
     if let Some(aside) = &opened.damaged {
         tracing::warn!(
             aside = %aside.display(),
@@ -147,7 +153,7 @@ pub fn run_until(
     }
     let socket = control::bind(&options.socket, &options.config.control.group)?;
     let metrics = options.config.control.metrics.map(listen).transpose()?;
-    let started = Started::new(&options.config.capture, options.observed.as_ref())?;
+    let started = started?;
     notice(Notice::Started {
         tier: started.tier,
         blind_spots: started.attached.blind_spots.clone(),
@@ -164,21 +170,22 @@ pub fn run_until(
     let targets = targets(options)?;
     let stop = Arc::new(AtomicBool::new(false));
     let (hint, hints) = sync_channel::<u32>(tls::MAX_HINTS);
-    let discovery = tls::discovery(&mut attached, has_loop, &options.config.capture.tls)?;
+    let tls = tls::Work::new(&mut attached, has_loop, &options.config.capture.tls)?;
     let mut libraries = Libraries::default();
     let (started, starts) = sync_channel::<u32>(past::MAX_STARTS);
-    let (past, waiter) = past::open(&mut attached, discovery.is_some().then_some(started))?;
-    let discoverer = match discovery {
-        Some(mut discovery) => {
-            libraries = discovery.libraries();
-            discovery.start();
+    let (past, waiter) = past::open(&mut attached, tls.is_some().then_some(started))?;
+    let mut reading = tls::Progress::default();
+    let discoverer = match tls {
+        Some(work) => {
+            libraries = work.libraries();
+            reading = work.progress();
             let stop = Arc::clone(&stop);
             let needs = options.config.security.confine.then_some(confine::Needs {
                 probes: true,
                 ..NEEDS
             });
             Some(spawn("apiarist-tls", move || {
-                tls::run(discovery, &starts, needs.as_ref(), &hints, &stop);
+                tls::run(work, &starts, needs.as_ref(), &hints, &stop);
             })?)
         }
         None => None,
@@ -193,6 +200,7 @@ pub fn run_until(
     let (announce, announced) = mpsc::channel(MAX_ANNOUNCEMENTS);
     let mut health = Health::new(release, tier, attached.counter_map(), full, clock::monotonic_ns());
     health.coverages.know(libraries);
+    health.tls = reading;
     let throttled = Throttled {
         governor: Governor::new(full, cpu_limit(&options.config.capture)),
         throttle: attached.take_throttle(),

@@ -1,11 +1,12 @@
 //! The thread that finds TLS libraries and probes them.
 //!
 //! In: ids of processes, from whoever notices one. Out: probes in force until the thread is told to stop. It is never
-//! waited for: a hint that finds the queue full is dropped, the process is named again with its next connection.
+//! waited for: a hint that finds the queue full is dropped, the process is named again with its next connection. Loading
+//! the programs is its first work, so that plain traffic is read meanwhile.
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, RecvTimeoutError},
     },
@@ -16,14 +17,15 @@ use anyhow::Result;
 
 use crate::{
     capture::{
-        load::Attached,
+        load::{Attached, TlsPrograms},
         tls::{
-            discovery::{Discovery, Exclusions},
+            discovery::{Discovery, Exclusions, Libraries},
             probe::Uprobes,
         },
     },
     clock, config,
     confine::{Needs, confine},
+    status::TlsReading,
 };
 
 /// Hints that may wait. Overflow policy: further ones are dropped.
@@ -38,42 +40,89 @@ const DRAIN: usize = 64;
 /// Time between two looks for processes that are gone.
 const SWEEP_NS: u64 = 5_000_000_000;
 
-/// The discovery of libraries, ready to work; `None` when there is nothing to attach.
-///
-/// # Errors
-/// When the kernel has no uprobes.
-pub(super) fn discovery(
-    attached: &mut Attached,
-    has_loop: bool,
-    settings: &config::Tls,
-) -> Result<Option<Discovery>> {
-    let programs = attached.take_tls_programs();
-    if programs.is_empty() {
-        return Ok(None);
+/// How far reading TLS is, shared with who reports.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Progress(Arc<Mutex<TlsReading>>);
+
+impl Progress {
+    pub(super) fn get(&self) -> TlsReading {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    let exclusions = Exclusions {
-        comms: settings.exclude_comms.clone(),
-        paths: settings.exclude_paths.clone(),
-        cgroups: settings.exclude_cgroups.clone(),
-    };
-    let excluded = Some(attached.take_excluded()?);
-    let probes = Uprobes::of_running_kernel()?;
-    Ok(Some(Discovery::new(
-        probes, programs, has_loop, exclusions, excluded,
-    )))
+
+    fn set(&self, reading: TlsReading) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reading;
+    }
+}
+
+/// What the thread works with.
+pub(super) struct Work {
+    programs: TlsPrograms,
+    discovery: Discovery,
+    progress: Progress,
+}
+
+impl Work {
+    /// Nothing is loaded yet; `None` when TLS is not to be read.
+    ///
+    /// # Errors
+    /// When the kernel has no uprobes.
+    pub(super) fn new(
+        attached: &mut Attached,
+        has_loop: bool,
+        settings: &config::Tls,
+    ) -> Result<Option<Self>> {
+        let Some(programs) = attached.take_tls_programs() else {
+            return Ok(None);
+        };
+        let exclusions = Exclusions {
+            comms: settings.exclude_comms.clone(),
+            paths: settings.exclude_paths.clone(),
+            cgroups: settings.exclude_cgroups.clone(),
+        };
+        let excluded = Some(attached.take_excluded()?);
+        let probes = Uprobes::of_running_kernel()?;
+        let progress = Progress::default();
+        progress.set(TlsReading::Starting);
+        Ok(Some(Self {
+            programs,
+            discovery: Discovery::new(probes, has_loop, exclusions, excluded),
+            progress,
+        }))
+    }
+
+    pub(super) fn libraries(&self) -> Libraries {
+        self.discovery.libraries()
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
 }
 
 /// Works until told to stop; the probes go with it. What this thread does not need, it gives up first.
 pub(super) fn run(
-    mut discovery: Discovery,
+    work: Work,
     starts: &Receiver<u32>,
     needs: Option<&Needs>,
     hints: &Receiver<u32>,
     stop: &Arc<AtomicBool>,
 ) {
+    let Work {
+        programs,
+        mut discovery,
+        progress,
+    } = work;
     for kept in needs.map(confine).unwrap_or_default() {
         tracing::warn!("not confined as far as it should be: {kept}");
     }
+    match programs.load() {
+        Ok(programs) => discovery.start(programs),
+        Err(error) => {
+            tracing::warn!("TLS is not read: {error:#}");
+            return progress.set(TlsReading::Refused);
+        }
+    }
+    progress.set(TlsReading::On);
     let mut swept_ns = clock::monotonic_ns();
     discovery.list();
     while !stop.load(Ordering::Acquire) {

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use apiarist::{
     inventory::{EndpointView, WorkloadView},
-    status::Status,
+    status::{Status, TlsReading},
 };
 use rustix::process::Signal;
 use serde::de::DeserializeOwned;
@@ -73,9 +73,11 @@ impl<'a> Agent<'a> {
             loaded: BTreeSet::new(),
         };
         let (place, binary) = (agent.place, agent.binary.clone());
-        agent
-            .program
-            .ready(|| ask::<Status>(&binary, "status", &["--socket", &place.file("agent.sock")]))?;
+        agent.program.ready(|| {
+            let status: Status = ask(&binary, "status", &["--socket", &place.file("agent.sock")])?;
+            ensure!(status.tls != TlsReading::Starting, "TLS is not read yet");
+            Ok(status)
+        })?;
         agent.loaded = programs_of(agent.program.pid())?;
         ensure!(!agent.loaded.is_empty(), "the agent runs without kernel programs");
         Ok(agent)

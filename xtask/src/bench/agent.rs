@@ -41,6 +41,11 @@ pub(super) struct KernelTime {
 
 impl Agent {
     pub(super) fn start(binary: &Path, place: &Place) -> Result<Self> {
+        Self::start_with(binary, place, &[])
+    }
+
+    /// The same, with more arguments.
+    pub(super) fn start_with(binary: &Path, place: &Place, arguments: &[&str]) -> Result<Self> {
         let (store, socket) = (place.file("store"), place.file("agent.sock"));
         let mut command = Command::new(binary);
         command.env_remove("APIARIST_CONFIG").env_remove("RUST_LOG");
@@ -49,22 +54,30 @@ impl Agent {
             .arg("--store")
             .arg(&store)
             .arg("--socket")
-            .arg(&socket);
+            .arg(&socket)
+            .args(arguments);
         let agent = Self {
             process: Process::start(&mut command, &place.file("agent.log"))?,
             binary: binary.to_owned(),
             socket,
         };
-        process::until("the agent does not answer: see its log", || agent.figures().ok())?;
+        process::until("the agent does not answer: see its log", || {
+            let status = agent.status().ok()?;
+            (status.get("tls").and_then(Value::as_str) != Some("starting")).then_some(())
+        })?;
         Ok(agent)
     }
 
-    pub(super) fn figures(&self) -> Result<Figures> {
+    fn status(&self) -> Result<Value> {
         let mut status = Command::new(&self.binary);
         status
             .args(["status", "-o", "json", "--socket"])
             .arg(&self.socket);
-        let status: Value = serde_json::from_str(&output_of(&mut status)?)?;
+        Ok(serde_json::from_str(&output_of(&mut status)?)?)
+    }
+
+    pub(super) fn figures(&self) -> Result<Figures> {
+        let status = self.status()?;
         let lost = status
             .get("lost")
             .and_then(Value::as_object)

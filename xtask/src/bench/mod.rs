@@ -11,6 +11,7 @@ mod load;
 mod pipeline;
 mod process;
 mod scale;
+mod start;
 mod summary;
 
 use std::{
@@ -71,6 +72,8 @@ pub(crate) enum Measure {
     Files,
     /// Nanoseconds of the kernel programs for an operation, captured and muted
     Kernel,
+    /// Milliseconds from the start of the agent to the first exchange that it sees
+    Start,
     /// Recorded events in memory through the whole user side, stage by stage
     Pipeline,
     /// The same among few and many endpoints, connections and workloads
@@ -100,14 +103,14 @@ impl Measure {
             Self::Python => Some(Work::Python),
             Self::Node => Some(Work::Node),
             Self::Files => Some(Work::Files),
-            Self::Kernel | Self::Pipeline | Self::Scale | Self::Gate => None,
+            Self::Kernel | Self::Start | Self::Pipeline | Self::Scale | Self::Gate => None,
         }
     }
 }
 
 impl Measure {
     fn needs_agent(self) -> bool {
-        self.work().is_some() || self == Self::Kernel
+        self.work().is_some() || matches!(self, Self::Kernel | Self::Start)
     }
 }
 
@@ -137,6 +140,9 @@ pub(crate) fn main(options: &Options) -> Result<()> {
             }
             (None, Some(binary)) if measure == Measure::Kernel => {
                 results.push(json!({"work": "kernel", "operations": kernel::measure(binary)?}));
+            }
+            (None, Some(binary)) if measure == Measure::Start => {
+                results.push(start::measure(binary, options.rounds)?);
             }
             _ if measure == Measure::Pipeline => {
                 results.push(json!({"work": "pipeline", "stages": pipeline::measure(&root)?}));

@@ -110,7 +110,7 @@ fn sorted(values: &[f64]) -> Vec<f64> {
 }
 
 /// The middle one, or the mean of the two in the middle.
-fn median(values: &[f64]) -> Option<f64> {
+pub(super) fn median(values: &[f64]) -> Option<f64> {
     let sorted = sorted(values);
     let middle = sorted.len() / 2;
     match sorted.len() % 2 {
@@ -119,7 +119,8 @@ fn median(values: &[f64]) -> Option<f64> {
     }
 }
 
-fn spread(values: &[f64]) -> Value {
+/// Minimum, median and maximum.
+pub(super) fn spread(values: &[f64]) -> Value {
     let sorted = sorted(values);
     match (sorted.first(), median(values), sorted.last()) {
         (Some(min), Some(median), Some(max)) => json!({"min": min, "median": median, "max": max}),

@@ -193,17 +193,11 @@ impl std::fmt::Debug for Discovery {
 }
 
 impl Discovery {
-    /// With nothing probed yet. `programs` are the loaded kernel programs by name.
-    pub fn new(
-        uprobes: Uprobes,
-        programs: BTreeMap<String, OwnedFd>,
-        has_loop: bool,
-        exclusions: Exclusions,
-        excluded: Option<Excluded>,
-    ) -> Self {
+    /// With nothing probed yet.
+    pub fn new(uprobes: Uprobes, has_loop: bool, exclusions: Exclusions, excluded: Option<Excluded>) -> Self {
         Self {
             uprobes,
-            programs,
+            programs: BTreeMap::new(),
             has_loop,
             exclusions,
             excluded,
@@ -228,8 +222,9 @@ impl Discovery {
         self.totals
     }
 
-    /// Probes the libraries of the host's own system, used or not.
-    pub fn start(&mut self) {
+    /// Takes the loaded kernel programs, by name, and probes the libraries of the host's own system, used or not.
+    pub fn start(&mut self, programs: BTreeMap<String, OwnedFd>) {
+        self.programs = programs;
         for directory in LIBRARY_DIRECTORIES {
             self.directory(Path::new(directory));
         }
