@@ -222,12 +222,15 @@ impl Directory {
         self.stats.read += 1;
         let found = proc::read(&self.proc_root, process.pid)
             .filter(|(_, start)| process.start_ns == 0 || *start == StartTicks::from_ns(process.start_ns));
-        // A process that is ending has a line in /proc, but no executable any more.
-        let facts = match found {
-            Some((facts, _)) if facts.executable.is_some() => Some(facts),
-            ending => self
-                .remembered(process)
-                .or_else(|| ending.map(|(facts, _)| facts)),
+        let facts = match found.map(|(facts, _)| facts) {
+            // /proc tells starts to 10 ms: a successor that took over the pid within that time has another name, as a thread
+            // with a name of its own has.
+            Some(facts) if facts.executable.is_some() && facts.comm != process.comm => {
+                self.remembered(process, true).or(Some(facts))
+            }
+            Some(facts) if facts.executable.is_some() => Some(facts),
+            // A process that is ending has a line in /proc, but no executable any more.
+            ending => self.remembered(process, false).or(ending),
         };
         let Some(mut facts) = facts else {
             self.stats.gone += 1;
@@ -244,8 +247,12 @@ impl Directory {
         self.identify(&facts)
     }
 
-    fn remembered(&mut self, process: &ProcessRef) -> Option<ProcessFacts> {
+    /// What the kernel told of a process; by the name it has now, if that is wanted.
+    fn remembered(&mut self, process: &ProcessRef, by_name: bool) -> Option<ProcessFacts> {
         let facts = self.past.as_mut()?.facts(process)?;
+        if by_name && facts.comm != process.comm {
+            return None;
+        }
         self.stats.remembered += 1;
         Some(facts)
     }
@@ -423,6 +430,17 @@ mod tests {
         assert_eq!(ending.name, "short-lived-worker");
         let stats = directory.stats();
         assert_eq!((stats.read, stats.gone, stats.remembered), (3, 1, 2));
+    }
+
+    #[test]
+    fn a_successor_within_a_tick_is_not_mistaken() {
+        let proc = FakeProc::new("successor");
+        proc.process(10, "/usr/bin/successor", "successor", "/", 100);
+        let mut directory = Directory::new(&proc.0).remembering(Memory);
+        let gone = directory.resolve(&process(10, 100, "short-lived-wor"));
+        assert_eq!(gone.name, "short-lived-worker");
+        // A thread may be called anything.
+        assert_eq!(directory.resolve(&process(10, 100, "pool-1")).name, "successor");
     }
 
     #[test]

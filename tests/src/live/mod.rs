@@ -47,7 +47,7 @@ mod tools;
 mod vulnerable;
 mod wait;
 
-use chaos::{disk, limits, neighbours, soak, stops, tamper, time};
+use chaos::{disk, limits, neighbours, pids, soak, stops, tamper, time};
 pub use harness::main;
 pub use place::Place;
 
@@ -170,6 +170,7 @@ live! {
     disk: a_slow_disk_is_waited_for_by_nobody, a_full_disk_costs_no_exchange;
     limits: without_descriptors_it_still_sees;
     neighbours: a_frozen_server_goes_on, a_neighbour_out_of_memory;
+    pids: a_pid_serves_two_programs;
     stops: stopped_it_counts_what_it_missed, upgrade_keeps_the_store;
     tamper: detached_probes_are_told, a_kill_is_told_by_the_next_run;
     time: the_clock_may_jump;

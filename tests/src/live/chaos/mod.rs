@@ -19,6 +19,7 @@ use super::{
 pub(super) mod disk;
 pub(super) mod limits;
 pub(super) mod neighbours;
+pub(super) mod pids;
 pub(super) mod soak;
 pub(super) mod stops;
 pub(super) mod tamper;
