@@ -54,6 +54,8 @@ pub struct LoadOptions {
     pub observe_self: bool,
     /// Read plaintext of TLS libraries.
     pub tls: bool,
+    /// Sessions of TLS libraries that are remembered, and as many calls that have not returned.
+    pub tls_sessions: u32,
     /// Id of the control group whose processes alone are looked at; 0 for all processes.
     pub scope_cgroup: u64,
 }
@@ -72,15 +74,22 @@ const MAX_TABLE_SOCKETS: u32 = 64 * 1024;
 /// /proc has them.
 const PROCESS_RING_BYTES: u32 = 512 * 1024;
 
+/// Sessions of TLS libraries that are remembered unless told otherwise; one that is idle still counts.
+pub const DEFAULT_TLS_SESSIONS: u32 = 32 * 1024;
+
 /// Sizes of the tables of TLS: threads and goroutines inside a library call (a goroutine waits there for the next request
-/// of an idle connection), threads that received ciphertext, sessions. Overflow policy: the least used give way; a session
-/// that comes back is told as one that was joined late. Processes that are let alone: the first ones are read.
-const TLS_TABLES: [(&str, u32); 4] = [
-    ("TLS_CALLS", 32 * 1024),
-    ("TLS_ARRIVALS", 8 * 1024),
-    ("TLS_SESSIONS", 32 * 1024),
-    ("TLS_EXCLUDED", 4 * 1024),
-];
+/// of an idle connection), sessions, threads that received ciphertext. Overflow policy: the least used give way. A session
+/// that comes back is told as one that was joined late, and counted in `tls_forgotten`, or in
+/// [`apiarist_common::counter::Counter::TlsUnboundOperations`] where its socket is not found again. What a forgotten call
+/// read is missing: `orphan_responses`. Processes that are let alone: the first ones are read.
+const fn tls_tables(sessions: u32) -> [(&'static str, u32); 4] {
+    [
+        ("TLS_CALLS", sessions),
+        ("TLS_SESSIONS", sessions),
+        ("TLS_ARRIVALS", 8 * 1024),
+        ("TLS_EXCLUDED", 4 * 1024),
+    ]
+}
 
 /// Least bytes copied of a message: enough for nearly every head.
 const FLOOR_BYTES: u32 = 2048;
@@ -304,7 +313,7 @@ pub fn attach(
         loader.map_max_entries("OLDER", MAX_OLDER);
     }
     if options.tls {
-        for (map, entries) in TLS_TABLES {
+        for (map, entries) in tls_tables(options.tls_sessions) {
             loader.map_max_entries(map, entries);
         }
     }

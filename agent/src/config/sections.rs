@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Detection;
 use crate::{
+    capture::load::DEFAULT_TLS_SESSIONS,
     inventory::{
         Limits,
         template::{PinError, Pins},
@@ -112,6 +113,10 @@ impl Default for Capture {
 pub struct Tls {
     /// Read it. Otherwise connections over TLS are counted only.
     pub enabled: bool,
+    /// Sessions that the kernel remembers, and as many calls that have not returned; their memory is taken at once. Beyond,
+    /// the least used give way; those that come back are counted in `tls_forgotten`.
+    #[schemars(range(min = 64, max = 1048576))]
+    pub sessions: u32,
     /// Task names (at most 15 bytes, as in /proc/PID/comm) on whose account no library is watched.
     pub exclude_comms: Vec<String>,
     /// Libraries and executables that are never watched: a path as the process sees it, or its beginning.
@@ -124,6 +129,7 @@ impl Default for Tls {
     fn default() -> Self {
         Self {
             enabled: true,
+            sessions: DEFAULT_TLS_SESSIONS,
             exclude_comms: Vec::new(),
             exclude_paths: Vec::new(),
             exclude_cgroups: Vec::new(),

@@ -282,6 +282,7 @@ impl Conn {
             // The beginning of this session was told before and has been forgotten since.
             self.end(env);
             open.joined_late = true;
+            env.stats.tls_forgotten += 1;
         } else {
             env.stats.tls_read_connections += 1;
         }

@@ -36,6 +36,8 @@ counters! {
     tls_connections,
     /// Connections over TLS whose plaintext was read.
     tls_read_connections,
+    /// Sessions of TLS libraries that came back after the kernel had forgotten them for want of room.
+    tls_forgotten,
     /// Connections given up because they speak no known protocol.
     other_connections,
     /// Connections that ended before their protocol was known.

@@ -352,6 +352,7 @@ impl Started {
             ring_bytes: capture.ring_bytes,
             observe_self: false,
             tls: capture.tls.enabled,
+            tls_sessions: capture.tls.sessions,
             scope_cgroup: match observed {
                 Some(config::Observed::Group { id, .. }) => *id,
                 Some(config::Observed::Tree { .. }) | None => 0,

@@ -144,6 +144,7 @@ mod tests {
             ring_bytes: 1 << 20,
             observe_self: false,
             tls: false,
+            tls_sessions: 64,
             scope_cgroup: 0,
         };
         Reloader::new(&options, Vec::new(), load, Arc::default()).unwrap()

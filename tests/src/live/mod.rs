@@ -47,7 +47,7 @@ mod tools;
 mod vulnerable;
 mod wait;
 
-use chaos::{disk, limits, neighbours, pids, soak, stops, tamper, time};
+use chaos::{disk, limits, neighbours, pids, soak, stops, tables, tamper, time};
 pub use harness::main;
 pub use place::Place;
 
@@ -172,6 +172,7 @@ live! {
     neighbours: a_frozen_server_goes_on, a_neighbour_out_of_memory;
     pids: a_pid_serves_two_programs;
     stops: stopped_it_counts_what_it_missed, upgrade_keeps_the_store;
+    tables: more_tls_sessions_than_are_remembered;
     tamper: detached_probes_are_told, a_kill_is_told_by_the_next_run;
     time: the_clock_may_jump;
     soak: stays_as_it_is_under_steady_load;

@@ -50,6 +50,7 @@ pub(crate) const OPTIONS: LoadOptions = LoadOptions {
     ring_bytes: 64 << 20,
     observe_self: true,
     tls: false,
+    tls_sessions: apiarist::capture::load::DEFAULT_TLS_SESSIONS,
     scope_cgroup: 0,
 };
 

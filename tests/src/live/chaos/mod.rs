@@ -22,6 +22,7 @@ pub(super) mod neighbours;
 pub(super) mod pids;
 pub(super) mod soak;
 pub(super) mod stops;
+pub(super) mod tables;
 pub(super) mod tamper;
 pub(super) mod time;
 
