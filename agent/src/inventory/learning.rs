@@ -22,7 +22,7 @@ const SETTLE_AT: usize = 4096;
 /// The same for a workload of which little is known: until names are known for parameters, nothing is learned of the
 /// objects they name, and attacks on them are not told. With half as many new ones as are known its endpoints are moved
 /// again, so that all these moves together cost as much as a few.
-const SETTLE_FIRST_AT: usize = 32;
+const SETTLE_FIRST_AT: usize = 64;
 
 /// The same while its templates are about to reach their bound.
 const SETTLE_WHEN_FULL: usize = 64;
