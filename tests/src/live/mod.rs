@@ -47,7 +47,7 @@ mod tools;
 mod vulnerable;
 mod wait;
 
-use chaos::{disk, limits, neighbours, pids, soak, stops, tables, tamper, time};
+use chaos::{disk, kills, limits, neighbours, pids, soak, stops, tables, tamper, time};
 pub use harness::main;
 pub use place::Place;
 
@@ -168,6 +168,7 @@ live! {
     /// The agent where something goes wrong.
     CHAOS =
     disk: a_slow_disk_is_waited_for_by_nobody, a_full_disk_costs_no_exchange;
+    kills: killed_at_any_moment;
     limits: without_descriptors_it_still_sees;
     neighbours: a_frozen_server_goes_on, a_neighbour_out_of_memory;
     pids: a_pid_serves_two_programs;

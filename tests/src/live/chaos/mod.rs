@@ -17,6 +17,7 @@ use super::{
 };
 
 pub(super) mod disk;
+pub(super) mod kills;
 pub(super) mod limits;
 pub(super) mod neighbours;
 pub(super) mod pids;
