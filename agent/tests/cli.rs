@@ -404,6 +404,34 @@ fn a_store_that_cannot_be_read_is_explained() {
 }
 
 #[test]
+fn a_damaged_store_is_told_and_repaired() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    refuses(&["store", "check", "--store", path], 2, "there is no store in");
+    refuses(&["store", "repair", "--store", path], 2, "there is no store in");
+    drop(store_with_status(directory.path()));
+    let told = succeeds(&["store", "check", "--store", path]);
+    assert!(told.contains("is whole"), "{told}");
+    let told = succeeds(&["store", "repair", "--store", path]);
+    assert!(told.ends_with("is whole: nothing was changed\n"), "{told}");
+    fs::write(
+        directory.path().join("apiarist.db"),
+        "a text, and no database at all",
+    )
+    .unwrap();
+    let checked = apiarist(&["store", "check", "--store", path]);
+    assert_eq!(checked.status.code(), Some(1));
+    let told = String::from_utf8(checked.stdout).unwrap();
+    assert!(
+        told.contains("is damaged: stop the agent and run `apiarist store repair"),
+        "{told}"
+    );
+    let told = succeeds(&["store", "repair", "--store", path]);
+    assert!(told.contains("was repaired: 0 rows were kept"), "{told}");
+    succeeds(&["store", "check", "--store", path]);
+}
+
+#[test]
 fn records_of_another_version_are_skipped_and_it_is_said() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = Store::open(directory.path(), 1 << 24, Timestamp(0))

@@ -38,6 +38,7 @@ mod run;
 mod source;
 mod spec;
 mod status;
+mod store;
 mod table;
 mod terminal;
 mod time;
@@ -142,6 +143,7 @@ enum Command {
     Policy(policy::Args),
     Deny(deny::Args),
     Fleet(fleet::Args),
+    Store(store::Args),
     Doctor(doctor::Args),
     Config(config::Args),
     Record(record::Args),
@@ -241,6 +243,7 @@ fn execute(
         Command::Deny(args) => deny::run(&args, context),
         Command::Fleet(args) => fleet::run(&args, context),
         Command::Status(args) => status::run(&args, context),
+        Command::Store(args) => store::run(&args, context),
         Command::Doctor(args) => doctor::run(&args, context),
         Command::Config(args) => config::run(args, context),
         Command::Record(args) => record::run(args, context),

@@ -6,6 +6,7 @@
 //! The tables know nothing of what a record holds; [`records`] does. Refuses to overwrite a database that a newer
 //! version wrote.
 
+mod check;
 mod files;
 mod pending;
 mod reader;
@@ -18,6 +19,7 @@ use std::{io, path::Path};
 
 use rusqlite::ErrorCode;
 
+pub use check::{Checked, check};
 pub use pending::Pending;
 pub use reader::Reader;
 pub use records::Restored;

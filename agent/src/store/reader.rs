@@ -16,10 +16,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The reading end.
 #[derive(Debug)]
 pub struct Reader {
-    connection: Connection,
+    pub(super) connection: Connection,
     directory: PathBuf,
     /// Format of the database: one that an older version wrote lacks tables.
-    version: u32,
+    pub(super) version: u32,
 }
 
 impl Reader {
@@ -92,6 +92,11 @@ impl Reader {
         read().map_err(|error| StoreError::database(&self.directory, error))
     }
 
+    /// What an error of the database means for this store.
+    pub(super) fn failed(&self, error: rusqlite::Error) -> StoreError {
+        StoreError::database(&self.directory, error)
+    }
+
     /// The agent's health when it last wrote, as JSON.
     ///
     /// # Errors
@@ -157,13 +162,16 @@ fn rows(connection: &Connection, table: Table, version: u32) -> rusqlite::Result
     if version < schema::since(table) {
         return Ok(Vec::new());
     }
-    connection.prepare(&select(table))?.query_map([], row)?.collect()
+    connection
+        .prepare(&select(table, ""))?
+        .query_map([], row)?
+        .collect()
 }
 
-/// All rows of a table in order of id.
-pub(super) fn select(table: Table) -> String {
+/// The rows of a table that satisfy a condition, in order of id.
+pub(super) fn select(table: Table, condition: &str) -> String {
     format!(
-        "SELECT id, workload, last_seen, record FROM {} ORDER BY id",
+        "SELECT id, workload, last_seen, record FROM {} {condition} ORDER BY id",
         table.name()
     )
 }

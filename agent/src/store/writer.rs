@@ -8,7 +8,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, Transaction, params};
 
 use super::{
-    Batch, Contents, Row, StoreError, Table,
+    Batch, Contents, Row, StoreError, Table, check,
     files::{self, WriterLock},
     reader, salvage, schema,
 };
@@ -47,8 +47,36 @@ impl Store {
     /// Another writer holds it, a newer version wrote it, or the file system refuses.
     pub fn open(directory: &Path, max_bytes: u64, now: Timestamp) -> Result<Opened, StoreError> {
         let lock = files::prepare(directory)?;
+        let connected = connect(directory, max_bytes);
+        Self::replace_damaged(lock, connected, directory, max_bytes, now)
+    }
+
+    /// Looks at all of the store in `directory`, and replaces it by what can be read of it if it is damaged.
+    ///
+    /// # Errors
+    /// There is no store, another writer holds it, a newer version wrote it, or the file system refuses.
+    pub fn repair(directory: &Path, max_bytes: u64, now: Timestamp) -> Result<Opened, StoreError> {
+        if !files::database(directory).exists() {
+            return Err(StoreError::Missing(directory.display().to_string()));
+        }
+        let lock = files::prepare(directory)?;
+        let connected = match check(directory)?.is_whole() {
+            true => connect(directory, max_bytes),
+            false => Err(StoreError::Damaged(directory.display().to_string())),
+        };
+        Self::replace_damaged(lock, connected, directory, max_bytes, now)
+    }
+
+    /// The store that `connected` leads to; if that is damaged, a new one with what can be read of it.
+    fn replace_damaged(
+        lock: WriterLock,
+        connected: Result<Connection, StoreError>,
+        directory: &Path,
+        max_bytes: u64,
+        now: Timestamp,
+    ) -> Result<Opened, StoreError> {
         let mut damaged = None;
-        let connection = match connect(directory, max_bytes) {
+        let connection = match connected {
             Err(StoreError::Damaged(_)) => {
                 let failed = |error| StoreError::io(directory, error);
                 damaged = Some(files::put_aside(directory, now).map_err(failed)?);
@@ -241,201 +269,5 @@ fn integer(time: Timestamp) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt as _};
-
-    use super::*;
-    use crate::store::Reader;
-
-    const ROOM: u64 = 16 * 1024 * 1024;
-
-    fn open(dir: &Path) -> Store {
-        Store::open(dir, ROOM, Timestamp(0)).unwrap().store
-    }
-
-    fn row(id: &str, last_seen: u64, record: &str) -> Row {
-        Row {
-            id: id.into(),
-            workload: "w".into(),
-            last_seen: Timestamp(last_seen),
-            record: record.into(),
-        }
-    }
-
-    fn batch(endpoints: Vec<Row>) -> Batch {
-        Batch {
-            endpoints,
-            ..Batch::default()
-        }
-    }
-
-    fn ids(contents: &Contents) -> Vec<&str> {
-        contents.endpoints.iter().map(|row| row.id.as_str()).collect()
-    }
-
-    #[test]
-    fn what_is_saved_is_loaded_again_in_order_of_id() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = open(dir.path());
-        let saved = Batch {
-            endpoints: vec![row("b", 2, "{}"), row("a", 1, "{\"x\":1}")],
-            workloads: vec![row("w", 2, "[]")],
-            alerts: vec![row("alert", 3, "{}")],
-            anomalies: vec![row("odd", 3, "{}")],
-            findings: vec![row("open", 3, "{}")],
-            baselines: vec![row("a", 3, "{}")],
-            status: Some(b"{}".to_vec()),
-            ..Batch::default()
-        };
-        store.save(&saved).unwrap();
-        store
-            .save(&Batch {
-                removed_endpoints: vec!["b".into()],
-                ..batch(vec![row("c", 3, "1"), row("a", 5, "2")])
-            })
-            .unwrap();
-        drop(store);
-        let contents = open(dir.path()).load().unwrap();
-        assert_eq!(contents.endpoints, [row("a", 5, "2"), row("c", 3, "1")]);
-        assert_eq!(contents.workloads, [row("w", 2, "[]")]);
-        assert_eq!(contents.alerts, [row("alert", 3, "{}")]);
-        assert_eq!(contents.anomalies, [row("odd", 3, "{}")]);
-        assert_eq!(contents.findings, [row("open", 3, "{}")]);
-        assert_eq!(contents.baselines, [row("a", 3, "{}")]);
-        assert_eq!(contents.status.as_deref(), Some(&b"{}"[..]));
-    }
-
-    #[test]
-    fn there_is_one_writer_and_readers_see_what_it_wrote() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = open(dir.path());
-        store.save(&batch(vec![row("a", 1, "1")])).unwrap();
-        let second = Store::open(dir.path(), ROOM, Timestamp(0)).unwrap_err();
-        assert!(matches!(second, StoreError::Locked(_)), "{second}");
-        let reader = Reader::open(dir.path()).unwrap();
-        store.save(&batch(vec![row("b", 1, "1")])).unwrap();
-        assert_eq!(ids(&reader.load().unwrap()), ["a", "b"]);
-    }
-
-    #[test]
-    fn only_the_owner_may_read() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("new/store");
-        let mut store = open(&path);
-        store.save(&batch(vec![row("a", 1, "1")])).unwrap();
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(&path), 0o700);
-        for file in fs::read_dir(&path).unwrap() {
-            assert_eq!(mode(&file.unwrap().path()), 0o600);
-        }
-    }
-
-    #[test]
-    fn a_damaged_database_is_put_aside_once() {
-        let dir = tempfile::tempdir().unwrap();
-        drop(open(dir.path()));
-        fs::write(
-            files::database(dir.path()),
-            "this is not a database, it is a text of some length",
-        )
-        .unwrap();
-        let opened = Store::open(dir.path(), ROOM, Timestamp(7_000_000_000)).unwrap();
-        let aside = opened.damaged.unwrap();
-        assert!(aside.ends_with("apiarist.db.damaged-7"), "{}", aside.display());
-        assert!(fs::read_to_string(aside).unwrap().starts_with("this is not"));
-        assert_eq!(opened.store.load().unwrap(), Contents::default());
-        assert_eq!(opened.salvaged, 0);
-    }
-
-    #[test]
-    fn what_a_damaged_page_does_not_hold_is_saved() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = open(dir.path());
-        let rows = (0..200)
-            .map(|n| row(&format!("{n:03}"), 1, &format!("\"{}\"", "x".repeat(200))))
-            .collect();
-        store.save(&batch(rows)).unwrap();
-        drop(store);
-        let mut bytes = fs::read(files::database(dir.path())).unwrap();
-        let inside = bytes.windows(4).position(|four| four == b"100w").unwrap();
-        let page = inside / 4096 * 4096;
-        bytes[page..page + 4096].fill(0xAA);
-        fs::write(files::database(dir.path()), bytes).unwrap();
-        let opened = Store::open(dir.path(), ROOM, Timestamp(0)).unwrap();
-        assert!(opened.damaged.is_some());
-        let saved = opened.store.load().unwrap();
-        assert_eq!(saved.endpoints.len(), opened.salvaged);
-        assert!((100..200).contains(&opened.salvaged), "{}", opened.salvaged);
-        assert_eq!((ids(&saved)[0], *ids(&saved).last().unwrap()), ("000", "199"));
-        drop(opened);
-        assert!(
-            Store::open(dir.path(), ROOM, Timestamp(0))
-                .unwrap()
-                .damaged
-                .is_none()
-        );
-    }
-
-    #[test]
-    fn a_newer_format_is_left_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = open(dir.path());
-        store.connection.pragma_update(None, "user_version", 99).unwrap();
-        drop(store);
-        let error = Store::open(dir.path(), ROOM, Timestamp(0)).unwrap_err();
-        assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
-        assert!(matches!(
-            Reader::open(dir.path()),
-            Err(StoreError::Newer { found: 99, .. })
-        ));
-    }
-
-    #[test]
-    fn a_full_store_says_so_keeps_what_it_has_and_recovers() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = Store::open(dir.path(), 256 * 1024, Timestamp(0)).unwrap().store;
-        store.save(&batch(vec![row("a", 1, "1")])).unwrap();
-        let error = store
-            .save(&batch(vec![row("b", 1, &"x".repeat(1024 * 1024))]))
-            .unwrap_err();
-        assert!(matches!(error, StoreError::Full(_)), "{error}");
-        store.save(&batch(vec![row("c", 1, "1")])).unwrap();
-        assert_eq!(ids(&store.load().unwrap()), ["a", "c"]);
-    }
-
-    #[test]
-    fn what_is_too_old_goes() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = open(dir.path());
-        store
-            .save(&batch(vec![row("old", 10, "1"), row("young", 20, "1")]))
-            .unwrap();
-        assert_eq!(store.remove_older(Timestamp(20)).unwrap(), 1);
-        assert_eq!(ids(&store.load().unwrap()), ["young"]);
-    }
-
-    #[test]
-    fn a_store_at_its_bound_makes_room_by_forgetting_the_oldest() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = Store::open(dir.path(), 1 << 20, Timestamp(0)).unwrap().store;
-        let wide = "x".repeat(4096);
-        let mut number = 0;
-        let mut saved = || {
-            number += 1;
-            let result = store.save(&batch(vec![row(&format!("{number:04}"), number, &wide)]));
-            (number, result)
-        };
-        let full_at = loop {
-            if let (number, Err(error)) = saved() {
-                assert!(matches!(error, StoreError::Full(_)), "{error}");
-                break number;
-            }
-        };
-        assert!(store.is_at_its_bound().unwrap());
-        assert!(store.make_room().unwrap() as u64 >= full_at / 10);
-        store.save(&batch(vec![row("9999", full_at, &wide)])).unwrap();
-        let left = store.load().unwrap();
-        assert!(!ids(&left).contains(&"0001"));
-        assert!(ids(&left).contains(&"9999"));
-    }
-}
+#[path = "writer_tests.rs"]
+mod tests;
