@@ -95,11 +95,12 @@ impl List<'_> {
         let of_fleet = context.fleet.is_some();
         let shown: Vec<&Shown> = self.columns.iter().chain(of_fleet.then_some(&node)).collect();
         let needed: BTreeSet<&str> = shown.iter().flat_map(|shown| shown.members()).collect();
-        let cells = |line: &Line| {
+        let now = context.now;
+        let cells = rows::each(&lines, |line: &Line| {
             let row = rows::pick(line, &needed)?;
-            Ok(shown.iter().map(|shown| shown.cell(&row, context.now)).collect())
-        };
-        let cells = lines.iter().map(cells).collect::<Result<Vec<_>, Failure>>()?;
+            Ok(shown.iter().map(|shown| shown.cell(&row, now)).collect())
+        });
+        let cells = cells.into_iter().collect::<Result<Vec<_>, Failure>>()?;
         let columns: Vec<Column> = shown.iter().map(|shown| shown.column).collect();
         table::write(context.out, context.terminal, &columns, &cells, self.empty)
     }

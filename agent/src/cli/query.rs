@@ -13,7 +13,7 @@ use super::{
     fleet,
     output::Format,
     rows::{self, Line},
-    source,
+    source::{self, Listed},
     time::{self, point_in_time},
 };
 use crate::clock::Timestamp;
@@ -73,8 +73,15 @@ impl Args {
             return fleet::lines(address, topic, self, context.now);
         }
         let selection = self.selection(context.now)?;
-        let lines = self.source.lines(topic, context)?;
-        self.select(lines, &selection)
+        // Where every row is wanted as it comes, a page is enough.
+        let most = match self.needed(&selection).is_empty() {
+            true => self
+                .limit
+                .map(|limit| limit.saturating_add(self.offset.unwrap_or(0))),
+            false => None,
+        };
+        let listed = self.source.listed(topic, most, context)?;
+        self.select(listed, &selection)
     }
 
     /// The conditions, parsed.
@@ -107,52 +114,65 @@ impl Args {
             .transpose()
     }
 
-    fn select(&self, mut lines: Vec<Line>, selection: &Selection) -> Result<Vec<Line>, Failure> {
-        let sort = self.sort.as_deref().map(|key| match key.strip_prefix('-') {
+    /// The member that `--sort` names, and whether the largest comes first.
+    fn order(&self) -> Option<(&str, bool)> {
+        self.sort.as_deref().map(|key| match key.strip_prefix('-') {
             Some(key) => (key, true),
             None => (key, false),
-        });
-        let sorted_by = sort.map(|(key, _)| key.split('.').next().unwrap_or(key));
-        let mut named: Vec<(&str, &str)> = Vec::new();
-        named.extend(
-            selection
-                .filter
-                .iter()
-                .flat_map(Filter::members)
-                .map(|name| ("--filter", name)),
-        );
-        named.extend(sorted_by.map(|name| ("--sort", name)));
-        let mut needed: BTreeSet<&str> = named.iter().map(|(_, name)| *name).collect();
-        needed.extend(self.read(selection));
+        })
+    }
+
+    /// Members that an option names, with the option.
+    fn named<'a>(&'a self, selection: &'a Selection) -> Vec<(&'static str, &'a str)> {
+        let filtered = selection.filter.iter().flat_map(Filter::members);
+        let sorted = self.order().map(|(key, _)| key.split('.').next().unwrap_or(key));
+        let mut named: Vec<(&str, &str)> = filtered.map(|name| ("--filter", name)).collect();
+        named.extend(sorted.map(|name| ("--sort", name)));
+        named
+    }
+
+    /// Members that decide which rows are shown, and in which order.
+    fn needed<'a>(&'a self, selection: &'a Selection) -> BTreeSet<&'a str> {
+        let named = self.named(selection).into_iter().map(|(_, name)| name);
+        named.chain(self.read(selection)).collect()
+    }
+
+    fn select(&self, listed: Listed, selection: &Selection) -> Result<Vec<Line>, Failure> {
+        let Listed { lines, is_in_order } = listed;
+        let needed = self.needed(selection);
+        let mut picked: Vec<Value> = Vec::new();
         if !needed.is_empty() {
-            let picked = lines.iter().map(|line| rows::pick(line, &needed));
-            let mut picked: Vec<(Value, usize)> = picked
-                .zip(0..)
-                .map(|(row, place)| Ok((row?, place)))
-                .collect::<Result<_, Failure>>()?;
-            for (option, name) in named {
-                if !picked.is_empty() && picked.iter().all(|(row, _)| row.get(name).is_none()) {
+            let all = rows::each(&lines, |line| rows::pick(line, &needed));
+            picked = all.into_iter().collect::<Result<_, Failure>>()?;
+            for (option, name) in self.named(selection) {
+                if !picked.is_empty() && picked.iter().all(|row| row.get(name).is_none()) {
                     return Err(unknown_member(option, name, &lines)?);
                 }
             }
-            picked.retain(|(row, _)| self.accepts(row, selection));
-            if let Some((key, reverse)) = sort {
-                // The sort is stable: equal rows keep the order of the agent.
-                picked.sort_by(|(a, _), (b, _)| {
-                    let (a, b) = (at(a, key), at(b, key));
-                    let order = compare(a, b);
-                    let order = if reverse { order.reverse() } else { order };
-                    a.is_null().cmp(&b.is_null()).then(order)
-                });
-            }
-            let places = picked.into_iter().map(|(_, place)| place);
-            lines = places
-                .filter_map(|place| lines.get_mut(place).map(std::mem::take))
-                .collect();
         }
-        lines.drain(..self.offset.unwrap_or(0).min(lines.len()));
-        lines.truncate(self.limit.unwrap_or(usize::MAX));
-        Ok(lines)
+        let picked = picked.into_iter().chain(std::iter::repeat(Value::Null));
+        let mut selected: Vec<(Value, Line)> = picked.zip(lines).collect();
+        if !needed.is_empty() {
+            selected.retain(|(row, _)| self.accepts(row, selection));
+        }
+        if !is_in_order {
+            selected = rows::in_order(selected, |(_, line)| line)?;
+        }
+        if let Some((key, reverse)) = self.order() {
+            // The sort is stable: equal rows keep the order of the agent.
+            selected.sort_by(|(a, _), (b, _)| {
+                let (a, b) = (at(a, key), at(b, key));
+                let order = compare(a, b);
+                let order = if reverse { order.reverse() } else { order };
+                a.is_null().cmp(&b.is_null()).then(order)
+            });
+        }
+        let page = selected
+            .into_iter()
+            .map(|(_, line)| line)
+            .skip(self.offset.unwrap_or(0))
+            .take(self.limit.unwrap_or(usize::MAX));
+        Ok(page.collect())
     }
 
     /// The members that the other options look at.
@@ -288,7 +308,7 @@ mod tests {
             json!({"id": "c", "workload": "billing", "method": "GET", "template": "/v2/bills", "hits": null, "last_seen": "2027-01-15T07:00:00Z"}),
         ];
         let lines = rows.iter().map(Value::to_string).collect();
-        let select = || line.query.select(lines, &line.query.selection(NOW)?);
+        let select = || line.query.select(listed(lines), &line.query.selection(NOW)?);
         match select() {
             Ok(lines) => Ok(lines.iter().map(|line| id(line)).collect()),
             Err(failure) => Err(failure.sentence().unwrap().to_owned()),
@@ -301,6 +321,13 @@ mod tests {
 
     fn selected(arguments: &[&str]) -> String {
         ids(arguments).unwrap().concat()
+    }
+
+    fn listed(lines: Vec<rows::Line>) -> Listed {
+        Listed {
+            lines,
+            is_in_order: true,
+        }
     }
 
     #[test]
@@ -362,7 +389,9 @@ mod tests {
                     "endpoint_name": format!("GET /{severity}"), "updated": "2027-01-15T07:00:00Z"})
                 .to_string()
             });
-            let rows = query.select(rows.into(), &query.selection(NOW).unwrap()).unwrap();
+            let rows = query
+                .select(listed(rows.into()), &query.selection(NOW).unwrap())
+                .unwrap();
             let ids: Vec<_> = rows.iter().map(|line| id(line)).collect();
             ids.join(" ")
         };

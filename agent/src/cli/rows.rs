@@ -3,7 +3,7 @@
 //! In: one JSON object a line. Out: the members that a selection needs ([`pick`]), or the whole row ([`whole`]). A list of
 //! fifty thousand endpoints is mostly passed on, not understood.
 
-use std::{borrow::Cow, collections::BTreeSet, fmt};
+use std::{borrow::Cow, collections::BTreeSet, fmt, num::NonZeroUsize, thread};
 
 use serde::{
     Deserialize,
@@ -12,6 +12,12 @@ use serde::{
 use serde_json::{Map, Value};
 
 use super::Failure;
+
+/// Threads that read rows. More do not pay: what is left is writing.
+const MAX_THREADS: usize = 4;
+
+/// Rows that are worth a thread of their own.
+const WORTH_A_THREAD: usize = 2_000;
 
 /// One row: a JSON object in one line.
 pub(super) type Line = String;
@@ -23,9 +29,9 @@ pub(super) fn pick(line: &str, names: &BTreeSet<&str>) -> Result<Value, Failure>
     picked.map(Value::Object).map_err(unreadable)
 }
 
-/// In the order of the agent: by workload, template, method, operation and id.
-pub(super) fn in_order(lines: Vec<Line>) -> Result<Vec<Line>, Failure> {
-    #[derive(Deserialize)]
+/// Rows in the order of the agent: by workload, template, method, operation and id. `line` gives the line of one.
+pub(super) fn in_order<T: Sync>(rows: Vec<T>, line: impl Fn(&T) -> &str + Sync) -> Result<Vec<T>, Failure> {
+    #[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
     struct Key<'a> {
         #[serde(borrow)]
         workload: Cow<'a, str>,
@@ -38,30 +44,43 @@ pub(super) fn in_order(lines: Vec<Line>) -> Result<Vec<Line>, Failure> {
         #[serde(borrow)]
         id: Cow<'a, str>,
     }
-    let key = |line: &'_ Line| -> Result<_, Failure> {
-        let key: Key<'_> = serde_json::from_str(line).map_err(unreadable)?;
-        let Key {
-            workload,
-            template,
-            method,
-            operation,
-            id,
-        } = key;
-        let owned = |text: Cow<'_, str>| text.into_owned();
-        Ok((
-            owned(workload),
-            owned(template),
-            owned(method),
-            operation.map(owned),
-            owned(id),
-        ))
-    };
-    let mut keyed = lines
+    let keys = each(&rows, |row| {
+        serde_json::from_str::<Key<'_>>(line(row)).map_err(unreadable)
+    });
+    let mut keyed = keys
         .into_iter()
-        .map(|line| Ok((key(&line)?, line)))
-        .collect::<Result<Vec<_>, Failure>>()?;
-    keyed.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(keyed.into_iter().map(|(_, line)| line).collect())
+        .zip(0..)
+        .map(|(key, place)| Ok((key?, place)))
+        .collect::<Result<Vec<(Key<'_>, usize)>, Failure>>()?;
+    keyed.sort_unstable();
+    let places: Vec<usize> = keyed.into_iter().map(|(_, place)| place).collect();
+    let mut rows: Vec<Option<T>> = rows.into_iter().map(Some).collect();
+    let taken = places.into_iter().filter_map(|place| rows.get_mut(place)?.take());
+    Ok(taken.collect())
+}
+
+/// Does the same with each, many at once where there are many; the results are in the same order.
+pub(super) fn each<'a, T: Sync, U: Send>(items: &'a [T], work: impl Fn(&'a T) -> U + Sync) -> Vec<U> {
+    if items.len() <= WORTH_A_THREAD {
+        return items.iter().map(work).collect();
+    }
+    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let share = items.len().div_ceil(threads.min(MAX_THREADS));
+    let work = &work;
+    thread::scope(|scope| {
+        let parts: Vec<_> = items
+            .chunks(share)
+            .map(|part| scope.spawn(move || part.iter().map(work).collect::<Vec<U>>()))
+            .collect();
+        let mut done = Vec::with_capacity(items.len());
+        for part in parts {
+            match part.join() {
+                Ok(results) => done.extend(results),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        done
+    })
 }
 
 /// The names of a row's members.
@@ -144,5 +163,30 @@ mod tests {
         assert_eq!(names(line).unwrap(), ["id", "state", "auth", "hosts"]);
         assert!(pick("[]", &BTreeSet::new()).is_err());
         assert!(pick("{\"id\"", &BTreeSet::new()).is_err());
+    }
+
+    #[test]
+    fn many_rows_are_put_in_the_order_of_few() {
+        let row = |number: usize| {
+            let path = (number * 7919) % 5000;
+            format!(
+                r#"{{"id":"{number:04}","workload":"w\u0061","template":"/{path:04}","method":"GET","operation":null}}"#
+            )
+        };
+        let rows: Vec<Line> = (0..5000).map(row).collect();
+        let ordered = in_order(rows, |line| line).unwrap();
+        assert_eq!(ordered.len(), 5000);
+        assert!(ordered.windows(2).all(|two| two[0][30..] < two[1][30..]));
+        assert!(in_order(vec!["{}".to_owned()], |line| line).is_err());
+    }
+
+    #[test]
+    fn each_keeps_the_order() {
+        let numbers: Vec<usize> = (0..10_000).collect();
+        assert_eq!(
+            each(&numbers, |number| number + 1),
+            (1..10_001).collect::<Vec<_>>()
+        );
+        assert!(each(&[0_u8; 0], |number| *number).is_empty());
     }
 }

@@ -91,8 +91,18 @@ impl Args {
     }
 
     /// The rows of a list as they come.
-    pub(super) fn lines(&self, topic: Topic, context: &Context<'_>) -> Result<Vec<Line>, Failure> {
+    fn lines(&self, topic: Topic, context: &Context<'_>) -> Result<Vec<Line>, Failure> {
         self.settled(context)?.lines(topic)
+    }
+
+    /// The rows of a list, in the order that costs least. Those behind the first `most` may be missing.
+    pub(super) fn listed(
+        &self,
+        topic: Topic,
+        most: Option<usize>,
+        context: &Context<'_>,
+    ) -> Result<Listed, Failure> {
+        self.settled(context)?.listed(topic, most)
     }
 
     /// The answer as it is.
@@ -150,6 +160,13 @@ impl Args {
     }
 }
 
+/// The rows of a list.
+pub(super) struct Listed {
+    pub(super) lines: Vec<Line>,
+    /// They are in the order of the agent.
+    pub(super) is_in_order: bool,
+}
+
 /// One agent, or one store.
 pub(super) enum Settled {
     /// The agent that listens on this socket.
@@ -167,21 +184,38 @@ impl Settled {
         }
     }
 
-    /// The rows of a list as they come.
+    /// The rows of a list, in the order of the agent.
     pub(super) fn lines(&self, topic: Topic) -> Result<Vec<Line>, Failure> {
+        let Listed { lines, is_in_order } = self.listed(topic, None)?;
+        match is_in_order {
+            true => Ok(lines),
+            false => rows::in_order(lines, |line| line),
+        }
+    }
+
+    /// The rows of a list, in the order that costs least. Those behind the first `most` may be missing.
+    fn listed(&self, topic: Topic, most: Option<usize>) -> Result<Listed, Failure> {
+        let in_order = |lines| Listed {
+            lines,
+            is_in_order: true,
+        };
         match (self, topic) {
             (Self::Agent(socket), Topic::Endpoints | Topic::Findings | Topic::Risks) => {
-                return control::lines(socket, topic.route()).map_err(Failure::unreachable);
+                let lines = control::lines(socket, topic.route(), most);
+                return lines.map(in_order).map_err(Failure::unreachable);
             }
             (Self::Store { directory, config }, Topic::Endpoints) => {
                 if let Some(lines) = summaries(directory, config)? {
-                    return Ok(lines);
+                    return Ok(Listed {
+                        lines,
+                        is_in_order: false,
+                    });
                 }
             }
             _ => {}
         }
         match self.object(topic)? {
-            Value::Array(rows) => Ok(rows.iter().map(Value::to_string).collect()),
+            Value::Array(rows) => Ok(in_order(rows.iter().map(Value::to_string).collect())),
             _ => Err(Failure::usage(format!(
                 "the agent answered {} with something that is no list",
                 topic.route()
@@ -203,20 +237,15 @@ fn from_agent(socket: &Path, topic: Topic) -> Result<Value, Failure> {
     control::get(socket, topic.route()).map_err(Failure::unreachable)
 }
 
-/// The rows of endpoints as the agent left them, if it judged them as the present configuration would.
+/// The rows of endpoints as the agent left them, if it judged them as the present configuration would; in order of id.
 fn summaries(directory: &Path, config: &Config) -> Result<Option<Vec<Line>>, Failure> {
     let criteria = config.criteria().map_err(Failure::usage)?;
     let reader = Reader::open(directory).map_err(Failure::usage)?;
     let rows = reader
         .summaries(&criteria.fingerprint())
         .map_err(Failure::usage)?;
-    let lines = |rows: Vec<Row>| {
-        let lines = rows
-            .into_iter()
-            .filter_map(|row| String::from_utf8(row.record).ok());
-        rows::in_order(lines.collect())
-    };
-    rows.map(lines).transpose()
+    let line = |row: Row| String::from_utf8(row.record).ok();
+    Ok(rows.map(|rows| rows.into_iter().filter_map(line).collect()))
 }
 
 /// The same rows that an agent with this store would answer, as of the newest exchange in it.

@@ -61,12 +61,14 @@ pub fn get(socket: &Path, route: &str) -> Result<Value, ClientError> {
     runtime(socket)?.block_on(fetch(socket, route))
 }
 
-/// Asks the agent on `socket` for a list, one JSON object a line; `route` has no parameters yet. Waits as [`get`] does.
+/// Asks the agent on `socket` for a list, one JSON object a line; `route` has no parameters yet. Rows behind the first
+/// `most` may be missing. Waits as [`get`] does.
 ///
 /// # Errors
 /// See [`ClientError`].
-pub fn lines(socket: &Path, route: &str) -> Result<Vec<String>, ClientError> {
-    let body = runtime(socket)?.block_on(body(socket, &format!("{route}?lines=true")))?;
+pub fn lines(socket: &Path, route: &str, most: Option<usize>) -> Result<Vec<String>, ClientError> {
+    let limit = most.map_or_else(String::new, |most| format!("&limit={most}"));
+    let body = runtime(socket)?.block_on(body(socket, &format!("{route}?lines=true{limit}")))?;
     let text = std::str::from_utf8(&body).map_err(|error| broken(socket, error))?;
     if text.starts_with('[') {
         // An agent of a version that knows no lines.
