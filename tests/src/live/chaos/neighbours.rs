@@ -118,7 +118,7 @@ pub(crate) fn a_neighbour_out_of_memory(place: &Place) -> Result<()> {
 }
 
 /// Lets time pass: being frozen has no event to wait for.
-fn rest(time: Duration) -> Result<()> {
+pub(super) fn rest(time: Duration) -> Result<()> {
     let begin = apiarist::clock::monotonic_ns();
     until(2 * time, || {
         let passed = apiarist::clock::monotonic_ns() - begin;

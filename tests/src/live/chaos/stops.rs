@@ -1,10 +1,15 @@
 //! The agent is stopped for a while, replaced, or its ring is too small.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use rustix::process::Signal;
 
-use super::{Server, accounted, counter};
+use super::{Server, accounted, counter, neighbours::rest};
 use crate::live::{agent::Agent, note, place::Place};
+
+/// How long it is stopped where there is time for it, besides the requests.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// While the agent does not run, its ring fills: what does not fit is counted, to the last exchange.
 pub(crate) fn stopped_it_counts_what_it_missed(place: &Place) -> Result<()> {
@@ -13,6 +18,9 @@ pub(crate) fn stopped_it_counts_what_it_missed(place: &Place) -> Result<()> {
     let server = Server::start(place)?;
     agent.signal(Signal::STOP)?;
     server.ask(place, 5000)?;
+    if std::env::var_os("APIARIST_LONG_TESTS").is_some() {
+        rest(MINUTE)?;
+    }
     agent.signal(Signal::CONT)?;
     let served = server.served()?;
     let (hits, lost) = accounted(&agent, served)?;
