@@ -431,6 +431,31 @@ fn a_damaged_store_is_told_and_repaired() {
     succeeds(&["store", "check", "--store", path]);
 }
 
+/// A command as a shell would run it on a terminal: all that it shows there.
+fn on_a_terminal(arguments: &[&str]) -> Option<String> {
+    let words = [&[env!("CARGO_BIN_EXE_apiarist")], arguments].concat();
+    let script = Command::new("script")
+        .args(["-qec", &words.join(" "), "/dev/null"])
+        .env("TERM", "xterm")
+        .output();
+    Some(String::from_utf8_lossy(&script.ok()?.stdout).into_owned())
+}
+
+#[test]
+fn what_takes_long_is_said_on_a_terminal_and_nowhere_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    drop(store_with_status(directory.path()));
+    let file = format!("{path}/report.html");
+    let arguments = ["report", "--store", path, "-o", &file];
+    let piped = apiarist(&arguments);
+    assert_eq!((piped.status.code(), text(&piped.stderr)), (Some(0), ""));
+    match on_a_terminal(&arguments) {
+        Some(shown) => assert!(shown.contains("gathering what is known"), "{shown:?}"),
+        None => eprintln!("skipped: there is no `script` to make a terminal"),
+    }
+}
+
 #[test]
 fn records_of_another_version_are_skipped_and_it_is_said() {
     let directory = tempfile::tempdir().unwrap();

@@ -28,6 +28,7 @@ mod man;
 mod observe;
 mod output;
 mod policy;
+mod progress;
 mod query;
 mod record;
 mod replay;

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Context, Failure, everything::Everything, source};
+use super::{Context, Failure, everything::Everything, progress, source};
 use crate::report::{self, Data};
 
 const EXAMPLES: &str = "EXAMPLES:
@@ -62,7 +62,10 @@ fn gather(args: &Args, context: &Context<'_>) -> Result<Data, Failure> {
         findings,
         risks,
         status,
-    } = Everything::of(&args.source.settled(context)?)?;
+    } = {
+        let _step = progress::step("gathering what is known");
+        Everything::of(&args.source.settled(context)?)?
+    };
     let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
     Ok(Data {
         title: args.title.clone().unwrap_or_else(host),
@@ -83,6 +86,7 @@ fn save(path: &Path, data: &Data) -> std::io::Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
+    let _step = progress::step("writing the report");
     let file = tempfile::NamedTempFile::new_in(beside)?;
     let mut out = BufWriter::with_capacity(256 * 1024, file.as_file());
     report::write(&mut out, data)?;

@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::{
     Context, Failure,
     list::text,
+    progress,
     source::{self, Topic},
 };
 
@@ -78,7 +79,10 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure>
 }
 
 fn export(export: &Export, context: &mut Context<'_>) -> Result<(), Failure> {
-    let documents = export.source.rows(Topic::Specifications, context)?;
+    let documents = {
+        let _step = progress::step("gathering what is known");
+        export.source.rows(Topic::Specifications, context)?
+    };
     let document = choose(&documents, export.workload.as_deref())?;
     let text = match export.format {
         Format::Json => serde_json::to_string_pretty(document).map_err(Failure::usage)? + "\n",

@@ -10,10 +10,9 @@ use std::{
     path::PathBuf,
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
 use result::{Replacement, Target};
 
-use super::{Context, Failure, logging};
+use super::{Context, Failure, logging, progress};
 use crate::{
     capture::file::{self, Problems},
     clock::Timestamp,
@@ -95,11 +94,13 @@ pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<(), Failure> 
         let why = problem.unwrap_or_else(|| "there is no TCP payload in them".to_owned());
         return Err(Failure::usage(format!("nothing could be read: {why}")));
     }
+    let step = progress::step("judging what was read");
     let mut outcome = replay.finish().map_err(|error| {
         Failure::usage(format!(
             "cannot keep the trace: {error}; set TMPDIR to a directory with more room"
         ))
     })?;
+    drop(step);
     let status = status(&outcome);
     let quiet = matches!(trace_to, Some(Target::Stdout)) || matches!(alerts_to, Some(Target::Stdout));
     if let Some(target) = alerts_to {
@@ -115,6 +116,7 @@ pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<(), Failure> 
     }
     if let Some(store) = store {
         let judged = (config.criteria().map_err(Failure::usage)?, outcome.now);
+        let _step = progress::step("writing the store");
         store.save(&mut outcome.inventory, &mut outcome.analysis, &status, judged)?;
     }
     if !quiet {
@@ -164,7 +166,7 @@ impl Input {
     fn replay(self, replay: &mut Replay) -> Result<Option<String>, Failure> {
         let Self { path, file, size } = self;
         let name = path.display().to_string();
-        let progress = progress(&name, size);
+        let progress = progress::of_file(&name, size);
         let result = file::read(progress.wrap_read(file), &Replay::redactor(), replay);
         replay.end_of_file();
         progress.finish_and_clear();
@@ -175,20 +177,6 @@ impl Input {
         }
         Ok(first.map(|first| format!("{name}: {first}")))
     }
-}
-
-/// A bar on standard error if that is a terminal; else nothing.
-fn progress(name: &str, size: u64) -> ProgressBar {
-    let progress = match size {
-        // A pipe does not tell its size.
-        0 => ProgressBar::no_length(),
-        size => ProgressBar::new(size),
-    };
-    // The template is constant; the default one is as good.
-    let style = ProgressStyle::with_template("{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {eta}");
-    progress
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        .with_message(name.to_owned())
 }
 
 /// What `apiarist status --store` will say about this replay. Nothing in it depends on when it was made.
