@@ -88,7 +88,7 @@ pub(crate) fn diagnose(facts: &HostFacts) -> Vec<Check> {
         memory(facts),
         io_uring(facts),
         compat(facts),
-        tls(),
+        tls(facts),
         fields(facts),
     ]
 }
@@ -242,9 +242,24 @@ fn compat(facts: &HostFacts) -> Check {
     }
 }
 
-fn tls() -> Check {
+fn tls(facts: &HostFacts) -> Check {
+    const NAME: &str = "TLS";
+    if !facts.uprobes {
+        return Check::warn(
+            NAME,
+            "this kernel cannot probe functions of programs: plaintext of TLS is counted, not read",
+            "use a kernel built with CONFIG_UPROBE_EVENTS=y, as those of all current distributions are",
+        );
+    }
+    if facts.capabilities & CAP_SYS_ADMIN == 0 {
+        return Check::warn(
+            NAME,
+            "probing functions of TLS libraries needs CAP_SYS_ADMIN: plaintext of TLS is counted, not read",
+            "add CAP_SYS_ADMIN: one thread keeps it, the others give it up",
+        );
+    }
     Check::warn(
-        "TLS",
+        NAME,
         "plaintext is read inside OpenSSL, its relatives and GnuTLS; workloads that use other libraries are counted, not read",
         "look at `apiarist status --coverage`; observe such workloads behind the proxy that ends TLS",
     )
@@ -295,6 +310,7 @@ mod tests {
             locked_memory_bytes: Some(8 * 1024 * 1024),
             io_uring_disabled: Some(2),
             compat_tasks: false,
+            uprobes: true,
         }
     }
 
@@ -353,6 +369,22 @@ mod tests {
         );
         assert_eq!(with(CAP_BPF), Outcome::Fail);
         assert_eq!(with(CAP_SYS_ADMIN), Outcome::Warn);
+    }
+
+    #[test]
+    fn what_keeps_tls_from_being_read_is_told() {
+        let told = |facts: HostFacts| tls(&facts).finding;
+        assert!(told(good()).starts_with("plaintext is read"));
+        let unprivileged = HostFacts {
+            capabilities: !CAP_SYS_ADMIN,
+            ..good()
+        };
+        assert!(told(unprivileged).contains("CAP_SYS_ADMIN"));
+        let without_probes = HostFacts {
+            uprobes: false,
+            ..good()
+        };
+        assert!(told(without_probes).contains("cannot probe functions"));
     }
 
     #[test]

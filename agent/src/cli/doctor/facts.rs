@@ -40,6 +40,8 @@ pub(crate) struct HostFacts {
     pub(crate) io_uring_disabled: Option<u8>,
     /// Whether 32-bit programs can run on this 64-bit kernel.
     pub(crate) compat_tasks: bool,
+    /// Whether the kernel can probe functions of programs.
+    pub(crate) uprobes: bool,
 }
 
 /// How control groups are mounted at /sys/fs/cgroup.
@@ -81,6 +83,7 @@ impl HostFacts {
             io_uring_disabled: text("/proc/sys/kernel/io_uring_disabled").trim().parse().ok(),
             // Registered for the 32-bit ABI wherever it is compiled in: x86 (abi) and aarch64 (abi/cp15_barrier…).
             compat_tasks: exists("/proc/sys/abi/vsyscall32") || exists("/proc/sys/abi/cp15_barrier"),
+            uprobes: exists("/sys/bus/event_source/devices/uprobe/type"),
         }
     }
 
