@@ -85,9 +85,10 @@ const TEST: &[Need] = &[
     ("etcdctl", "etcd-client"),
     ("nghttpd", "nghttp2-server"),
     ("h2load", "nghttp2-client"),
-    // Not programs: a module of PHP, and a library.
+    // Not programs: a module of PHP, and libraries.
     ("php-curl", "php-curl"),
     ("libcurl3-nss", "libcurl3-nss"),
+    ("libssl-dev", "libssl-dev"),
     // Not programs: modules of Python.
     ("grpc", "python3-grpcio"),
     ("websockets", "python3-websockets"),
@@ -181,7 +182,7 @@ fn install(needs: &[Need]) -> Result<()> {
 fn is_there(program: &str) -> bool {
     match program {
         "postgres" => find_program(program).is_some() || has_versioned_postgres(),
-        "php-curl" | "libcurl3-nss" => packages::is_installed(program),
+        "php-curl" | "libcurl3-nss" | "libssl-dev" => packages::is_installed(program),
         "sprig" => Path::new("/usr/share/gocode/src/github.com/Masterminds/sprig").is_dir(),
         "grpc" | "websockets" | "graphql" => {
             Path::new("/usr/lib/python3/dist-packages").join(program).is_dir()

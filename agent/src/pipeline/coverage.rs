@@ -21,6 +21,10 @@ const MAX_NAMES: usize = 8;
 /// Name of the shared row.
 const OTHERS: &str = "(others)";
 
+/// Why the ciphertext of a library that is probed was not read: its plaintext went past the functions that are, as that of
+/// OpenSSL's filters (`BIO_f_ssl`) does, or moved before they were probed.
+const PAST_PROBES: &str = "past the probed functions";
+
 #[derive(Debug, Default)]
 struct Sums {
     bytes: u64,
@@ -62,7 +66,8 @@ impl Coverages {
             let stack = self.libraries.of(closed.process.pid);
             sums.library = stack.and_then(|stack| stack.library).or(sums.library);
             if !tls.is_read {
-                let reason = stack.and_then(|stack| stack.unreadable).unwrap_or_default();
+                let reason = stack.map(|stack| stack.unreadable.unwrap_or(PAST_PROBES));
+                let reason = reason.unwrap_or_default();
                 *sums.tls_bytes.entry(reason).or_default() += closed.bytes;
             }
             note(&mut sums.server_names, tls.server_name.iter());
@@ -135,7 +140,7 @@ fn percent(part: u64, whole: u64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{event::ProcessRef, flow::Tls, workload::WorkloadKind};
+    use crate::{capture::tls::stack::Stack, event::ProcessRef, flow::Tls, workload::WorkloadKind};
 
     fn closed(bytes: u64, lost_bytes: u64, reconciled: Option<bool>) -> Closed {
         Closed {
@@ -181,6 +186,33 @@ mod tests {
         assert_eq!(rows[0].server_names, ["api.example"]);
         assert_eq!(rows[0].protocols, ["h2"]);
         assert_eq!(rows[0].tls_versions, ["TLS 1.0", "TLS 1.2"]);
+    }
+
+    #[test]
+    fn what_a_process_brings_is_the_reason() {
+        let libraries = Libraries::default();
+        libraries.set(1, Some(Stack::read("openssl")));
+        let mut coverages = Coverages::default();
+        coverages.know(libraries.clone());
+        let shop = Arc::new(Workload::named(WorkloadKind::Process, "shop"));
+        let unread = || Closed {
+            tls: Some(Tls::default()),
+            ..closed(700, 0, None)
+        };
+        coverages.add(&shop, &unread());
+        libraries.set(1, Some(Stack::EXCLUDED));
+        coverages.add(&shop, &unread());
+        let rows = coverages.rows();
+        let reasons: Vec<_> = rows[0]
+            .unreadable
+            .iter()
+            .map(|part| (part.reason.as_str(), part.bytes))
+            .collect();
+        assert_eq!(
+            reasons,
+            [("tls: excluded", 700), ("tls: past the probed functions", 700)]
+        );
+        assert_eq!(rows[0].tls_library.as_deref(), Some("openssl"));
     }
 
     #[test]

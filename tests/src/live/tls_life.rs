@@ -25,18 +25,18 @@ use super::{
 };
 
 /// Longest wait for a load generator, or for a report.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Room for a load that comes faster than an agent without optimisation reads it.
-const RING_BYTES: &str = "[capture]\nring_bytes = 67108864\n";
+pub(super) const RING_BYTES: &str = "[capture]\nring_bytes = 67108864\n";
 
-fn watch<'a>(place: &'a Place, configuration: &str) -> Result<Agent<'a>> {
+pub(super) fn watch<'a>(place: &'a Place, configuration: &str) -> Result<Agent<'a>> {
     let configuration = place.write("apiarist.toml", configuration)?;
     Agent::of(place, &["--config", &configuration])
 }
 
 /// nginx with TLS, known as `name`.
-fn server(place: &Place, name: &str, own: &Certificate, port: u16) -> Result<Program> {
+pub(super) fn server(place: &Place, name: &str, own: &Certificate, port: u16) -> Result<Program> {
     let servers = format!(
         "server {{ listen 127.0.0.1:{port} ssl; keepalive_requests 1000000; ssl_certificate {}; \
          ssl_certificate_key {}; location /zones {{ return 409 '{{}}'; }} {ANSWERS} }}",
@@ -46,13 +46,13 @@ fn server(place: &Place, name: &str, own: &Certificate, port: u16) -> Result<Pro
 }
 
 /// Twenty requests, as what `get` expects of them.
-fn twenty(place: &Place, port: u16) -> Result<()> {
+pub(super) fn twenty(place: &Place, port: u16) -> Result<()> {
     let url = format!("https://127.0.0.1:{port}/users/[1-20]/orders/7");
     output("curl", &["-sSk", "--http1.1", "--max-time", "20", &url], place)?;
     Ok(())
 }
 
-fn get(count: u64, caller: &str) -> Vec<String> {
+pub(super) fn get(count: u64, caller: &str) -> Vec<String> {
     vec![row(
         "GET",
         "/users/{userId}/orders/{orderId}",
@@ -315,7 +315,11 @@ pub(super) fn an_agent_killed_harms_nobody(place: &Place) -> Result<()> {
     Ok(())
 }
 
-fn coverage(agent: &Agent<'_>, workload: &str, right: impl Fn(&Coverage) -> bool) -> Result<Coverage> {
+pub(super) fn coverage(
+    agent: &Agent<'_>,
+    workload: &str,
+    right: impl Fn(&Coverage) -> bool,
+) -> Result<Coverage> {
     until(PATIENCE, || {
         let rows = agent.status()?.coverage;
         let found = rows.iter().find(|row| row.workload == workload && right(row));

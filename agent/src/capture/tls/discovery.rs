@@ -101,7 +101,7 @@ impl Libraries {
         known.get(&pid).copied()
     }
 
-    fn set(&self, pid: u32, stack: Option<Stack>) {
+    pub(crate) fn set(&self, pid: u32, stack: Option<Stack>) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         match stack {
             Some(stack) => drop(known.insert(pid, stack)),
@@ -250,6 +250,7 @@ impl Discovery {
     pub fn started(&mut self, pid: u32, now_ns: u64) {
         // Whatever it was before.
         self.processes.remove(&pid);
+        self.libraries.set(pid, None);
         self.look(pid, now_ns);
         for (queue, delay) in self.started.iter_mut().zip(AFTER_START_NS) {
             if queue.len() < MAX_STARTED {
@@ -316,7 +317,10 @@ impl Discovery {
             looks,
             hints,
         };
-        self.libraries.set(pid, stack);
+        // What its executable brings is found apart from what it maps, and is not forgotten for that.
+        if stack.is_some() {
+            self.libraries.set(pid, stack);
+        }
         self.processes.insert(pid, process);
     }
 

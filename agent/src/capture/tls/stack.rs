@@ -39,10 +39,12 @@ impl Stack {
 }
 
 /// What libraries leave in executables that they are linked into, the surest first.
-const TRACES: [(&str, &str); 8] = [
+const TRACES: [(&str, &str); 9] = [
     ("BoringSSL", "boringssl"),
     ("OpenSSL 3.", "openssl"),
     ("OpenSSL 1.", "openssl"),
+    // The version is not linked into who does not ask for it; the names of the sources are.
+    ("ssl/ssl_lib.c", "openssl"),
     ("/rustls-", "rustls"),
     ("wolfSSL", "wolfssl"),
     ("mbedtls", "mbedtls"),

@@ -1,6 +1,10 @@
 //! What happens to others: a server that is frozen, one that the kernel kills for its memory.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
@@ -15,16 +19,21 @@ use crate::live::{
 };
 
 /// A control group for one test, removed when dropped.
-struct Group(PathBuf);
+pub(crate) struct Group(PathBuf);
 
 impl Group {
     /// Below the first of these that there is: version 2, or a controller of version 1.
-    fn make(roots: &[&str]) -> Result<Self> {
+    pub(crate) fn make(roots: &[&str]) -> Result<Self> {
         let root = roots.iter().find(|root| PathBuf::from(root).is_dir());
         let root = root.context("no control groups")?;
         let path = PathBuf::from(root).join(format!("apiarist-chaos-{}", std::process::id()));
         fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
         Ok(Self(path))
+    }
+
+    /// Where it lies.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 
     fn write(&self, files: &[(&str, &str)]) -> Result<()> {

@@ -1,0 +1,129 @@
+//! TLS that is not read: who is let alone by control group, and what cannot be read, each told with its reason and bytes.
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use apiarist::status::Coverage;
+use rustix::process::Signal;
+
+use super::{
+    agent::Agent,
+    chaos::neighbours::Group,
+    place::{Place, fixture},
+    program::{Program, command, find, output, renamed},
+    servers::{accepts, free_port},
+    tls::Certificate,
+    tls_life::{PATIENCE, RING_BYTES, coverage, get, server, twenty, watch},
+};
+
+/// A process that starts inside an excluded control group is let alone, its neighbour outside is not.
+pub(super) fn a_control_group_is_let_alone(place: &Place) -> Result<()> {
+    let own = Certificate::new(place)?;
+    let group = Group::make(&["/sys/fs/cgroup/unified", "/sys/fs/cgroup"])?;
+    let name = group.path().file_name().context("a group without name")?;
+    let configuration = format!(
+        "{RING_BYTES}[capture.tls]\nexclude_cgroups = [\"/{}\"]\n",
+        name.to_string_lossy()
+    );
+    let agent = watch(place, &configuration)?;
+    let start = |name: &str, inside: bool| {
+        let script = place.write(name, std::fs::read(fixture("tls_server.py"))?)?;
+        let line = if inside {
+            "echo $$ >$0/cgroup.procs && exec \"$@\""
+        } else {
+            "exec \"$@\""
+        };
+        let mut shell = command("sh")?;
+        shell.args(["-c", line]).arg(group.path()).arg(find("python3")?);
+        shell.args([&script, "asyncio", &own.certificate, &own.key]);
+        let mut server = Program::start(&mut shell, place)?;
+        let port: u16 = server.first_line()?.parse()?;
+        anyhow::Ok((server, port))
+    };
+    let (inside, inside_port) = start("tls_inside.py", true)?;
+    let (_outside, outside_port) = start("tls_outside.py", false)?;
+    agent.has_excluded(inside.pid())?;
+    for port in [inside_port, outside_port] {
+        twenty(place, port)?;
+    }
+    agent.shows("tls_outside.py", &get(20, "curl"))?;
+    let row = coverage(&agent, "tls_inside.py", |row| row.bytes > 0)?;
+    is_unread(&row, "tls: excluded")?;
+    agent.shows("tls_inside.py", &[])?;
+    drop(inside);
+    drop(group);
+    agent.stop(Signal::TERM).map(drop)
+}
+
+/// Java's own TLS, by a client: compiled at run time, it has no functions in any file.
+pub(super) fn java_is_told(place: &Place) -> Result<()> {
+    let (agent, port, _server) = behind_nginx(place)?;
+    let mut java = command("java")?;
+    java.args([&fixture("TlsClient.java"), &port.to_string()]);
+    Program::run(&mut java, place, PATIENCE)?.success()?;
+    let row = coverage(&agent, "TlsClient.java", |row| row.bytes > 0)?;
+    ensure!(row.tls_library.as_deref() == Some("jsse"), "{row:?}");
+    is_unread(&row, "tls: compiled at run time")?;
+    agent.expect("nginx-met", &get(20, "TlsClient.java"))
+}
+
+/// OpenSSL linked into a client without symbols.
+pub(super) fn a_stripped_library_is_told(place: &Place) -> Result<()> {
+    let (agent, port, _server) = behind_nginx(place)?;
+    let client = place.file("tls-static");
+    let mut cc = command("cc")?;
+    cc.args(["-O1", "-static", "-s", "-o", &client, &fixture("tls_static.c")]);
+    cc.args(["-lssl", "-lcrypto"]);
+    Program::run(&mut cc, place, PATIENCE)?.success()?;
+    Program::run(Command::new(&client).arg(port.to_string()), place, PATIENCE)?.success()?;
+    let row = coverage(&agent, "tls-static", |row| row.bytes > 0)?;
+    ensure!(row.tls_library.as_deref() == Some("openssl"), "{row:?}");
+    is_unread(&row, "tls: no symbols")?;
+    agent.expect("nginx-met", &get(1, "tls-static"))
+}
+
+/// A server that moves its plaintext by a filter of OpenSSL, which calls none of the functions that are probed.
+pub(super) fn plaintext_past_the_probes_is_told(place: &Place) -> Result<()> {
+    let own = Certificate::new(place)?;
+    let port = free_port()?;
+    place.write("page", "small")?;
+    let agent = watch(place, RING_BYTES)?;
+    let mut server = Command::new(renamed("openssl", "filter-tls", place)?);
+    server
+        .current_dir(place.path())
+        .args(["s_server", "-quiet", "-WWW"]);
+    server.args(["-accept", &port.to_string()]);
+    server.args(["-cert", &own.certificate, "-key", &own.key]);
+    let mut server = Program::start(&mut server, place)?;
+    server.ready(|| accepts(port))?;
+    for _ in 0..3 {
+        let url = format!("https://127.0.0.1:{port}/page");
+        let said = output("curl", &["-sSk", "--max-time", "20", &url], place)?;
+        ensure!(said == "small", "{said}");
+    }
+    let row = coverage(&agent, "filter-tls", |row| row.bytes > 0)?;
+    ensure!(row.tls_library.as_deref() == Some("openssl"), "{row:?}");
+    is_unread(&row, "tls: past the probed functions")?;
+    agent.stop(Signal::TERM).map(drop)
+}
+
+/// An agent, and a server for clients that cannot be read.
+fn behind_nginx(place: &Place) -> Result<(Agent<'_>, u16, Program)> {
+    let own = Certificate::new(place)?;
+    let port = free_port()?;
+    let agent = watch(place, RING_BYTES)?;
+    let server = server(place, "nginx-met", &own, port)?;
+    Ok((agent, port, server))
+}
+
+/// All its bytes are unread, for this one reason.
+fn is_unread(row: &Coverage, reason: &str) -> Result<()> {
+    let [part] = row.unreadable.as_slice() else {
+        anyhow::bail!("not one reason: {row:?}");
+    };
+    ensure!(
+        part.reason == reason && part.bytes == row.bytes && row.read_pct == 0.0,
+        "{row:?}"
+    );
+    Ok(())
+}
