@@ -110,16 +110,19 @@ impl<'a> Agent<'a> {
     }
 
     fn does(&self, what: &str, path: &Path, times: usize) -> Result<()> {
+        until(PROBES, || self.has_done(what, path, times))
+    }
+
+    /// Fails unless it has done this to so many files at `path`.
+    pub(crate) fn has_done(&self, what: &str, path: &Path, times: usize) -> Result<()> {
         let (what, path) = (format!(" {what} "), path.display().to_string());
-        until(PROBES, || {
-            let said = self.program.complaints();
-            let lines = said.lines();
-            let done = lines
-                .filter(|line| line.contains(&what) && line.contains(&path))
-                .count();
-            ensure!(done >= times, "{path}: {done} times{what}in {said}");
-            Ok(())
-        })
+        let said = self.program.complaints();
+        let lines = said.lines();
+        let done = lines
+            .filter(|line| line.contains(&what) && line.contains(&path))
+            .count();
+        ensure!(done >= times, "{path}: {done} times{what}in {said}");
+        Ok(())
     }
 
     pub(crate) fn endpoints(&self) -> Result<Vec<EndpointView>> {

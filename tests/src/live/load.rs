@@ -136,7 +136,7 @@ fn accounted(served: u64, (hits, lost): (u64, u64)) -> bool {
 }
 
 /// A size in the status of a process, in bytes (proc_pid_status(5)).
-fn memory(pid: u32, field: &str) -> Result<u64> {
+pub(super) fn memory(pid: u32, field: &str) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(field));
     let kib = line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
