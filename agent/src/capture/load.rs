@@ -444,27 +444,40 @@ fn program_descriptors(ebpf: &Ebpf) -> Result<Vec<OwnedFd>> {
         .collect()
 }
 
-/// Loads the programs that are to be attached, all at once: verifying the large ones takes the kernel a tenth of a second each.
-/// The results are in the order of the attachments.
+/// Programs that the kernel verifies at the same time. It takes tens of megabytes for each of the large ones: all at once do
+/// not fit into a machine of 1 GiB.
+const VERIFIED_TOGETHER: usize = 2;
+
+/// Loads the programs that are to be attached, a few at a time: verifying the large ones takes the kernel a tenth of a second
+/// each. The results are in the order of the attachments.
 fn load_all(ebpf: &mut Ebpf, attachments: &[Attachment], btf: &Btf) -> Vec<Result<()>> {
     let mut programs: BTreeMap<&str, &mut Program> = ebpf.programs_mut().collect();
+    let jobs = attachments
+        .iter()
+        .enumerate()
+        .map(|(place, attachment)| (place, programs.remove(&*attachment.program), attachment));
+    let waiting = Mutex::new(jobs.collect::<Vec<_>>().into_iter());
+    let next = || waiting.lock().ok()?.next();
+    let work = || {
+        let mut done = Vec::new();
+        while let Some((place, program, attachment)) = next() {
+            done.push((place, load_one(program, attachment, btf)));
+        }
+        done
+    };
+    let mut results: Vec<Result<()>> = attachments
+        .iter()
+        .map(|attachment| Err(anyhow!("loading program {} panicked", attachment.program)))
+        .collect();
     std::thread::scope(|scope| {
-        let loading: Vec<_> = attachments
-            .iter()
-            .map(|attachment| {
-                let program = programs.remove(&*attachment.program);
-                scope.spawn(move || load_one(program, attachment, btf))
-            })
-            .collect();
-        loading
-            .into_iter()
-            .map(|loading| {
-                loading
-                    .join()
-                    .unwrap_or_else(|_| Err(anyhow!("loading a program panicked")))
-            })
-            .collect()
-    })
+        let lanes = [(); VERIFIED_TOGETHER].map(|()| scope.spawn(work));
+        for (place, result) in lanes.into_iter().flat_map(|lane| lane.join().unwrap_or_default()) {
+            if let Some(slot) = results.get_mut(place) {
+                *slot = result;
+            }
+        }
+    });
+    results
 }
 
 fn load_one(program: Option<&mut Program>, attachment: &Attachment, btf: &Btf) -> Result<()> {
