@@ -48,7 +48,7 @@ impl Server {
             "log_format status '$status';
              server {{
                listen 127.0.0.1:{port};
-               keepalive_requests 1000000;
+               keepalive_requests 1000000000;
                access_log {log} status;
                location / {{ return 200 '{{\"total\": 12.5}}'; }}
              }}"
