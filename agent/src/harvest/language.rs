@@ -15,6 +15,8 @@ pub enum Language {
     Php,
     /// Spring, JAX-RS, Micronaut.
     Java,
+    /// `net/http`, chi, gin, echo, gorilla, fiber: executables, read by [`super::go`].
+    Go,
 }
 
 impl Language {
@@ -39,6 +41,7 @@ impl Language {
             Language::Ruby => &["rb", "ru"],
             Language::Php => &["php"],
             Language::Java => &["class"],
+            Language::Go => &[],
         }
     }
 
@@ -51,6 +54,7 @@ impl Language {
             Language::Ruby => ruby::read(&text()),
             Language::Php => php::read(&text()),
             Language::Java => java::class(bytes),
+            Language::Go => Findings::default(),
         }
     }
 }

@@ -3,11 +3,12 @@
 //! In: a process, as /proc shows it. Out: a table of [`Routes`]. [`source`] finds the files of the program that an
 //! interpreter runs, through `/proc/PID/root`, and reads a bounded part of them once per version; one module per
 //! language finds what is registered where; [`assemble`] puts routers under the paths they are mounted at. Reads code
-//! as text, of Java the annotations in its classes: nothing of the application is run, and what that does not tell is
+//! as text, of Java the annotations in its classes, of Go the literals in its executable: nothing of the application is run, and what that does not tell is
 //! left to be learned. A route too many does
 //! no harm: no request ever takes it.
 
 pub mod assemble;
+mod go;
 mod java;
 mod javascript;
 mod language;

@@ -16,7 +16,7 @@ use std::{
 use lru::LruCache;
 use rustix::fs::{Mode, OFlags};
 
-use super::{Findings, Language, java};
+use super::{Findings, Language, go, java};
 
 /// Files of one program. Overflow policy: the first by name, directory by directory.
 const MAX_FILES: usize = 600;
@@ -65,6 +65,9 @@ const SHARED: &[&str] = &[
     "", "bin", "etc", "home", "lib", "opt", "root", "sbin", "srv", "tmp", "usr", "usr/bin", "var",
 ];
 
+/// Reads a file of so many bytes that is too large to be held.
+type InPieces = fn(&File, u64) -> Findings;
+
 /// One version of one file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Version {
@@ -99,12 +102,13 @@ pub struct Program {
     root: PathBuf,
     /// Where its code is, below the root.
     directory: PathBuf,
-    /// Of Java: archives and directories of its class path instead, below the root.
+    /// Of Java: archives and directories of its class path instead, below the root. Of Go: the executable.
     classes: Vec<PathBuf>,
 }
 
 impl Program {
-    /// The program of a process; `None` if it is not written in a language that routes are found in, or gone.
+    /// The program of a process; `None` if it is not written in a language that routes are found in, or gone. What is no
+    /// interpreter may be Go's: its executable tells.
     pub fn of(proc_root: &Path, pid: u32) -> Option<Self> {
         let process = proc_root.join(pid.to_string());
         let executable = std::fs::read_link(process.join("exe")).ok()?;
@@ -120,7 +124,14 @@ impl Program {
             .split(|byte| *byte == 0)
             .map(|argument| String::from_utf8_lossy(argument).into_owned())
             .collect();
-        let language = Language::of_interpreter(&name)?;
+        let Some(language) = Language::of_interpreter(&name) else {
+            return Some(Self {
+                language: Language::Go,
+                root: process.join("root"),
+                directory: PathBuf::new(),
+                classes: vec![plain(&executable)?],
+            });
+        };
         if language == Language::Java {
             let classes: Vec<PathBuf> = class_path(&arguments)
                 .filter_map(|path| plain(&working.join(path)))
@@ -169,7 +180,7 @@ impl Program {
             bytes: 0,
             cache,
         };
-        if self.language != Language::Java {
+        if self.classes.is_empty() {
             walk.directory(&self.root.join(&self.directory), Path::new(""), 0);
         }
         for classes in &self.classes {
@@ -254,9 +265,10 @@ impl Walk<'_> {
             return;
         };
         let ending = path.extension().unwrap_or_default();
+        let is_program = self.language == Language::Go || ending == "jar" || ending == "war";
         if metadata.is_dir() {
             self.directory(path, below, 0);
-        } else if metadata.is_file() && (ending == "jar" || ending == "war") {
+        } else if metadata.is_file() && is_program {
             self.file(path, below.to_owned(), metadata.len());
         }
     }
@@ -267,12 +279,13 @@ impl Walk<'_> {
     }
 
     fn file(&mut self, path: &Path, below: PathBuf, length: u64) {
-        let is_archive = self.language == Language::Java && !below.to_string_lossy().ends_with(".class");
-        let limit = if is_archive {
-            java::MAX_ARCHIVE_BYTES
-        } else {
-            MAX_FILE_BYTES
+        let is_class = below.to_string_lossy().ends_with(".class");
+        let in_pieces: Option<(u64, InPieces)> = match self.language {
+            Language::Java if !is_class => Some((java::MAX_ARCHIVE_BYTES, java::archive)),
+            Language::Go => Some((go::MAX_EXECUTABLE_BYTES, go::executable)),
+            _ => None,
         };
+        let limit = in_pieces.map_or(MAX_FILE_BYTES, |(limit, _)| limit);
         if length > limit {
             return;
         }
@@ -294,9 +307,9 @@ impl Walk<'_> {
             self.found.push((below, Arc::clone(known)));
             return;
         }
-        if is_archive {
+        if let Some((_, read)) = in_pieces {
             self.cache.read += 1;
-            let findings = Arc::new(java::archive(&file, metadata.len()));
+            let findings = Arc::new(read(&file, metadata.len()));
             self.cache.files.push(version, Arc::clone(&findings));
             self.found.push((below, findings));
             return;
