@@ -22,12 +22,17 @@ use crate::{
         process::decode,
         reader::{Ring, RingReader, Waiter, drain},
     },
+    clock::monotonic_ns,
     event::ProcessRef,
     workload::{Past, ProcessEvent, ProcessFacts, Remember},
 };
 
 /// Longest sleep: forks and exits do not wake the reader, and 8,000 of them fit the ring.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Longest look for the record that a process became another program, nanoseconds: one that is being written on another
+/// processor hides those behind it.
+const LOOK_AGAIN_NS: u64 = 500_000;
 
 /// Records handled while others wait.
 const DRAIN: u64 = 256;
@@ -71,7 +76,15 @@ impl Remember for SharedPast {
     fn facts(&mut self, process: &ProcessRef) -> Option<ProcessFacts> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.look(u64::MAX);
-        kept.past.facts(process)
+        let mut facts = kept.past.facts(process);
+        let until = monotonic_ns() + LOOK_AGAIN_NS;
+        // A thread may be called otherwise than its process, too: then this was all there is.
+        while facts.as_ref().is_some_and(|facts| facts.comm != process.comm) && monotonic_ns() < until {
+            std::thread::yield_now();
+            kept.look(u64::MAX);
+            facts = kept.past.facts(process);
+        }
+        facts
     }
 }
 
