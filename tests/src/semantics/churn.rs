@@ -151,7 +151,7 @@ fn complete(socket: &SocketLog) -> Result<usize> {
 }
 
 /// Losses that the programs have counted and that may show at the end of a socket.
-fn lost(observer: &Observer) -> u64 {
+pub(super) fn lost(observer: &Observer) -> u64 {
     [
         Counter::RingFullEvents,
         Counter::QuotaEvents,
@@ -163,7 +163,7 @@ fn lost(observer: &Observer) -> u64 {
 }
 
 /// Why events may be missing.
-fn losses(observer: &Observer, before: u64) -> String {
+pub(super) fn losses(observer: &Observer, before: u64) -> String {
     let counted: Vec<_> = observer
         .counters()
         .iter()

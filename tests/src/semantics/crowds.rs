@@ -14,6 +14,7 @@ use rustix::{
 };
 
 use super::{
+    churn::{losses, lost},
     observer::Observer,
     pair::{Ids, cookie, receive, receive_all, send, send_all},
     skip,
@@ -86,6 +87,7 @@ fn be_the_crowd(address: SocketAddr, requests: &[Vec<u8>], response: &[u8]) -> b
 /// All clients live in another process: one alone may not open so many files.
 pub(super) fn connections_10_000(observer: &mut Observer) -> Result<()> {
     raise_descriptors(CROWD)?;
+    let lost_before = lost(observer);
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let requests: Vec<_> = (0..CROWD).map(get).collect();
@@ -142,7 +144,9 @@ pub(super) fn connections_10_000(observer: &mut Observer) -> Result<()> {
             story.tell(Direction::Egress, request);
             story.tell(Direction::Ingress, &response);
         }
-        story.verify_events(observer, ids)?;
+        story
+            .verify_events(observer, ids)
+            .with_context(|| losses(observer, lost_before))?;
     }
     Ok(())
 }
