@@ -1,6 +1,9 @@
-//! What a closed connection leaves for the coverage report.
+//! What a closed connection leaves for the coverage report, and what its socket itself has counted.
 
-use crate::{event::ProcessRef, exchange::TlsVersion};
+use crate::{
+    event::{ProcessRef, SocketClose},
+    exchange::TlsVersion,
+};
 
 /// Closed connections that wait to be taken. Overflow policy: further ones are left out of the coverage report;
 /// [`super::Stats::closed_full`] counts.
@@ -42,4 +45,31 @@ impl Tls {
     pub(super) fn read(self, is_read: bool) -> Self {
         Self { is_read, ..self }
     }
+}
+
+/// A FIN that waited to be sent counts as a byte.
+const MAX_SURPLUS: u64 = 1;
+
+/// Whether the socket's own counts confirm the captured positions.
+pub(super) fn agree(positions: [u64; 2], kernel: [u64; 2]) -> bool {
+    positions
+        .into_iter()
+        .zip(kernel)
+        .all(|(position, kernel)| (0..=MAX_SURPLUS).contains(&kernel.wrapping_sub(position)))
+}
+
+/// Where each direction ended: what passed unseen after the last captured byte is missing there.
+pub(super) fn last_positions(close: &SocketClose) -> [u64; 2] {
+    let Some([sent, received]) = close.kernel_bytes else {
+        return close.positions;
+    };
+    let end = |captured: u64, counted: u64| {
+        if counted > captured.saturating_add(MAX_SURPLUS) {
+            counted
+        } else {
+            captured
+        }
+    };
+    let [egress, ingress] = close.positions;
+    [end(egress, sent), end(ingress, received)]
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::{
     Limits, Stats,
-    closed::{Closed, Tls},
+    announcement::{announcement, connection},
+    closed::{Closed, Tls, agree, last_positions},
     hello::Hello,
     opening::{Decision, Opening},
     stream::Stream,
@@ -564,80 +565,11 @@ fn way(side: Side, direction: Direction) -> Way {
     }
 }
 
-/// A FIN that waited to be sent counts as a byte.
-const MAX_SURPLUS: u64 = 1;
-
-/// Whether the socket's own counts confirm the captured positions.
-fn agree(positions: [u64; 2], kernel: [u64; 2]) -> bool {
-    positions
-        .into_iter()
-        .zip(kernel)
-        .all(|(position, kernel)| (0..=MAX_SURPLUS).contains(&kernel.wrapping_sub(position)))
-}
-
-/// Where each direction ended: what passed unseen after the last captured byte is missing there.
-fn last_positions(close: &SocketClose) -> [u64; 2] {
-    let Some([sent, received]) = close.kernel_bytes else {
-        return close.positions;
-    };
-    let end = |captured: u64, counted: u64| {
-        if counted > captured.saturating_add(MAX_SURPLUS) {
-            counted
-        } else {
-            captured
-        }
-    };
-    let [egress, ingress] = close.positions;
-    [end(egress, sent), end(ingress, received)]
-}
-
 /// Which ways the source has stopped to copy, requests first.
 fn silent(streams: &[Stream; 2], side: Side, budget: u64) -> [bool; 2] {
     let [egress, ingress] = streams.each_ref().map(|stream| stream.is_silent(budget));
     match side {
         Side::Server => [ingress, egress],
         Side::Client => [egress, ingress],
-    }
-}
-
-/// The announcement that a connection was made of.
-fn announcement(connection: &Connection, at: Timestamp, peer: Option<SocketId>) -> SocketOpen {
-    let (local, remote) = match connection.side {
-        Side::Server => (&connection.server, &connection.client),
-        Side::Client => (&connection.client, &connection.server),
-    };
-    SocketOpen {
-        socket: connection.socket,
-        at,
-        local: local.clone(),
-        remote: remote.clone(),
-        netns: connection.netns,
-        process: connection.process.clone(),
-        peer,
-        joined_late: connection.joined_late,
-        tls: connection.tls,
-        positions: [0; 2],
-    }
-}
-
-/// The announcement as the connection of exchanges; its addresses and names are taken over.
-fn connection(open: &mut SocketOpen, side: Side, twin: Option<&Twin>) -> Connection {
-    let take = |address: &mut Address| std::mem::replace(address, Address::Unix(String::new()));
-    let (local, remote) = (take(&mut open.local), take(&mut open.remote));
-    let (server, client) = match side {
-        Side::Server => (local, remote),
-        Side::Client => (remote, local),
-    };
-    Connection {
-        socket: open.socket,
-        side,
-        server,
-        client,
-        netns: open.netns,
-        process: open.process.clone(),
-        peer_process: twin.map(|twin| twin.process.clone()),
-        joined_late: open.joined_late,
-        tls: open.tls,
-        tls_version: None,
     }
 }

@@ -5,6 +5,7 @@
 //! processes of this host is observed twice and told once, by the server's end, with the client's process named.
 //! Refuses to grow without bound: see [`Limits`].
 
+mod announcement;
 mod closed;
 mod connection;
 mod held;
