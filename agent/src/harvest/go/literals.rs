@@ -10,15 +10,18 @@
 use std::{collections::BTreeSet, fs::File, os::unix::fs::FileExt as _};
 
 use memchr::memmem;
-use object::{Architecture, Object as _, ObjectSection as _, ReadCache, read::elf::ElfFile64};
+use object::Endianness;
+use object::elf::{EM_X86_64, FileHeader64};
+use object::read::elf::{FileHeader as _, SectionHeader as _};
 
-use super::route;
+use super::{headers, route};
 
 /// Longest literal that is looked at, and shortest, in bytes.
 const LENGTHS: std::ops::RangeInclusive<u64> = 2..=256;
 
-/// Bytes of one section that are looked at. Overflow policy: the first.
-const MAX_SECTION_BYTES: u64 = 256 << 20;
+/// Bytes of one section that are looked at; the code of the largest known programs takes half of it. Overflow policy: the
+/// first.
+const MAX_SECTION_BYTES: u64 = 128 << 20;
 
 /// Places and lengths of one executable. Overflow policy: the first in the code.
 const MAX_PLACES: usize = 1 << 20;
@@ -75,22 +78,29 @@ impl Part {
 
 /// The literals that are routes, or prefixes of some, in order; `None` if Go's linker did not make the file.
 pub(super) fn of(file: &File) -> Option<BTreeSet<String>> {
-    let cache = ReadCache::new(file);
-    let elf = ElfFile64::<object::Endianness, _>::parse(&cache).ok()?;
-    elf.section_by_name(".go.buildinfo")
-        .or_else(|| elf.section_by_name(".gopclntab"))?;
+    let cache = headers::Cache::new(file);
+    let headers = cache.headers();
+    let elf = FileHeader64::<Endianness>::parse(headers).ok()?;
+    let endian = elf.endian().ok()?;
+    let sections = elf.sections(endian, headers).ok()?;
+    let named = |name: &str| {
+        sections
+            .section_by_name(endian, name.as_bytes())
+            .map(|(_, section)| section)
+    };
+    named(".go.buildinfo").or_else(|| named(".gopclntab"))?;
     let part = |name: &str| {
-        let section = elf.section_by_name(name)?;
-        let (offset, bytes) = section.file_range()?;
+        let section = named(name)?;
+        let (offset, bytes) = section.file_range(endian)?;
         Some(Part {
-            address: section.address(),
+            address: section.sh_addr(endian),
             offset,
             bytes: bytes.min(MAX_SECTION_BYTES),
         })
     };
     let strings = part(".rodata")?;
     let mut places = Vec::new();
-    if elf.architecture() == Architecture::X86_64
+    if elf.e_machine(endian) == EM_X86_64
         && let Some(code) = part(".text")
     {
         pieces(file, code, AFTER + LEA_BYTES, |address, piece| {
@@ -117,10 +127,11 @@ fn pieces(file: &File, part: Part, overlap: usize, mut look: impl FnMut(u64, &[u
         let Some(piece) = buffer.get_mut(..wanted) else {
             return;
         };
-        if file.read_exact_at(piece, part.offset + at).is_err() {
+        if file.read_exact_at(piece, part.offset.saturating_add(at)).is_err() {
             return;
         }
-        look(part.address + at, piece);
+        // Addresses are the file's word: they may end anywhere.
+        look(part.address.wrapping_add(at), piece);
         at += PIECE_BYTES as u64;
     }
 }
@@ -135,7 +146,7 @@ fn in_code(address: u64, code: &[u8], strings: Part, places: &mut Vec<(u64, u64)
         if form & 0xc7 != 0x05 || places.len() >= MAX_PLACES {
             continue;
         }
-        let next = address + (start + LEA_BYTES) as u64;
+        let next = address.wrapping_add((start + LEA_BYTES) as u64);
         let target = next.wrapping_add_signed(i64::from(i32::from_le_bytes([a, b, c, d])));
         if !strings.has(target, *LENGTHS.start()) {
             continue;
@@ -209,7 +220,7 @@ fn texts(file: &File, strings: Part, places: &[(u64, u64)]) -> BTreeSet<String> 
     let mut rest = places;
     let overlap = usize::try_from(*LENGTHS.end()).unwrap_or_default();
     pieces(file, strings, overlap, |start, piece| {
-        let end = start + PIECE_BYTES as u64;
+        let end = start.saturating_add(PIECE_BYTES as u64);
         let here = rest.partition_point(|(address, _)| *address < end);
         let (now, later) = rest.split_at(here);
         rest = later;

@@ -5,6 +5,7 @@
 //! given to is not looked at: a template of a client is taken for a route, which no request takes. Paths that are put
 //! together at run time are not known, but for those below a prefix that says that it is an API's or a version's.
 
+mod headers;
 mod literals;
 mod route;
 

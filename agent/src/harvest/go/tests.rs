@@ -188,3 +188,95 @@ fn other_files_tell_nothing() {
         );
     }
 }
+
+/// An executable of Go's linker whose sections have these names, addresses and contents.
+fn elf(sections: &[(&str, u64, &[u8])]) -> Vec<u8> {
+    let mut names = b"\0.shstrtab\0".to_vec();
+    let mut contents = Vec::new();
+    let mut headers = vec![0; 64];
+    let mut header = |name: usize, kind: u32, address: u64, offset: usize, bytes: usize| {
+        let mut header = [0; 64];
+        header[..4].copy_from_slice(&(name as u32).to_le_bytes());
+        header[4..8].copy_from_slice(&kind.to_le_bytes());
+        header[16..24].copy_from_slice(&address.to_le_bytes());
+        header[24..32].copy_from_slice(&(offset as u64).to_le_bytes());
+        header[32..40].copy_from_slice(&(bytes as u64).to_le_bytes());
+        headers.extend(header);
+    };
+    for (name, address, content) in sections {
+        header(names.len(), 1, *address, 64 + contents.len(), content.len());
+        names.extend(name.bytes().chain([0]));
+        contents.extend_from_slice(content);
+    }
+    header(1, 3, 0, 64 + contents.len(), names.len());
+    contents.extend(names);
+    let mut out = b"\x7fELF\x02\x01\x01".to_vec();
+    out.resize(64, 0);
+    out[16..20].copy_from_slice(&[2, 0, 62, 0]);
+    out[20] = 1;
+    out[40..48].copy_from_slice(&(64 + contents.len() as u64).to_le_bytes());
+    out[52] = 64;
+    out[58] = 64;
+    out[60] = sections.len() as u8 + 2;
+    out[62] = sections.len() as u8 + 1;
+    [out, contents, headers].concat()
+}
+
+fn literals_of(bytes: &[u8]) -> Option<BTreeSet<String>> {
+    let mut file = tempfile::tempfile().unwrap();
+    std::io::Write::write_all(&mut file, bytes).unwrap();
+    literals::of(&file)
+}
+
+#[test]
+fn a_table_in_the_data_is_read() {
+    let text = b"junk/users/{id}junk";
+    let table = [0x1004_u64.to_le_bytes(), 11_u64.to_le_bytes()].concat();
+    let executable = elf(&[
+        (".go.buildinfo", 0, b""),
+        (".rodata", 0x1000, text),
+        (".data", 0x2000, &table),
+    ]);
+    let expected = BTreeSet::from(["/users/{id}".to_owned()]);
+    assert_eq!(literals_of(&executable), Some(expected));
+}
+
+#[test]
+fn addresses_at_the_end_of_all_are_no_harm() {
+    // LEA RAX, [RIP + 1]; MOV EBX, 11: beyond the last address.
+    let code = b"\x48\x8d\x05\x01\0\0\0\xbb\x0b\0\0\0";
+    let table = [u64::MAX.to_le_bytes(), 11_u64.to_le_bytes()].concat();
+    for address in [0, 5, u64::MAX - 20, u64::MAX] {
+        let executable = elf(&[
+            (".go.buildinfo", 0, b""),
+            (".rodata", address, b"/users/{id}"),
+            (".text", u64::MAX - 3, code),
+            (".data", u64::MAX, &table),
+        ]);
+        assert!(
+            literals_of(&executable).is_some_and(|found| found.len() <= 1),
+            "{address}"
+        );
+    }
+}
+
+#[test]
+fn stated_counts_are_not_believed() {
+    let executable = elf(&[(".go.buildinfo", 0, b""), (".rodata", 0x1000, b"/users/{id}")]);
+    assert!(literals_of(&executable).is_some());
+    let mut file = tempfile::tempfile().unwrap();
+    let mut hostile = executable.clone();
+    // The count is too large for the header: the first section says it. The file is long enough, and holds nothing.
+    let at = u64::from_le_bytes(hostile[40..48].try_into().unwrap()) as usize;
+    hostile[60..62].fill(0);
+    hostile[at + 32..at + 40].copy_from_slice(&(1_u64 << 23).to_le_bytes());
+    std::io::Write::write_all(&mut file, &hostile).unwrap();
+    file.set_len(MAX_EXECUTABLE_BYTES).unwrap();
+    assert_eq!(literals::of(&file), None);
+    for damaged in 0..executable.len() {
+        let mut copy = executable.clone();
+        copy[damaged] ^= 0xff;
+        assert!(literals_of(&copy).is_none_or(|found| found.is_empty()));
+        assert!(literals_of(&executable[..damaged]).is_none_or(|found| found.is_empty()));
+    }
+}
