@@ -78,8 +78,12 @@ impl Remember for SharedPast {
         kept.look(u64::MAX);
         let mut facts = kept.past.facts(process);
         let until = monotonic_ns() + LOOK_AGAIN_NS;
-        // A thread may be called otherwise than its process, too: then this was all there is.
-        while facts.as_ref().is_some_and(|facts| facts.comm != process.comm) && monotonic_ns() < until {
+        // A copy that is called otherwise than its parent became another program, or is a renamed worker: then this was
+        // all there is.
+        while facts.as_ref().is_some_and(|facts| facts.comm != process.comm)
+            && kept.past.is_copy(process)
+            && monotonic_ns() < until
+        {
             std::thread::yield_now();
             kept.look(u64::MAX);
             facts = kept.past.facts(process);
