@@ -5,6 +5,7 @@
 //! a sentence in `refused`.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     io::BufReader,
     os::fd::{AsFd as _, OwnedFd},
@@ -29,7 +30,7 @@ use super::{
     features::Features,
     older::{self, MAX_OLDER},
     plan::{AttachKind, AttachPlan, Attachment},
-    tls::{discovery::Excluded, library},
+    tls::{discovery::Excluded, library, many, probe::Programs},
 };
 
 /// The kernel object for this machine, committed with the sources and checked by the build script.
@@ -40,6 +41,15 @@ const OBJECT_VARIABLE: &str = "APIARIST_EBPF_OBJECT";
 
 /// Names of the rings, in index order.
 const RINGS: [&str; apiarist_common::limits::MAX_RINGS] = ["RING_0", "RING_1", "RING_2", "RING_3"];
+
+fn object_bytes() -> Result<Cow<'static, [u8]>> {
+    match std::env::var_os(OBJECT_VARIABLE).map(PathBuf::from) {
+        Some(path) => std::fs::read(&path)
+            .map(Cow::Owned)
+            .with_context(|| format!("cannot read {}", path.display())),
+        None => Ok(Cow::Borrowed(OBJECT)),
+    }
+}
 
 /// What a user can choose.
 #[derive(Debug, Clone, Copy)]
@@ -168,16 +178,40 @@ pub struct Attached {
 /// them, for which nothing else has to wait.
 pub struct TlsPrograms {
     object: Object,
+    /// Before any was taken out.
+    maps: BTreeMap<String, OwnedFd>,
     counters: Arc<CounterMap>,
     has_loop: bool,
 }
 
 impl TlsPrograms {
-    /// Loads them; without all of them none is of use. By name.
+    /// Loads them; without all of them none is of use.
     ///
     /// # Errors
     /// When the kernel refuses one.
-    pub fn load(self) -> Result<BTreeMap<String, OwnedFd>> {
+    pub fn load(self) -> Result<Programs> {
+        let names = library::all_programs(self.has_loop);
+        let programs = match self.load_for_links(&names) {
+            Ok(programs) => Programs::new(programs, true),
+            Err(error) => {
+                tracing::debug!(error = %format!("{error:#}"), "a perf event for every probe");
+                Programs::new(self.load_for_events(&names)?, false)
+            }
+        };
+        let watched = programs.descriptors().map(OwnedFd::try_clone);
+        self.counters.watch(
+            watched
+                .collect::<Result<_, _>>()
+                .context("cannot keep a program's descriptor")?,
+        );
+        Ok(programs)
+    }
+
+    fn load_for_links(&self, names: &[&str]) -> Result<BTreeMap<String, OwnedFd>> {
+        many::load(&object_bytes()?, &self.maps, names)
+    }
+
+    fn load_for_events(&self, names: &[&str]) -> Result<BTreeMap<String, OwnedFd>> {
         let mut object = lock(&self.object);
         let mut load = |name: &str| -> Result<OwnedFd> {
             let program: &mut UProbe = object
@@ -189,17 +223,10 @@ impl TlsPrograms {
                 .with_context(|| format!("the kernel refused program {name}"))?;
             Ok(program.fd()?.as_fd().try_clone_to_owned()?)
         };
-        let loaded: BTreeMap<_, _> = library::all_programs(self.has_loop)
-            .into_iter()
-            .map(|name| Ok((name.to_owned(), load(name)?)))
-            .collect::<Result<_>>()?;
-        let watched = loaded.values().map(OwnedFd::try_clone);
-        self.counters.watch(
-            watched
-                .collect::<Result<_, _>>()
-                .context("cannot keep a program's descriptor")?,
-        );
-        Ok(loaded)
+        names
+            .iter()
+            .map(|name| Ok(((*name).to_owned(), load(name)?)))
+            .collect()
     }
 }
 
@@ -317,12 +344,10 @@ pub fn attach(
             loader.map_max_entries(map, entries);
         }
     }
-    let mut ebpf = match std::env::var_os(OBJECT_VARIABLE).map(PathBuf::from) {
-        Some(path) => loader
-            .load_file(&path)
-            .with_context(|| format!("cannot load {}", path.display()))?,
-        None => loader.load(OBJECT).context("cannot load the kernel object")?,
-    };
+    let mut ebpf = loader
+        .load(&object_bytes()?)
+        .context("cannot load the kernel object")?;
+    let maps = many::maps(&ebpf)?;
     // Before anything is attached: a budget of nothing would show the agent nothing but the ends of messages.
     let mut control = Throttle::new(ebpf.take_map("CONTROL"))?;
     control.set(options.control())?;
@@ -356,6 +381,7 @@ pub fn attach(
     let (object, counters) = (Arc::new(Mutex::new(ebpf)), Arc::new(counters));
     let tls_programs = options.tls.then(|| TlsPrograms {
         object: Arc::clone(&object),
+        maps,
         counters: Arc::clone(&counters),
         has_loop: features.bpf_loop,
     });

@@ -1,11 +1,15 @@
 //! How the agent ends: told to, or not.
 
-use anyhow::{Result, ensure};
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use apiarist::clock::monotonic_ns;
 use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{
     agent::{Agent, PATIENCE, stored},
+    note,
     place::{Place, fixture},
     program::{Program, command, output},
     rows::{self, row},
@@ -56,6 +60,46 @@ pub(super) fn leaves_the_kernel_as_it_was(place: &Place) -> Result<()> {
             agent.stop(Signal::TERM)?;
         }
         // The kernel frees them a moment after their last use.
+        until(PATIENCE, || {
+            same("programs and maps", &kernel_objects(place)?, &before)
+        })?;
+    }
+    Ok(())
+}
+
+/// Libraries that are probed, each a file of its own and mapped by a process of its own.
+const LIBRARIES: usize = 20;
+
+/// Ends as soon with many probed files as with none: what the kernel waits for at each probe is waited for together.
+pub(super) fn many_libraries_are_let_go_of(place: &Place) -> Result<()> {
+    let before = kernel_objects(place)?;
+    let library = format!("/usr/lib/{}-linux-gnu/libssl.so.3", std::env::consts::ARCH);
+    let copies: Vec<PathBuf> = (0..LIBRARIES)
+        .map(|number| place.path().join(format!("libssl-{number}.so.3")))
+        .collect();
+    for copy in &copies {
+        fs::copy(&library, copy).with_context(|| format!("cannot copy {library}"))?;
+    }
+    let mut mapping = command("python3")?;
+    mapping.args([&fixture("tls_mapped.py"), &LIBRARIES.to_string()]);
+    let mut mapping = Program::start(mapping.args(&copies), place)?;
+    mapping.first_line()?;
+    for is_killed in [false, true] {
+        let agent = Agent::start(place)?;
+        for copy in &copies {
+            agent.probes(copy, 1)?;
+        }
+        let asked_ns = monotonic_ns();
+        if is_killed {
+            agent.kill()?;
+        } else {
+            agent.stop(Signal::TERM)?;
+        }
+        note(&format!(
+            "{LIBRARIES} probed libraries, {}: gone after {:.1} s",
+            if is_killed { "killed" } else { "stopped" },
+            (monotonic_ns() - asked_ns) as f64 / 1e9
+        ));
         until(PATIENCE, || {
             same("programs and maps", &kernel_objects(place)?, &before)
         })?;

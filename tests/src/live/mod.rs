@@ -141,7 +141,7 @@ live! {
     containers: podman_serves, podman_listens;
     engines: docker_serves, containerd_serves;
     systemd: systemd_starts_a_service;
-    ending: stops_on_sigterm, stops_on_sigint, leaves_the_kernel_as_it_was, keeps_what_it_knew_when_killed;
+    ending: stops_on_sigterm, stops_on_sigint, leaves_the_kernel_as_it_was, many_libraries_are_let_go_of, keeps_what_it_knew_when_killed;
     hostile: paths_do_not_explode, the_inventory_is_not_poisoned, roles_are_not_forged, bombs_are_cut, nesting_is_passed_over, alerts_do_not_flood, field_compression_is_bounded, racing_buffers_are_survived;
     kubernetes: recorded_answers_name_pods, an_api_server_names_pods;
     kubeconfig: kubeconfigs_are_followed, an_api_server_takes_kubeconfigs, watches_are_taken_up_again;

@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
+use rustix::process::Signal;
 
 use super::{
     load::memory,
@@ -64,9 +65,7 @@ pub(super) fn two_hundred_processes_map_large_files(place: &Place) -> Result<()>
         cfg!(debug_assertions) || peak <= MOST_BYTES,
         "{peak} bytes at most"
     );
-    // To take hundreds of probes off one by one takes the kernel longer than a test waits for a stop.
-    drop(agent);
-    Ok(())
+    agent.stop(Signal::TERM).map(drop)
 }
 
 /// Files of the test that look like libraries worth reading.

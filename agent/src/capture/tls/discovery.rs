@@ -7,13 +7,10 @@
 //! Costs are bounded: no list of all processes after the start, so many looks per second, so many files.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     fs::{self, File},
     io,
-    os::{
-        fd::{AsFd as _, OwnedFd},
-        unix::fs::MetadataExt as _,
-    },
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
 };
@@ -24,7 +21,7 @@ use super::{
     elf,
     library::{self, Plan},
     maps::{FileId, Mapped, executable_files},
-    probe::{Attached, Uprobes},
+    probe::{self, Attached, Programs, Uprobes},
     stack::{self, Stack},
 };
 
@@ -156,7 +153,7 @@ struct Known {
 /// The books.
 pub struct Discovery {
     uprobes: Uprobes,
-    programs: BTreeMap<String, OwnedFd>,
+    programs: Programs,
     has_loop: bool,
     exclusions: Exclusions,
     /// Where the kernel programs look whom to let alone.
@@ -197,7 +194,7 @@ impl Discovery {
     pub fn new(uprobes: Uprobes, has_loop: bool, exclusions: Exclusions, excluded: Option<Excluded>) -> Self {
         Self {
             uprobes,
-            programs: BTreeMap::new(),
+            programs: Programs::none(),
             has_loop,
             exclusions,
             excluded,
@@ -222,8 +219,8 @@ impl Discovery {
         self.totals
     }
 
-    /// Takes the loaded kernel programs, by name, and probes the libraries of the host's own system, used or not.
-    pub fn start(&mut self, programs: BTreeMap<String, OwnedFd>) {
+    /// Takes the loaded kernel programs, and probes the libraries of the host's own system, used or not.
+    pub fn start(&mut self, programs: Programs) {
         self.programs = programs;
         for directory in LIBRARY_DIRECTORIES {
             self.directory(Path::new(directory));
@@ -474,16 +471,7 @@ impl Discovery {
         let now = elf::build_id(&file).map_err(anyhow::Error::from);
         let attached = now.and_then(|now| {
             anyhow::ensure!(now == known.build_id, "the file has changed since it was read");
-            plan.probes
-                .iter()
-                .map(|probe| {
-                    let program = self.programs.get(probe.program);
-                    let program =
-                        program.ok_or_else(|| anyhow::anyhow!("{} is not loaded", probe.program))?;
-                    self.uprobes
-                        .attach(program.as_fd(), &file, probe.offset, probe.at_return)
-                })
-                .collect::<anyhow::Result<Vec<_>>>()
+            self.uprobes.attach(&self.programs, &file, plan)
         });
         match attached {
             Ok(probes) => {
@@ -506,10 +494,16 @@ impl Discovery {
         let alive: BTreeSet<u32> = pids(proc).collect();
         self.processes.retain(|pid, _| alive.contains(pid));
         self.libraries.keep(&alive);
+        let mut unused = Vec::new();
         self.files.retain(|_, known| {
             known.users.retain(|pid| alive.contains(pid));
-            known.standing || known.plan.is_none() || !known.users.is_empty()
+            let kept = known.standing || known.plan.is_none() || !known.users.is_empty();
+            if !kept {
+                unused.append(&mut known.probes);
+            }
+            kept
         });
+        probe::release(unused);
         // Forgotten files without plan are read again when they are mapped again.
         if self.files.len() >= MAX_FILES {
             self.files.retain(|_, known| known.plan.is_some());
@@ -539,6 +533,17 @@ impl Discovery {
             own.is_some_and(|own| cgroups.iter().any(|group| own.starts_with(group.as_str())))
         };
         by_comm || (!paths.is_empty() && by_path()) || (!cgroups.is_empty() && by_cgroup())
+    }
+}
+
+impl Drop for Discovery {
+    fn drop(&mut self) {
+        let known = self.files.values_mut();
+        probe::release(
+            known
+                .flat_map(|known| std::mem::take(&mut known.probes))
+                .collect(),
+        );
     }
 }
 

@@ -148,15 +148,37 @@ pub fn suffices(image: &Image) -> bool {
 pub struct Plan {
     /// The library that was recognised.
     pub library: &'static str,
-    /// In the order in which they are to be attached: a return is watched before its entry, so that no call is
-    /// noted whose end goes unseen.
+    /// In the order in which they are to be attached: returns are watched before entries, so that no call is noted whose
+    /// end goes unseen.
     pub probes: Vec<Probe>,
+}
+
+impl Plan {
+    /// The probes by program and kind: in the same order, offsets of one kind together.
+    pub fn groups(&self) -> Vec<(&'static str, bool, Vec<u64>)> {
+        let mut groups: Vec<(&'static str, bool, Vec<u64>)> = Vec::new();
+        for Probe {
+            program,
+            offset,
+            at_return,
+        } in &self.probes
+        {
+            let group = groups
+                .iter_mut()
+                .find(|(of, kind, _)| of == program && kind == at_return);
+            match group {
+                Some((_, _, offsets)) => offsets.push(*offset),
+                None => groups.push((program, *at_return, vec![*offset])),
+            }
+        }
+        groups
+    }
 }
 
 /// Decides. `None` when the file has no plaintext to offer. `has_loop`: the kernel has `bpf_loop`.
 pub fn plan(image: &Image, has_loop: bool) -> Option<Plan> {
     let library = LIBRARIES.iter().find(|library| library.is_in(image))?;
-    let mut probes = Vec::new();
+    let (mut ends, mut entries) = (Vec::new(), Vec::new());
     for (name, role) in library.functions {
         let (entry, end) = programs(*role, has_loop);
         if let Some(function) = image.go.get(*name) {
@@ -165,30 +187,30 @@ pub fn plan(image: &Image, has_loop: bool) -> Option<Plan> {
                 offset,
                 at_return: false,
             };
-            let ends = end
-                .iter()
-                .flat_map(|program| function.returns.iter().map(move |offset| at(*program, *offset)));
-            probes.extend(ends);
-            probes.push(at(entry, function.entry));
+            if let Some(program) = end {
+                ends.extend(function.returns.iter().map(|offset| at(program, *offset)));
+            }
+            entries.push(at(entry, function.entry));
             continue;
         }
         let Some(&offset) = image.functions.get(*name) else {
             continue;
         };
-        probes.extend(end.map(|program| Probe {
+        ends.extend(end.map(|program| Probe {
             program,
             offset,
             at_return: true,
         }));
-        probes.push(Probe {
+        entries.push(Probe {
             program: entry,
             offset,
             at_return: false,
         });
     }
+    ends.append(&mut entries);
     Some(Plan {
         library: library.name,
-        probes,
+        probes: ends,
     })
 }
 
@@ -287,10 +309,19 @@ mod tests {
             probes,
             [
                 ("on_tls_return", 2, true),
-                ("on_tls_write", 2, false),
                 ("on_tls_return", 1, true),
+                ("on_tls_write", 2, false),
                 ("on_tls_read", 1, false),
                 ("on_tls_free", 3, false),
+            ]
+        );
+        assert_eq!(
+            plan.groups(),
+            [
+                ("on_tls_return", true, vec![2, 1]),
+                ("on_tls_write", false, vec![2]),
+                ("on_tls_read", false, vec![1]),
+                ("on_tls_free", false, vec![3]),
             ]
         );
     }
@@ -320,9 +351,9 @@ mod tests {
             probes,
             [
                 ("on_go_return", 230),
-                ("on_go_write", 200),
                 ("on_go_return", 120),
                 ("on_go_return", 150),
+                ("on_go_write", 200),
                 ("on_go_read", 100),
             ]
         );
