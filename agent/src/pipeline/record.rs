@@ -1,7 +1,8 @@
 //! A recording of what the kernel reports, for `apiarist replay`.
 //!
-//! In: one ring. Out: a file of socket events, in the order of the ring. Nothing is parsed, so a recording shows what
-//! a parser would have been given. A disk that is too slow makes the ring fill up, which the kernel programs count.
+//! In: one ring. Out: a file of socket events, in the order of the ring, with what was read inside TLS libraries. Nothing is
+//! parsed, so a recording shows what a parser would have been given. A disk that is too slow makes the ring fill up, which the
+//! kernel programs count.
 
 use std::{
     collections::HashSet,
@@ -11,6 +12,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
+        mpsc::{SyncSender, sync_channel},
     },
     time::Duration,
 };
@@ -20,7 +22,7 @@ use apiarist_common::counter::Kind;
 use foldhash::fast::FixedState;
 use tokio::sync::oneshot;
 
-use super::{Started, join, own_address, scope::Scope, shard::MAX_EXCLUDED, spawn, stopped};
+use super::{Started, join, own_address, past, scope::Scope, shard::MAX_EXCLUDED, spawn, stopped, tls};
 use crate::{
     capture::{decode::decode, file::recording::Writer, reader::RingReader},
     clock::Clock,
@@ -61,19 +63,36 @@ pub fn record(config: &Config, output: &Path, duration: Option<Duration>) -> Res
         ..config.capture.clone()
     };
     let Started {
-        attached,
+        mut attached,
         mut readers,
+        has_loop,
         ..
     } = Started::new(&capture, None)?;
     let reader = readers.pop().context("the kernel gave no ring")?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let (hint, hints) = sync_channel::<u32>(tls::MAX_HINTS);
+    let (started, starts) = sync_channel::<u32>(past::MAX_STARTS);
+    let libraries = tls::Work::new(&mut attached, has_loop, &config.capture.tls)?;
+    let (processes, waiter) = past::open(&mut attached, libraries.is_some().then_some(started))?;
+    let mut helpers = Vec::new();
+    if let Some(libraries) = libraries {
+        let stop = Arc::clone(&stop);
+        helpers.push(spawn("apiarist-tls", move || {
+            tls::run(libraries, &starts, None, &hints, &stop);
+        })?);
+    }
+    helpers.push({
+        let stop = Arc::clone(&stop);
+        spawn("apiarist-past", move || past::run(&processes, waiter, &stop))?
+    });
     let work = Work {
         writer,
+        hint,
         scope: Scope::new(&capture.scope, own_address(&config.control.socket), None),
         clock: Clock::start(),
         excluded: HashSet::default(),
         bytes: 0,
     };
-    let stop = Arc::new(AtomicBool::new(false));
     let (ended, end) = oneshot::channel::<()>();
     let recorder = {
         let stop = Arc::clone(&stop);
@@ -94,6 +113,9 @@ pub fn record(config: &Config, output: &Path, duration: Option<Duration>) -> Res
     stop.store(true, Ordering::Release);
     let (events, bytes) = join(recorder, "the recorder")?
         .with_context(|| format!("cannot write {}: what is in it can be replayed", output.display()))?;
+    for helper in helpers {
+        join(helper, "a helping")?;
+    }
     waited?;
     let counters = attached.counter_map().read();
     let lost = counters
@@ -109,6 +131,8 @@ pub fn record(config: &Config, output: &Path, duration: Option<Duration>) -> Res
 /// What is done with each record of the ring.
 struct Work {
     writer: Writer<BufWriter<File>>,
+    /// Processes that may use TLS.
+    hint: SyncSender<u32>,
     scope: Scope,
     clock: Clock,
     excluded: HashSet<SocketId, FixedState>,
@@ -157,7 +181,8 @@ impl Work {
                 self.excluded.insert(open.socket);
                 return Ok(());
             }
-            SocketEvent::Open(_) => {}
+            // A full queue has news enough.
+            SocketEvent::Open(open) => self.hint.try_send(open.process.pid).unwrap_or(()),
             SocketEvent::Data(data) => {
                 if self.excluded.contains(&data.socket) {
                     return Ok(());
