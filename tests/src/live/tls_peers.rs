@@ -1,0 +1,163 @@
+//! Addresses of exchanges that were read inside TLS libraries: each request names those of its own connection.
+//!
+//! One end of each connection is let alone, so that what is known comes from the library of the other: of servers with
+//! blocking sockets (OpenSSL in Python), with sockets of their own loop (nginx), with memory in between (Python's asyncio,
+//! Node), of Go, and of clients.
+
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
+
+use anyhow::{Result, ensure};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::{
+    agent::bare,
+    binary,
+    place::{Place, fixture},
+    program::{Program, command, renamed},
+    servers::{accepts, free_port, nginx},
+    tls::Certificate,
+    tls_life::PATIENCE,
+    wait::until,
+};
+
+/// Requests of one client: four connections, three on each.
+const EXCHANGES: usize = 4 * 3;
+
+/// Who is let alone.
+const UNREAD: [&str; 2] = ["peer-unread", "nginx-unread"];
+
+/// Who is read, by the path of its requests.
+const READ: [&str; 7] = [
+    "asyncio",
+    "blocking",
+    "client-asyncio",
+    "client-blocking",
+    "go",
+    "nginx",
+    "node",
+];
+
+pub(super) fn peers_are_those_of_the_sockets(place: &Place) -> Result<()> {
+    let own = Certificate::new(place)?;
+    let (recording, go) = (place.file("peers.apr"), place.file("go"));
+    let configuration = format!("[capture.tls]\nexclude_comms = {UNREAD:?}\n");
+    let configuration = place.write("apiarist.toml", configuration)?;
+    let mut record = bare(&binary::apiarist()?);
+    record.args(["record", "-o", &recording, "--config", &configuration]);
+    let recorder = Program::start(&mut record, place)?;
+
+    let [shut, open, caddy_port] = [free_port()?, free_port()?, free_port()?];
+    let _shut = nginx(place, "nginx-unread", shut, &front(&own, shut))?;
+    let _open = nginx(place, "nginx-peers", open, &front(&own, open))?;
+    let _caddy = caddy(place, &own, caddy_port)?;
+    let script = |program: &str, arguments: &[&str]| -> Result<(Program, u16)> {
+        let mut server = command(program)?;
+        let mut server = Program::start(server.args(arguments).args([&own.certificate, &own.key]), place)?;
+        let port = server.first_line()?.parse()?;
+        Ok((server, port))
+    };
+    let python = fixture("tls_server.py");
+    let (_asyncio, on_a_loop) = script("python3", &[&python, "asyncio"])?;
+    let (_blocking, blocking) = script("python3", &[&python, "blocking"])?;
+    let (_node, node) = script("node", &[&fixture("tls_server.js")])?;
+
+    let unread = renamed("python3", UNREAD[0], place)?;
+    let reader = renamed("python3", "peer-read", place)?;
+    let asked = [
+        (&unread, "asyncio", on_a_loop, "asyncio"),
+        (&unread, "blocking", blocking, "blocking"),
+        (&unread, "asyncio", caddy_port, "go"),
+        (&unread, "blocking", open, "nginx"),
+        (&unread, "asyncio", node, "node"),
+        (&reader, "asyncio", shut, "client-asyncio"),
+        (&reader, "blocking", shut, "client-blocking"),
+    ];
+    let mut clients = Vec::new();
+    for (python, mode, port, who) in asked {
+        let mut client = Command::new(python);
+        client.args([&fixture("tls_peers.py"), mode, &port.to_string(), who, &go]);
+        clients.push(Program::start(&mut client, place)?);
+    }
+    until(PATIENCE, || {
+        let rows = trace(place, &recording)?;
+        for who in READ {
+            let warm = format!("/warm/{who}");
+            ensure!(
+                rows.iter().any(|row| text(row, "target") == Some(&warm)),
+                "no {warm} yet"
+            );
+        }
+        Ok(())
+    })?;
+    fs::write(&go, "")?;
+    for client in clients {
+        client.end(PATIENCE)?.success()?;
+    }
+    recorder.signal(Signal::TERM)?;
+    recorder.end(PATIENCE)?.success()?;
+    check(&trace(place, &recording)?)
+}
+
+fn front(own: &Certificate, port: u16) -> String {
+    format!(
+        "server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {}; ssl_certificate_key {}; \
+         location / {{ return 200 '{{}}'; }} }}",
+        own.certificate, own.key
+    )
+}
+
+/// Go's library in an executable without symbols.
+fn caddy(place: &Place, own: &Certificate, port: u16) -> Result<Program> {
+    let configuration = place.write(
+        "Caddyfile",
+        format!(
+            "{{\n  admin off\n  auto_https off\n}}\nhttps://:{port} {{\n  bind 127.0.0.1\n  tls {} {}\n  \
+             respond \"{{}}\"\n}}\n",
+            own.certificate, own.key
+        ),
+    )?;
+    let mut caddy = Command::new(renamed("caddy", "caddy-peers", place)?);
+    caddy.env("HOME", place.path());
+    caddy.args(["run", "--adapter", "caddyfile", "--config", &configuration]);
+    let mut caddy = Program::start(&mut caddy, place)?;
+    caddy.ready(|| accepts(port))?;
+    Ok(caddy)
+}
+
+/// What the agent makes of a recording, which may still grow.
+fn trace(place: &Place, recording: &str) -> Result<Vec<Value>> {
+    let trace = place.file("trace.jsonl");
+    let mut replay = bare(&binary::apiarist()?);
+    replay.args(["replay", recording, "--trace", &trace]);
+    let ended = Program::run(&mut replay, place, PATIENCE)?;
+    ensure!(Path::new(&trace).exists(), "no trace: {}", ended.err);
+    let text = fs::read_to_string(&trace)?;
+    text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+}
+
+fn text<'a>(row: &'a Value, name: &str) -> Option<&'a str> {
+    row.get(name).and_then(Value::as_str)
+}
+
+/// All exchanges are there, each between the addresses that its request names.
+fn check(rows: &[Value]) -> Result<()> {
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in rows {
+        let named = text(row, "target").and_then(|target| {
+            let (who, rest) = target.split_once("?from=")?;
+            let (from, to) = rest.split_once("&to=")?;
+            Some((who.trim_start_matches('/'), from, to))
+        });
+        // Others of this machine.
+        let Some((who, from, to)) = named else { continue };
+        ensure!(
+            text(row, "client") == Some(from) && text(row, "server") == Some(to),
+            "{row}"
+        );
+        *seen.entry(who).or_default() += 1;
+    }
+    let expected = READ.map(|who| (who, EXCHANGES)).into();
+    ensure!(seen == expected, "exchanges by library: {seen:?}");
+    Ok(())
+}
