@@ -42,6 +42,11 @@ struct Server {
 
 impl Server {
     fn start(place: &Place) -> Result<Self> {
+        Self::named(SERVER, place)
+    }
+
+    /// One that other tests at the same time do not take for theirs.
+    fn named(name: &str, place: &Place) -> Result<Self> {
         let port = servers::free_port()?;
         let log = place.file("access");
         let servers = format!(
@@ -54,7 +59,7 @@ impl Server {
              }}"
         );
         fs::create_dir_all(place.path().join("temp"))?;
-        let program = servers::nginx(place, SERVER, port, &servers)?;
+        let program = servers::nginx(place, name, port, &servers)?;
         Ok(Self { port, log, program })
     }
 
@@ -92,17 +97,22 @@ impl Server {
     }
 }
 
-/// Exchanges filed for the server, and events that the kernel could not hand over.
-fn seen(agent: &Agent<'_>) -> Result<(u64, u64)> {
+/// Exchanges filed for a server, and events that the kernel could not hand over.
+fn seen(agent: &Agent<'_>, server: &str) -> Result<(u64, u64)> {
     let endpoints = agent.endpoints()?;
-    let rows = endpoints.iter().filter(|row| row.workload == SERVER);
+    let rows = endpoints.iter().filter(|row| row.workload == server);
     Ok((rows.map(|row| row.hits).sum(), agent.lost_events()?))
 }
 
 /// Waits until `served` exchanges are there, or as many lost events as are missing are counted; gives both numbers.
 fn accounted(agent: &Agent<'_>, served: u64) -> Result<(u64, u64)> {
+    accounted_for(agent, SERVER, served)
+}
+
+/// The same for a server of another name.
+fn accounted_for(agent: &Agent<'_>, server: &str, served: u64) -> Result<(u64, u64)> {
     until(PATIENCE, || {
-        let (hits, lost) = seen(agent)?;
+        let (hits, lost) = seen(agent, server)?;
         ensure!(
             hits == served || (hits < served && served - hits <= lost),
             "of {served} exchanges {hits} were seen, and {lost} events lost"

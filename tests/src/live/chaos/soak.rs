@@ -7,7 +7,7 @@ use std::{fs, path::Path, time::Duration};
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
 
-use super::{Server, accounted};
+use super::{Server, accounted_for};
 use crate::live::{
     agent::Agent,
     note,
@@ -28,22 +28,28 @@ const SHORT: u64 = 60;
 /// What memory may grow by, from the first third to the end. The tables of what is learned fill up meanwhile.
 const MOST_GROWTH_BYTES: u64 = 8 << 20;
 
-/// What the agent has.
+/// Its own, because the suite may run beside it.
+const SERVER: &str = "nginx-soak";
+
+/// What the agent has at one time.
 #[derive(Debug, Clone, Copy)]
 struct Has {
     own_bytes: u64,
+    resident_bytes: u64,
     /// Probes of TLS libraries are left out.
     descriptors: usize,
+    /// What the host has to do, over a minute.
+    host_load: f64,
 }
 
-/// Memory of its own and descriptors are the same after a third of the time and at the end.
+/// Memory of its own and descriptors are the same after a third of the time and at the end of the load.
 pub(crate) fn stays_as_it_is_under_steady_load(place: &Place) -> Result<()> {
     let seconds = std::env::var("APIARIST_SOAK_SECONDS")
         .ok()
         .map_or(Ok(SHORT), |text| text.parse())
         .context("APIARIST_SOAK_SECONDS is no number")?;
     let mut load = command("h2load")?;
-    let server = Server::start(place)?;
+    let server = Server::named(SERVER, place)?;
     // What else this host does would be learned, too.
     let agent = Agent::of(place, &["--port", &server.port.to_string()])?;
     load.args([
@@ -67,25 +73,17 @@ pub(crate) fn stays_as_it_is_under_steady_load(place: &Place) -> Result<()> {
     })?;
     let took = (apiarist::clock::monotonic_ns() - begin) as f64 / 1e9;
     load.end(Duration::from_secs(20))?;
-    samples.push(has(agent.pid())?);
     let served = server.served()?;
-    let (hits, lost) = accounted(&agent, served)?;
-    let warm = samples.get(samples.len() / 3..).unwrap_or_default();
-    let (first, last) = (
-        warm.first().context("no samples")?,
-        warm.last().context("no samples")?,
-    );
-    let most = warm.iter().map(|has| has.own_bytes).max().unwrap_or_default();
+    let (hits, lost) = accounted_for(&agent, SERVER, served)?;
     note(&format!(
-        "{served} exchanges in {took:.0} s ({:.0} a second): {hits} seen, {lost} events lost; memory of its own {} KiB, then {} \
-         KiB, at most {} KiB; descriptors {}, then {}",
-        served as f64 / took,
-        first.own_bytes >> 10,
-        last.own_bytes >> 10,
-        most >> 10,
-        first.descriptors,
-        last.descriptors
+        "{served} exchanges in {took:.0} s ({:.0} a second): {hits} seen, {lost} events lost",
+        served as f64 / took
     ));
+    let at = |part: usize| samples.get(part * (samples.len() - 1) / 6).context("no samples");
+    for (when, part) in [("start", 0), ("third", 2), ("half", 3), ("end", 6)] {
+        note(&format!("{when} of the load: {}", at(part)?));
+    }
+    let (first, last) = (at(2)?, at(6)?);
     ensure!(
         last.own_bytes <= first.own_bytes + MOST_GROWTH_BYTES,
         "memory has grown from {} to {} bytes",
@@ -101,15 +99,38 @@ pub(crate) fn stays_as_it_is_under_steady_load(place: &Place) -> Result<()> {
     agent.stop(Signal::TERM).map(drop)
 }
 
+impl std::fmt::Display for Has {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            own_bytes,
+            resident_bytes,
+            descriptors,
+            host_load,
+        } = self;
+        write!(
+            f,
+            "memory of its own {} KiB, resident {} KiB, descriptors {descriptors}, load of the host {host_load}",
+            own_bytes >> 10,
+            resident_bytes >> 10
+        )
+    }
+}
+
 fn has(pid: u32) -> Result<Has> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    let kib = line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
+    let bytes = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kib = line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
+        kib.map(|kib| kib << 10).with_context(|| format!("no {name}"))
+    };
     let open = fs::read_dir(format!("/proc/{pid}/fd"))?;
     let open = open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    let host_load = fs::read_to_string("/proc/loadavg")?;
     Ok(Has {
-        own_bytes: kib.context("no RssAnon")? << 10,
+        own_bytes: bytes("RssAnon:")?,
+        resident_bytes: bytes("VmRSS:")?,
         descriptors: open.filter(|target| !is_probe(target)).count(),
+        host_load: host_load.split(' ').next().unwrap_or_default().parse()?,
     })
 }
 
