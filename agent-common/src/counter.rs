@@ -60,11 +60,16 @@ pub enum Counter {
     TlsBusyOperations,
     /// Loss: starts and ends of processes that found their ring full: such a process is known as long as /proc has it.
     ProcessEvents,
+    /// Loss: plaintext operations whose start is not known: the table of calls has forgotten it, or it was before the probes.
+    TlsForgottenCalls,
+    /// Control groups that began to be counted against the quota of a ring. Beyond [`crate::control::MAX_QUOTA_GROUPS`]
+    /// others are forgotten for them.
+    QuotaGroups,
 }
 
 impl Counter {
     /// Number of counters: the length of the `COUNTERS` map.
-    pub const COUNT: u32 = 27;
+    pub const COUNT: u32 = 29;
 
     /// All counters in index order, each with its stable name in `status` and metrics, and whether it is a
     /// loss reason.
@@ -108,6 +113,8 @@ impl Counter {
         (Counter::TlsUnboundBytes, "tls_unbound_bytes", Kind::Loss),
         (Counter::TlsBusyOperations, "tls_busy_operations", Kind::Loss),
         (Counter::ProcessEvents, "process_events", Kind::Loss),
+        (Counter::TlsForgottenCalls, "tls_forgotten_calls", Kind::Loss),
+        (Counter::QuotaGroups, "quota_groups", Kind::Activity),
     ];
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn emit(scratch: &mut Scratch, counters: &mut Counters, len: u32, rin
     let waiting = unsafe { bpf_ringbuf_query(ring.cast(), u64::from(BPF_RB_AVAIL_DATA)) };
     let wakeup_bytes = u64::from(constant!(SETTINGS.wakeup_bytes));
     if waiting >= RESERVE_EIGHTHS * wakeup_bytes
-        && is_over_quota(scratch.header.kind, scratch.header.at_ns, len)
+        && is_over_quota(scratch.header.kind, scratch.header.at_ns, len, counters)
     {
         counters.add(Counter::QuotaEvents, 1);
         counters.add(Counter::QuotaBytes, u64::from(len));
@@ -84,7 +84,7 @@ pub(crate) fn emit(scratch: &mut Scratch, counters: &mut Counters, len: u32, rin
 /// Whether the control group of the present task has had its share of a ring that is nearly full. Only then is its use
 /// counted at all, so that a quiet machine pays nothing. Announcements and closes are small and always pass.
 #[inline(always)]
-fn is_over_quota(kind: u8, at_ns: u64, len: u32) -> bool {
+fn is_over_quota(kind: u8, at_ns: u64, len: u32, counters: &mut Counters) -> bool {
     let Some(control) = control() else { return false };
     if kind != KIND_DATA || control.quota_bytes == 0 {
         return false;
@@ -94,7 +94,8 @@ fn is_over_quota(kind: u8, at_ns: u64, len: u32) -> bool {
     let window = at_ns >> QUOTA_WINDOW_SHIFT;
     let bytes = u64::from(len) + size_of::<Header>() as u64;
     let Some(usage) = USAGE.get_ptr_mut(&group) else {
-        // A table that is full of busier groups lets this one pass.
+        // For which the least active group is forgotten when the table is full.
+        counters.add(Counter::QuotaGroups, 1);
         USAGE.insert(&group, &Usage { window, bytes }, 0).unwrap_or(());
         return false;
     };

@@ -65,6 +65,17 @@ pub(crate) enum Transport {
     File,
 }
 
+/// What a function that returns has done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Returned {
+    /// It moved plaintext, and its start was noted.
+    Moved,
+    /// It moved plaintext that may have been told at its start.
+    Told,
+    /// It shook hands, which says nothing about a call around it.
+    Handshake,
+}
+
 /// Ciphertext that a thread received outside a call.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -272,15 +283,22 @@ pub(crate) fn enter(
     TLS_CALLS.insert(caller, call, 0).unwrap_or(());
 }
 
-/// A call returns. A handshake's return says nothing about a call around it.
+/// A call returns.
 #[inline(always)]
-pub(crate) fn leave<const LOOP: bool>(caller: Caller, result: i32, handshake: bool) {
+pub(crate) fn leave<const LOOP: bool>(caller: Caller, result: i32, returned: Returned) {
     let Some(call) = TLS_CALLS.get_ptr(caller) else {
+        if returned == Returned::Moved
+            && result > 0
+            && is_watched(caller)
+            && let Some(counters) = counters(Slot::Tls)
+        {
+            counters.add(Counter::TlsForgottenCalls, 1);
+        }
         return;
     };
     // SAFETY: a value of this caller alone.
     let call = unsafe { *call };
-    if (call.kind == CallKind::Handshake as u32) != handshake {
+    if (call.kind == CallKind::Handshake as u32) != (returned == Returned::Handshake) {
         return;
     }
     TLS_CALLS.remove(caller).unwrap_or(());
@@ -291,7 +309,7 @@ pub(crate) fn leave<const LOOP: bool>(caller: Caller, result: i32, handshake: bo
         return;
     };
     if let Some(counters) = counters(slot) {
-        returned::<LOOP>(&call, result, caller, slot, scratch, counters);
+        conclude::<LOOP>(&call, result, caller, slot, scratch, counters);
     }
     scratch.claimed = 0;
 }
@@ -304,7 +322,7 @@ pub(crate) fn forget(session: u64) {
 }
 
 #[inline(always)]
-fn returned<const LOOP: bool>(
+fn conclude<const LOOP: bool>(
     call: &Call,
     result: i32,
     caller: Caller,

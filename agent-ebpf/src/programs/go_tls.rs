@@ -7,7 +7,7 @@ use aya_ebpf::{macros::uprobe, programs::ProbeContext};
 
 use crate::{
     go::{argument, goroutine, result},
-    tls::{CallKind, Caller, Transport, enter, forget, leave, write},
+    tls::{CallKind, Caller, Returned, Transport, enter, forget, leave, write},
 };
 
 /// `Write(b []byte) (n int, err error)`
@@ -55,27 +55,41 @@ fn on_go_handshake(ctx: ProbeContext) -> u32 {
 
 #[uprobe]
 fn on_go_return(ctx: ProbeContext) -> u32 {
-    leave::<true>(caller(&ctx), result(&ctx), false);
+    leave::<true>(caller(&ctx), result(&ctx), Returned::Moved);
     0
 }
 
 /// The same for kernels without `bpf_loop`.
 #[uprobe]
 fn on_go_return_no_loop(ctx: ProbeContext) -> u32 {
-    leave::<false>(caller(&ctx), result(&ctx), false);
+    leave::<false>(caller(&ctx), result(&ctx), Returned::Moved);
+    0
+}
+
+/// Of `Write`.
+#[uprobe]
+fn on_go_write_return(ctx: ProbeContext) -> u32 {
+    leave::<true>(caller(&ctx), result(&ctx), Returned::Told);
+    0
+}
+
+/// The same for kernels without `bpf_loop`.
+#[uprobe]
+fn on_go_write_return_no_loop(ctx: ProbeContext) -> u32 {
+    leave::<false>(caller(&ctx), result(&ctx), Returned::Told);
     0
 }
 
 #[uprobe]
 fn on_go_handshake_return(ctx: ProbeContext) -> u32 {
-    leave::<true>(caller(&ctx), 0, true);
+    leave::<true>(caller(&ctx), 0, Returned::Handshake);
     0
 }
 
 /// The same for kernels without `bpf_loop`.
 #[uprobe]
 fn on_go_handshake_return_no_loop(ctx: ProbeContext) -> u32 {
-    leave::<false>(caller(&ctx), 0, true);
+    leave::<false>(caller(&ctx), 0, Returned::Handshake);
     0
 }
 

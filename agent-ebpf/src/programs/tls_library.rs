@@ -8,7 +8,7 @@ use aya_ebpf::{
     programs::{ProbeContext, RetProbeContext},
 };
 
-use crate::tls::{CallKind, Caller, Transport, enter, forget, leave};
+use crate::tls::{CallKind, Caller, Returned, Transport, enter, forget, leave};
 
 /// `f(session, buffer, length)`: the bytes written are the result.
 #[uprobe]
@@ -63,27 +63,27 @@ fn on_tls_free(ctx: ProbeContext) -> u32 {
 
 #[uretprobe]
 fn on_tls_return(ctx: RetProbeContext) -> u32 {
-    leave::<true>(Caller::thread(), ctx.ret(), false);
+    leave::<true>(Caller::thread(), ctx.ret(), Returned::Moved);
     0
 }
 
 /// The same for kernels without `bpf_loop`.
 #[uretprobe]
 fn on_tls_return_no_loop(ctx: RetProbeContext) -> u32 {
-    leave::<false>(Caller::thread(), ctx.ret(), false);
+    leave::<false>(Caller::thread(), ctx.ret(), Returned::Moved);
     0
 }
 
 #[uretprobe]
 fn on_tls_handshake_return(ctx: RetProbeContext) -> u32 {
-    leave::<true>(Caller::thread(), ctx.ret(), true);
+    leave::<true>(Caller::thread(), ctx.ret(), Returned::Handshake);
     0
 }
 
 /// The same for kernels without `bpf_loop`.
 #[uretprobe]
 fn on_tls_handshake_return_no_loop(ctx: RetProbeContext) -> u32 {
-    leave::<false>(Caller::thread(), ctx.ret(), true);
+    leave::<false>(Caller::thread(), ctx.ret(), Returned::Handshake);
     0
 }
 

@@ -91,7 +91,8 @@ pub const DEFAULT_TLS_SESSIONS: u32 = 32 * 1024;
 /// of an idle connection), sessions, threads that received ciphertext. Overflow policy: the least used give way. A session
 /// that comes back is told as one that was joined late, and counted in `tls_forgotten`, or in
 /// [`apiarist_common::counter::Counter::TlsUnboundOperations`] where its socket is not found again. What a forgotten call
-/// read is missing: `orphan_responses`. Processes that are let alone: the first ones are read.
+/// read is missing: [`apiarist_common::counter::Counter::TlsForgottenCalls`]. A process that was to be let alone is read
+/// until it is put back, seconds later: `tls_exclusions_forgotten`.
 const fn tls_tables(sessions: u32) -> [(&'static str, u32); 4] {
     [
         ("TLS_CALLS", sessions),

@@ -98,12 +98,13 @@ impl Health {
 
     /// The whole picture.
     pub(super) fn status(&self, inventory: inventory::Stats, directory: DirectoryStats) -> Status {
+        let (tls, found) = self.tls.get();
         let mut status = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime: clock::monotonic_ns().saturating_sub(self.started_ns) as f64 / 1e9,
             kernel: self.kernel.clone(),
             tier: self.tier,
-            tls: self.tls.get(),
+            tls,
             exchanges: self.exchanges,
             memory_bytes: resident_bytes(),
             cpu_seconds: clock::process_cpu_seconds(),
@@ -136,6 +137,16 @@ impl Health {
             }
         }
         for (name, value) in inventory.list().chain(directory.list()) {
+            add(&mut status.counters, name, value);
+        }
+        for (name, value) in [
+            ("tls_probed_files", found.probed_files),
+            ("tls_files_full", found.files_full),
+            ("tls_refused_files", found.refused_files),
+            ("tls_looks", found.looks),
+            ("tls_looks_left_out", found.looks_left_out),
+            ("tls_exclusions_forgotten", found.exclusions_forgotten),
+        ] {
             add(&mut status.counters, name, value);
         }
         if let Some(gap) = self.restart_gap {

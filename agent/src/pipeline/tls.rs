@@ -19,7 +19,7 @@ use crate::{
     capture::{
         load::{Attached, TlsPrograms},
         tls::{
-            discovery::{Discovery, Exclusions, Libraries},
+            discovery::{Discovery, Exclusions, Libraries, Totals},
             probe::Uprobes,
         },
     },
@@ -40,17 +40,21 @@ const DRAIN: usize = 64;
 /// Time between two looks for processes that are gone.
 const SWEEP_NS: u64 = 5_000_000_000;
 
-/// How far reading TLS is, shared with who reports.
+/// How far reading TLS is, and what was counted on the way, shared with who reports.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Progress(Arc<Mutex<TlsReading>>);
+pub(super) struct Progress(Arc<Mutex<(TlsReading, Totals)>>);
 
 impl Progress {
-    pub(super) fn get(&self) -> TlsReading {
+    pub(super) fn get(&self) -> (TlsReading, Totals) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn set(&self, reading: TlsReading) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reading;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0 = reading;
+    }
+
+    fn count(&self, totals: Totals) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1 = totals;
     }
 }
 
@@ -148,6 +152,7 @@ pub(super) fn run(
         if now.saturating_sub(swept_ns) >= SWEEP_NS {
             swept_ns = now;
             discovery.sweep();
+            progress.count(discovery.totals());
         }
     }
 }

@@ -179,7 +179,7 @@ live! {
     neighbours: a_frozen_server_goes_on, a_neighbour_out_of_memory;
     pids: a_pid_serves_two_programs;
     stops: stopped_it_counts_what_it_missed, upgrade_keeps_the_store;
-    tables: more_tls_sessions_than_are_remembered;
+    tables: more_tls_sessions_than_are_remembered, more_tls_calls_than_are_remembered, more_processes_than_are_let_alone;
     tamper: detached_probes_are_told, a_kill_is_told_by_the_next_run;
     time: the_clock_may_jump;
     soak: stays_as_it_is_under_steady_load;

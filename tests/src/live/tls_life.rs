@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use apiarist::status::Coverage;
-use aya::maps::{MapData, MapInfo, loaded_maps};
+use aya::maps::{Map, MapData, MapInfo, loaded_maps};
 use rustix::process::Signal;
 
 use super::{
@@ -197,8 +197,8 @@ pub(super) fn a_hundred_streams_over_tls(place: &Place) -> Result<()> {
     agent.expect("caddy-streams", &expected)
 }
 
-/// Entries of a table of the kernel programs that a process holds.
-fn entries(agent: &Agent<'_>, name: &str) -> Result<usize> {
+/// A table of the kernel programs that the agent holds.
+pub(super) fn table(agent: &Agent<'_>, name: &str) -> Result<Map> {
     let mut ids = Vec::new();
     for entry in fs::read_dir(format!("/proc/{}/fdinfo", agent.pid()))? {
         let text = fs::read_to_string(entry?.path()).unwrap_or_default();
@@ -209,15 +209,13 @@ fn entries(agent: &Agent<'_>, name: &str) -> Result<usize> {
     let Some(info) = loaded_maps().filter_map(Result::ok).find(is_it) else {
         bail!("the agent has no table {name}");
     };
-    let map = aya::maps::Map::LruHashMap(MapData::from_id(info.id())?);
-    // Sixteen bytes name a call as well as a session; what is behind them does not matter here.
-    let keys = match name {
-        "TLS_CALLS" => aya::maps::HashMap::<_, [u8; 16], [u8; 48]>::try_from(map)?
-            .keys()
-            .count(),
-        _ => bail!("{name} is of another shape"),
-    };
-    Ok(keys)
+    Ok(Map::LruHashMap(MapData::from_id(info.id())?))
+}
+
+/// Calls of TLS libraries that the agent's programs have noted.
+fn calls(agent: &Agent<'_>) -> Result<usize> {
+    let calls = aya::maps::HashMap::<_, [u8; 16], [u8; 48]>::try_from(table(agent, "TLS_CALLS")?)?;
+    Ok(calls.keys().count())
 }
 
 /// Connections that come and go by the thousand: each is bound to its own session, and nothing is left of them.
@@ -227,7 +225,7 @@ pub(super) fn ten_thousand_handshakes(place: &Place) -> Result<()> {
     let port = free_port()?;
     let agent = watch(place, RING_BYTES)?;
     let _server = server(place, "nginx-churn", &own, port)?;
-    let before = entries(&agent, "TLS_CALLS")?;
+    let before = calls(&agent)?;
     // Two at once, whose answers differ: plaintext at the wrong socket would show.
     let start = |path: &str| {
         let mut ab = command("ab")?;
@@ -246,7 +244,7 @@ pub(super) fn ten_thousand_handshakes(place: &Place) -> Result<()> {
     ]);
     agent.shows("nginx-churn", &expected)?;
     until(PATIENCE, || {
-        let after = entries(&agent, "TLS_CALLS")?;
+        let after = calls(&agent)?;
         ensure!(
             after <= before + 8,
             "{after} calls are noted, {before} were before"

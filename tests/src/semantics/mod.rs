@@ -27,6 +27,7 @@ mod observer;
 mod overflow;
 mod pair;
 mod processes;
+mod quota;
 mod sharing;
 mod story;
 mod stream;
@@ -113,6 +114,7 @@ semantics! {
     churn: churn, no_growth;
     counts: reconciliation;
     overflow: ring_overflow;
+    quota: more_groups_than_are_counted;
     processes: fork_exec_exit;
     attaching: four_rings_then_detach;
     endings: half_close, reset, joined_late, joined_late_unix, compat_task;

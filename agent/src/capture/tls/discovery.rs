@@ -15,7 +15,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use aya::maps::MapData;
+use aya::maps::{MapData, MapError};
 
 use super::{
     elf,
@@ -98,6 +98,13 @@ impl Libraries {
         known.get(&pid).copied()
     }
 
+    /// Processes that are let alone.
+    fn excluded(&self) -> Vec<u32> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let excluded = known.iter().filter(|(_, stack)| **stack == Stack::EXCLUDED);
+        excluded.map(|(pid, _)| *pid).collect()
+    }
+
     pub(crate) fn set(&self, pid: u32, stack: Option<Stack>) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         match stack {
@@ -133,6 +140,8 @@ pub struct Totals {
     pub refused_files: u64,
     /// Files that found no room.
     pub files_full: u64,
+    /// Processes to be let alone that the kernel's table had forgotten, for want of room, and that were put back.
+    pub exclusions_forgotten: u64,
 }
 
 /// A file that was read.
@@ -510,6 +519,18 @@ impl Discovery {
         }
         let probed = self.files.values().filter(|known| !known.probes.is_empty());
         self.totals.probed_files = probed.count() as u64;
+        self.exclude_again();
+    }
+
+    /// Puts back whom the kernel's table has forgotten: until then they were read.
+    fn exclude_again(&mut self) {
+        for pid in self.libraries.excluded() {
+            let is_missing = |table: &Excluded| matches!(table.get(&pid, 0), Err(MapError::KeyNotFound));
+            if self.excluded.as_ref().is_some_and(is_missing) {
+                self.totals.exclusions_forgotten += 1;
+                self.exclude(pid);
+            }
+        }
     }
 
     fn is_excluded(&self, directory: &Path) -> bool {

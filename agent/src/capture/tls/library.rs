@@ -242,7 +242,7 @@ impl Role {
 fn programs(role: Role, has_loop: bool) -> (&'static str, Option<&'static str>) {
     let end = |with_loop, without| Some(if has_loop { with_loop } else { without });
     let moved = || end("on_tls_return", "on_tls_return_no_loop");
-    let go_moved = || end("on_go_return", "on_go_return_no_loop");
+    let go_wrote = || end("on_go_write_return", "on_go_write_return_no_loop");
     match role {
         Role::Write => ("on_tls_write", moved()),
         Role::Read => ("on_tls_read", moved()),
@@ -255,9 +255,9 @@ fn programs(role: Role, has_loop: bool) -> (&'static str, Option<&'static str>) 
             end("on_tls_handshake_return", "on_tls_handshake_return_no_loop"),
         ),
         Role::Free => ("on_tls_free", None),
-        Role::GoWrite if has_loop => ("on_go_write", go_moved()),
-        Role::GoWrite => ("on_go_write_no_loop", go_moved()),
-        Role::GoRead => ("on_go_read", go_moved()),
+        Role::GoWrite if has_loop => ("on_go_write", go_wrote()),
+        Role::GoWrite => ("on_go_write_no_loop", go_wrote()),
+        Role::GoRead => ("on_go_read", end("on_go_return", "on_go_return_no_loop")),
         Role::GoHandshake => (
             "on_go_handshake",
             end("on_go_handshake_return", "on_go_handshake_return_no_loop"),
@@ -350,7 +350,7 @@ mod tests {
         assert_eq!(
             probes,
             [
-                ("on_go_return", 230),
+                ("on_go_write_return", 230),
                 ("on_go_return", 120),
                 ("on_go_return", 150),
                 ("on_go_write", 200),
