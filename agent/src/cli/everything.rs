@@ -1,9 +1,11 @@
 //! All that is known, typed: for what shows more than one list.
 
+use std::ops::ControlFlow;
+
 use serde::de::DeserializeOwned;
 
 use super::{
-    Failure,
+    Failure, rows,
     source::{Settled, Topic},
 };
 use crate::{
@@ -30,15 +32,14 @@ impl Everything {
     /// Asks the agent, or reads the store once.
     pub(super) fn of(source: &Settled) -> Result<Self, Failure> {
         let Some(store) = source.opened()? else {
-            let now = Now::of(source)?;
             return Ok(Self {
-                endpoints: now.endpoints,
-                workloads: now.workloads,
-                alerts: now.alerts,
-                anomalies: now.anomalies,
+                status: status(source)?,
+                endpoints: list(source, Topic::Endpoints)?,
+                workloads: list(source, Topic::Workloads)?,
+                alerts: list(source, Topic::Alerts)?,
+                anomalies: list(source, Topic::Anomalies)?,
                 findings: list(source, Topic::Findings)?,
                 risks: list(source, Topic::Risks)?,
-                status: now.status,
             });
         };
         let Assessment {
@@ -62,40 +63,34 @@ impl Everything {
     }
 }
 
-/// What happens now: all that is known, without what is wrong with it.
-#[derive(Debug, Default)]
-pub(super) struct Now {
-    pub(super) endpoints: Vec<EndpointView>,
-    pub(super) workloads: Vec<WorkloadView>,
-    pub(super) alerts: Vec<Alert>,
-    pub(super) anomalies: Vec<Alert>,
-    /// Absent in the store of an agent that was killed before its first write.
-    pub(super) status: Option<Status>,
-}
-
-impl Now {
-    /// Asks the agent or the store for no more than this.
-    pub(super) fn of(source: &Settled) -> Result<Self, Failure> {
-        let status = match source.object(Topic::Status) {
-            Ok(answer) => Some(serde_json::from_value(answer).map_err(unreadable)?),
-            Err(_) if matches!(source, Settled::Store { .. }) => None,
-            Err(failure) => return Err(failure),
-        };
-        Ok(Self {
-            endpoints: list(source, Topic::Endpoints)?,
-            workloads: list(source, Topic::Workloads)?,
-            alerts: list(source, Topic::Alerts)?,
-            anomalies: list(source, Topic::Anomalies)?,
-            status,
-        })
+/// The health of the agent. Absent in the store of one that was killed before its first write.
+pub(super) fn status(source: &Settled) -> Result<Option<Status>, Failure> {
+    match source.object(Topic::Status) {
+        Ok(answer) => serde_json::from_value(answer).map(Some).map_err(unreadable),
+        Err(_) if matches!(source, Settled::Store { .. }) => Ok(None),
+        Err(failure) => Err(failure),
     }
 }
 
 /// The typed rows of a list.
-pub(super) fn list<T: DeserializeOwned>(source: &Settled, topic: Topic) -> Result<Vec<T>, Failure> {
-    let lines = source.lines(topic)?;
-    let rows = lines.iter().map(|line| serde_json::from_str(line));
-    rows.collect::<Result<_, _>>().map_err(unreadable)
+pub(super) fn list<T: DeserializeOwned + Send>(source: &Settled, topic: Topic) -> Result<Vec<T>, Failure> {
+    list_of(source, (topic, None), |line| serde_json::from_str(line))
+}
+
+/// What a function makes of the rows of a list, all or the first of them.
+pub(super) fn list_of<T: Send>(
+    source: &Settled,
+    (topic, most): (Topic, Option<usize>),
+    read: impl Fn(&str) -> serde_json::Result<T> + Sync,
+) -> Result<Vec<T>, Failure> {
+    let mut all = Vec::new();
+    source.batches(topic, most, &mut |batch| {
+        for row in rows::each(&batch, |line| read(line)) {
+            all.push(row.map_err(unreadable)?);
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(all)
 }
 
 fn unreadable(error: serde_json::Error) -> Failure {

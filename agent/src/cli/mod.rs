@@ -6,6 +6,7 @@
 
 mod alerts;
 mod baseline;
+mod batches;
 mod completions;
 mod config;
 mod deny;
@@ -21,12 +22,14 @@ mod findings;
 mod fleet;
 mod graph;
 mod inventory;
+mod kept;
 mod list;
 mod listeners;
 mod logging;
 mod man;
 mod observe;
 mod output;
+mod picked;
 mod policy;
 mod progress;
 mod query;

@@ -3,17 +3,18 @@
 //! In: JSON rows. Out: those that satisfy every option, sorted, at most as many as asked for. Works on the rows
 //! as JSON, so a member that a newer agent adds can be filtered and sorted by at once.
 
-use std::{cmp::Ordering, collections::BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use super::{
     Context, Failure,
-    filter::{Filter, compare_text},
+    filter::Filter,
     fleet,
     output::Format,
-    rows::{self, Line},
-    source::{self, Listed},
+    picked::Picked,
+    rows::Line,
+    source,
     time::{self, point_in_time},
 };
 use crate::clock::Timestamp;
@@ -73,15 +74,10 @@ impl Args {
             return fleet::lines(address, topic, self, context.now);
         }
         let selection = self.selection(context.now)?;
-        // Where every row is wanted as it comes, a page is enough.
-        let most = match self.needed(&selection).is_empty() {
-            true => self
-                .limit
-                .map(|limit| limit.saturating_add(self.offset.unwrap_or(0))),
-            false => None,
-        };
-        let listed = self.source.listed(topic, most, context)?;
-        self.select(listed, &selection)
+        let mut picked = Picked::new(self, &selection);
+        let source = self.source.settled(context)?;
+        source.batches(topic, picked.first_rows(), &mut |batch| picked.take(batch))?;
+        picked.page()
     }
 
     /// The conditions, parsed.
@@ -115,7 +111,7 @@ impl Args {
     }
 
     /// The member that `--sort` names, and whether the largest comes first.
-    fn order(&self) -> Option<(&str, bool)> {
+    pub(super) fn order(&self) -> Option<(&str, bool)> {
         self.sort.as_deref().map(|key| match key.strip_prefix('-') {
             Some(key) => (key, true),
             None => (key, false),
@@ -123,7 +119,7 @@ impl Args {
     }
 
     /// Members that an option names, with the option.
-    fn named<'a>(&'a self, selection: &'a Selection) -> Vec<(&'static str, &'a str)> {
+    pub(super) fn named<'a>(&'a self, selection: &'a Selection) -> Vec<(&'static str, &'a str)> {
         let filtered = selection.filter.iter().flat_map(Filter::members);
         let sorted = self.order().map(|(key, _)| key.split('.').next().unwrap_or(key));
         let mut named: Vec<(&str, &str)> = filtered.map(|name| ("--filter", name)).collect();
@@ -132,47 +128,9 @@ impl Args {
     }
 
     /// Members that decide which rows are shown, and in which order.
-    fn needed<'a>(&'a self, selection: &'a Selection) -> BTreeSet<&'a str> {
+    pub(super) fn needed<'a>(&'a self, selection: &'a Selection) -> BTreeSet<&'a str> {
         let named = self.named(selection).into_iter().map(|(_, name)| name);
         named.chain(self.read(selection)).collect()
-    }
-
-    fn select(&self, listed: Listed, selection: &Selection) -> Result<Vec<Line>, Failure> {
-        let Listed { lines, is_in_order } = listed;
-        let needed = self.needed(selection);
-        let mut picked: Vec<Value> = Vec::new();
-        if !needed.is_empty() {
-            let all = rows::each(&lines, |line| rows::pick(line, &needed));
-            picked = all.into_iter().collect::<Result<_, Failure>>()?;
-            for (option, name) in self.named(selection) {
-                if !picked.is_empty() && picked.iter().all(|row| row.get(name).is_none()) {
-                    return Err(unknown_member(option, name, &lines)?);
-                }
-            }
-        }
-        let picked = picked.into_iter().chain(std::iter::repeat(Value::Null));
-        let mut selected: Vec<(Value, Line)> = picked.zip(lines).collect();
-        if !needed.is_empty() {
-            selected.retain(|(row, _)| self.accepts(row, selection));
-        }
-        if !is_in_order {
-            selected = rows::in_order(selected, |(_, line)| line)?;
-        }
-        if let Some((key, reverse)) = self.order() {
-            // The sort is stable: equal rows keep the order of the agent.
-            selected.sort_by(|(a, _), (b, _)| {
-                let (a, b) = (at(a, key), at(b, key));
-                let order = compare(a, b);
-                let order = if reverse { order.reverse() } else { order };
-                a.is_null().cmp(&b.is_null()).then(order)
-            });
-        }
-        let page = selected
-            .into_iter()
-            .map(|(_, line)| line)
-            .skip(self.offset.unwrap_or(0))
-            .take(self.limit.unwrap_or(usize::MAX));
-        Ok(page.collect())
     }
 
     /// The members that the other options look at.
@@ -214,25 +172,6 @@ impl Args {
     }
 }
 
-fn unknown_member(option: &str, name: &str, lines: &[Line]) -> Result<Failure, Failure> {
-    let mut members: BTreeSet<String> = BTreeSet::new();
-    for line in lines {
-        members.extend(rows::names(line)?);
-    }
-    let nearest = members
-        .iter()
-        .map(|member| (strsim::damerau_levenshtein(member, name), member))
-        .min()
-        .filter(|(distance, _)| *distance <= 2);
-    Ok(Failure::usage(match nearest {
-        Some((_, member)) => format!("{option}: no row has `{name}`: did you mean `{member}`?"),
-        None => {
-            let all: Vec<&str> = members.iter().map(String::as_str).collect();
-            format!("{option}: no row has `{name}`: there are {}", all.join(", "))
-        }
-    }))
-}
-
 /// When it last happened: alerts say so in another member than the rest.
 fn last_seen(row: &Value) -> Option<Timestamp> {
     time::of(row.get("last_seen").or_else(|| row.get("updated"))?)
@@ -242,28 +181,6 @@ fn last_seen(row: &Value) -> Option<Timestamp> {
 pub(super) fn at<'v>(row: &'v Value, path: &str) -> &'v Value {
     path.split('.')
         .fold(row, |value, name| value.get(name).unwrap_or(&Value::Null))
-}
-
-/// Numbers before text, absent values last, lists by length.
-fn compare(a: &Value, b: &Value) -> Ordering {
-    let rank = |value: &Value| match value {
-        Value::Bool(_) => 0,
-        Value::Number(_) => 1,
-        Value::String(_) => 2,
-        Value::Array(_) => 3,
-        Value::Object(_) => 4,
-        Value::Null => 5,
-    };
-    match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a
-            .as_f64()
-            .unwrap_or_default()
-            .total_cmp(&b.as_f64().unwrap_or_default()),
-        (Value::String(a), Value::String(b)) => compare_text(a, b),
-        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
-        (Value::Array(a), Value::Array(b)) => a.len().cmp(&b.len()),
-        (a, b) => rank(a).cmp(&rank(b)),
-    }
 }
 
 /// Whether `text` matches a pattern in which `*` stands for any characters. Linear for each star.
@@ -291,6 +208,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::cli::rows;
 
     #[derive(Debug, clap::Parser)]
     struct Line {
@@ -308,8 +226,7 @@ mod tests {
             json!({"id": "c", "workload": "billing", "method": "GET", "template": "/v2/bills", "hits": null, "last_seen": "2027-01-15T07:00:00Z"}),
         ];
         let lines = rows.iter().map(Value::to_string).collect();
-        let select = || line.query.select(listed(lines), &line.query.selection(NOW)?);
-        match select() {
+        match select(&line.query, lines) {
             Ok(lines) => Ok(lines.iter().map(|line| id(line)).collect()),
             Err(failure) => Err(failure.sentence().unwrap().to_owned()),
         }
@@ -323,11 +240,13 @@ mod tests {
         ids(arguments).unwrap().concat()
     }
 
-    fn listed(lines: Vec<rows::Line>) -> Listed {
-        Listed {
-            lines,
-            is_in_order: true,
+    fn select(query: &Args, lines: Vec<rows::Line>) -> Result<Vec<rows::Line>, Failure> {
+        let selection = query.selection(NOW)?;
+        let mut picked = Picked::new(query, &selection);
+        if picked.take(lines)?.is_break() {
+            assert!(query.limit.is_some());
         }
+        picked.page()
     }
 
     #[test]
@@ -389,9 +308,7 @@ mod tests {
                     "endpoint_name": format!("GET /{severity}"), "updated": "2027-01-15T07:00:00Z"})
                 .to_string()
             });
-            let rows = query
-                .select(listed(rows.into()), &query.selection(NOW).unwrap())
-                .unwrap();
+            let rows = select(&query, rows.into()).unwrap();
             let ids: Vec<_> = rows.iter().map(|line| id(line)).collect();
             ids.join(" ")
         };

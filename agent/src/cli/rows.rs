@@ -3,12 +3,9 @@
 //! In: one JSON object a line. Out: the members that a selection needs ([`pick`]), or the whole row ([`whole`]). A list of
 //! fifty thousand endpoints is mostly passed on, not understood.
 
-use std::{borrow::Cow, collections::BTreeSet, fmt, num::NonZeroUsize, thread};
+use std::{collections::BTreeSet, fmt, num::NonZeroUsize, thread};
 
-use serde::{
-    Deserialize,
-    de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, Visitor},
-};
+use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::Failure;
@@ -27,36 +24,6 @@ pub(super) fn pick(line: &str, names: &BTreeSet<&str>) -> Result<Value, Failure>
     let mut deserializer = serde_json::Deserializer::from_str(line);
     let picked = deserializer.deserialize_map(Members(names));
     picked.map(Value::Object).map_err(unreadable)
-}
-
-/// Rows in the order of the agent: by workload, template, method, operation and id. `line` gives the line of one.
-pub(super) fn in_order<T: Sync>(rows: Vec<T>, line: impl Fn(&T) -> &str + Sync) -> Result<Vec<T>, Failure> {
-    #[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-    struct Key<'a> {
-        #[serde(borrow)]
-        workload: Cow<'a, str>,
-        #[serde(borrow)]
-        template: Cow<'a, str>,
-        #[serde(borrow)]
-        method: Cow<'a, str>,
-        #[serde(borrow)]
-        operation: Option<Cow<'a, str>>,
-        #[serde(borrow)]
-        id: Cow<'a, str>,
-    }
-    let keys = each(&rows, |row| {
-        serde_json::from_str::<Key<'_>>(line(row)).map_err(unreadable)
-    });
-    let mut keyed = keys
-        .into_iter()
-        .zip(0..)
-        .map(|(key, place)| Ok((key?, place)))
-        .collect::<Result<Vec<(Key<'_>, usize)>, Failure>>()?;
-    keyed.sort_unstable();
-    let places: Vec<usize> = keyed.into_iter().map(|(_, place)| place).collect();
-    let mut rows: Vec<Option<T>> = rows.into_iter().map(Some).collect();
-    let taken = places.into_iter().filter_map(|place| rows.get_mut(place)?.take());
-    Ok(taken.collect())
 }
 
 /// Does the same with each, many at once where there are many; the results are in the same order.
@@ -163,21 +130,6 @@ mod tests {
         assert_eq!(names(line).unwrap(), ["id", "state", "auth", "hosts"]);
         assert!(pick("[]", &BTreeSet::new()).is_err());
         assert!(pick("{\"id\"", &BTreeSet::new()).is_err());
-    }
-
-    #[test]
-    fn many_rows_are_put_in_the_order_of_few() {
-        let row = |number: usize| {
-            let path = (number * 7919) % 5000;
-            format!(
-                r#"{{"id":"{number:04}","workload":"w\u0061","template":"/{path:04}","method":"GET","operation":null}}"#
-            )
-        };
-        let rows: Vec<Line> = (0..5000).map(row).collect();
-        let ordered = in_order(rows, |line| line).unwrap();
-        assert_eq!(ordered.len(), 5000);
-        assert!(ordered.windows(2).all(|two| two[0][30..] < two[1][30..]));
-        assert!(in_order(vec!["{}".to_owned()], |line| line).is_err());
     }
 
     #[test]

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 use super::{
     Context, Failure,
+    batches::{Batches, Take},
+    kept,
     rows::{self, Line},
 };
 use crate::{
@@ -19,7 +21,7 @@ use crate::{
     inventory::{Inventory, Limits},
     risk::{self, Assessment, Criteria},
     status::Status,
-    store::{Reader, Restored, Row, Table},
+    store::{Reader, Restored, Table},
 };
 
 /// Which agent or store is asked.
@@ -95,16 +97,6 @@ impl Args {
         self.settled(context)?.lines(topic)
     }
 
-    /// The rows of a list, in the order that costs least. Those behind the first `most` may be missing.
-    pub(super) fn listed(
-        &self,
-        topic: Topic,
-        most: Option<usize>,
-        context: &Context<'_>,
-    ) -> Result<Listed, Failure> {
-        self.settled(context)?.listed(topic, most)
-    }
-
     /// The answer as it is.
     pub(super) fn object(&self, topic: Topic, context: &Context<'_>) -> Result<Value, Failure> {
         self.settled(context)?.object(topic)
@@ -160,13 +152,6 @@ impl Args {
     }
 }
 
-/// The rows of a list.
-pub(super) struct Listed {
-    pub(super) lines: Vec<Line>,
-    /// They are in the order of the agent.
-    pub(super) is_in_order: bool,
-}
-
 /// One agent, or one store.
 pub(super) enum Settled {
     /// The agent that listens on this socket.
@@ -186,36 +171,29 @@ impl Settled {
 
     /// The rows of a list, in the order of the agent.
     pub(super) fn lines(&self, topic: Topic) -> Result<Vec<Line>, Failure> {
-        let Listed { lines, is_in_order } = self.listed(topic, None)?;
-        match is_in_order {
-            true => Ok(lines),
-            false => rows::in_order(lines, |line| line),
-        }
+        let mut all = Vec::new();
+        self.batches(topic, None, &mut |mut batch| {
+            all.append(&mut batch);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(all)
     }
 
-    /// The rows of a list, in the order that costs least. Those behind the first `most` may be missing.
-    fn listed(&self, topic: Topic, most: Option<usize>) -> Result<Listed, Failure> {
-        let in_order = |lines| Listed {
-            lines,
-            is_in_order: true,
-        };
+    /// Passes the rows of a list on, in the order of the agent, until `take` has enough or there were `most`.
+    pub(super) fn batches(&self, topic: Topic, most: Option<usize>, take: Take<'_>) -> Result<(), Failure> {
         match (self, topic) {
             (Self::Agent(socket), Topic::Endpoints | Topic::Findings | Topic::Risks) => {
-                let lines = control::lines(socket, topic.route(), most);
-                return lines.map(in_order).map_err(Failure::unreachable);
+                let text = control::lines(socket, topic.route(), most).map_err(Failure::unreachable)?;
+                let lines = text.lines().filter(|line| !line.is_empty());
+                return pass_on(lines.map(str::to_owned), most, take);
             }
-            (Self::Store { directory, config }, Topic::Endpoints) => {
-                if let Some(lines) = summaries(directory, config)? {
-                    return Ok(Listed {
-                        lines,
-                        is_in_order: false,
-                    });
-                }
+            (Self::Store { directory, config }, _) if kept::list(directory, config, (topic, most), take)? => {
+                return Ok(());
             }
             _ => {}
         }
         match self.object(topic)? {
-            Value::Array(rows) => Ok(in_order(rows.iter().map(Value::to_string).collect())),
+            Value::Array(rows) => pass_on(rows.iter().map(Value::to_string), most, take),
             _ => Err(Failure::usage(format!(
                 "the agent answered {} with something that is no list",
                 topic.route()
@@ -237,15 +215,10 @@ fn from_agent(socket: &Path, topic: Topic) -> Result<Value, Failure> {
     control::get(socket, topic.route()).map_err(Failure::unreachable)
 }
 
-/// The rows of endpoints as the agent left them, if it judged them as the present configuration would; in order of id.
-fn summaries(directory: &Path, config: &Config) -> Result<Option<Vec<Line>>, Failure> {
-    let criteria = config.criteria().map_err(Failure::usage)?;
-    let reader = Reader::open(directory).map_err(Failure::usage)?;
-    let rows = reader
-        .summaries(&criteria.fingerprint())
-        .map_err(Failure::usage)?;
-    let line = |row: Row| String::from_utf8(row.record).ok();
-    Ok(rows.map(|rows| rows.into_iter().filter_map(line).collect()))
+fn pass_on(lines: impl Iterator<Item = Line>, most: Option<usize>, take: Take<'_>) -> Result<(), Failure> {
+    let mut batches = Batches::to(take, most);
+    batches.extend(lines);
+    batches.end()
 }
 
 /// The same rows that an agent with this store would answer, as of the newest exchange in it.
@@ -268,11 +241,15 @@ fn from_store(directory: &Path, topic: Topic, config: &Config) -> Result<Value, 
         }
         Topic::Alerts => return incidents(&reader, Table::Alerts, directory),
         Topic::Anomalies => return incidents(&reader, Table::Anomalies, directory),
-        Topic::Endpoints | Topic::Workloads | Topic::Findings | Topic::Risks | Topic::Specifications => {}
+        Topic::Workloads => {
+            let (views, skipped) = reader.workload_views().map_err(Failure::usage)?;
+            warn_of_skipped(skipped, directory);
+            return serde_json::to_value(views).map_err(unreadable);
+        }
+        Topic::Endpoints | Topic::Findings | Topic::Risks | Topic::Specifications => {}
     }
     let opened = Opened::read(&reader, directory, config)?;
     match topic {
-        Topic::Workloads => serde_json::to_value(opened.inventory.workload_views()),
         Topic::Specifications => serde_json::to_value(opened.inventory.specifications(opened.newest)),
         Topic::Findings => serde_json::to_value(opened.assess().findings),
         Topic::Risks => serde_json::to_value(opened.assess().risks),

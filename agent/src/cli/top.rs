@@ -1,7 +1,14 @@
 //! `apiarist top`: what happens now, on a terminal.
 
-use super::{Context, Failure, everything::Now, source};
-use crate::tui::{self, Answer, Feed};
+use super::{
+    Context, Failure,
+    everything::{list, list_of, status},
+    source::{self, Settled, Topic},
+};
+use crate::tui::{self, Answer, Endpoint, Feed};
+
+/// Endpoints that are asked for before all others: more than fit on a screen.
+const SCREEN: usize = 200;
 
 const EXAMPLES: &str = "EXAMPLES:
   apiarist top
@@ -26,26 +33,39 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure>
         ));
     }
     let asked = args.source.settled(context)?;
-    // What is wrong from the start is said where it can be read.
-    let mut first = Some(answer(Now::of(&asked)?));
+    // What is wrong from the start is said where it can be read. What fills the screen comes before the rest.
+    let mut first = Some(answer(&asked, Part::First)?);
     let feed = Feed::start(move || match first.take() {
         Some(first) => Ok(first),
-        None => match Now::of(&asked) {
-            Ok(everything) => Ok(answer(everything)),
-            Err(failure) => Err(failure.sentence().unwrap_or_default().to_owned()),
-        },
+        None => {
+            answer(&asked, Part::All).map_err(|failure| failure.sentence().unwrap_or_default().to_owned())
+        }
     })?;
     Ok(tui::run(&feed)?)
 }
 
-fn answer(now: Now) -> Answer {
-    let mut alerts = now.alerts;
-    alerts.extend(now.anomalies);
-    alerts.sort_by(|a, b| b.updated.cmp(&a.updated).then_with(|| a.id.cmp(&b.id)));
-    Answer {
-        endpoints: now.endpoints,
-        workloads: now.workloads,
-        alerts,
-        status: now.status.unwrap_or_default(),
+/// How much is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    First,
+    All,
+}
+
+fn answer(source: &Settled, part: Part) -> Result<Answer, Failure> {
+    let most = (part == Part::First).then_some(SCREEN);
+    let mut answer = Answer {
+        is_complete: part == Part::All,
+        status: status(source)?.unwrap_or_default(),
+        endpoints: list_of(source, (Topic::Endpoints, most), Endpoint::read)?,
+        ..Answer::default()
+    };
+    if answer.is_complete {
+        answer.workloads = list(source, Topic::Workloads)?;
+        answer.alerts = list(source, Topic::Alerts)?;
+        answer.alerts.extend(list(source, Topic::Anomalies)?);
+        answer
+            .alerts
+            .sort_by(|a, b| b.updated.cmp(&a.updated).then_with(|| a.id.cmp(&b.id)));
     }
+    Ok(answer)
 }

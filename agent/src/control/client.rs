@@ -66,20 +66,16 @@ pub fn get(socket: &Path, route: &str) -> Result<Value, ClientError> {
 ///
 /// # Errors
 /// See [`ClientError`].
-pub fn lines(socket: &Path, route: &str, most: Option<usize>) -> Result<Vec<String>, ClientError> {
+pub fn lines(socket: &Path, route: &str, most: Option<usize>) -> Result<String, ClientError> {
     let limit = most.map_or_else(String::new, |most| format!("&limit={most}"));
     let body = runtime(socket)?.block_on(body(socket, &format!("{route}?lines=true{limit}")))?;
-    let text = std::str::from_utf8(&body).map_err(|error| broken(socket, error))?;
+    let text = String::from_utf8(body.into()).map_err(|error| broken(socket, error))?;
     if text.starts_with('[') {
         // An agent of a version that knows no lines.
-        let rows: Vec<Value> = serde_json::from_str(text).map_err(|error| broken(socket, error))?;
-        return Ok(rows.iter().map(Value::to_string).collect());
+        let rows: Vec<Value> = serde_json::from_str(&text).map_err(|error| broken(socket, error))?;
+        return Ok(rows.iter().map(|row| format!("{row}\n")).collect());
     }
-    Ok(text
-        .lines()
-        .filter(|line| !line.is_empty())
-        .map(str::to_owned)
-        .collect())
+    Ok(text)
 }
 
 /// Asks the agent on `socket` for `route`, an answer that does not end, and passes each JSON line on until told to

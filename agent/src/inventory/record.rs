@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{counts::Counts, endpoint::Endpoint, limits::Limits, template::trie::Trie};
+use super::{counts::Counts, endpoint::Endpoint, limits::Limits, template::trie::Trie, view::WorkloadView};
 use crate::{clock::Timestamp, workload::Workload};
 
 /// Version of both records. A record of another version is skipped and counted, never guessed at.
@@ -47,6 +47,11 @@ pub struct WorkloadRecord {
 }
 
 impl WorkloadRecord {
+    /// Its row, with the number of its endpoints.
+    pub fn view(&self, endpoints: u64) -> WorkloadView {
+        WorkloadView::new(self, endpoints)
+    }
+
     /// A workload that was first seen at a time.
     pub(super) fn new(workload: Arc<Workload>, at: Timestamp) -> Self {
         Self {

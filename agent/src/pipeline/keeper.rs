@@ -60,7 +60,7 @@ impl Known<'_> {
         } = self;
         let mut batch = Batch::of(&inventory.take_dirty(), &inventory.take_dirty_workloads(), None);
         assessor.refresh(inventory, &analysis.findings(), &analysis.alerts(), now);
-        batch.add_summaries(assessor);
+        batch.add_lists(assessor);
         batch
     }
 
@@ -161,6 +161,8 @@ impl Keeper {
         batch.endpoints = changed.endpoints;
         batch.workloads = changed.workloads;
         batch.summaries = changed.summaries;
+        batch.risks = changed.risks;
+        batch.removed_risks = changed.removed_risks;
         batch.judged_by = changed.judged_by;
         let saved = self.save(&batch);
         if saved.is_err() {
@@ -235,7 +237,7 @@ impl Keeper {
 
 #[cfg(test)]
 mod tests {
-    use std::{path::Path, sync::Arc};
+    use std::{ops::ControlFlow, path::Path, sync::Arc};
 
     use super::*;
     use crate::{
@@ -325,8 +327,14 @@ mod tests {
     fn stored(directory: &Path) -> (usize, usize) {
         let contents = Reader::open(directory).unwrap().load().unwrap();
         let reader = Reader::open(directory).unwrap();
-        let summaries = reader.summaries(&Criteria::default().fingerprint()).unwrap();
-        assert_eq!(summaries.map_or(0, |rows| rows.len()), contents.endpoints.len());
+        let mut listed = 0;
+        let count = |_| {
+            listed += 1;
+            ControlFlow::Continue(())
+        };
+        let judged_by = Criteria::default().fingerprint();
+        reader.list(Table::Summaries, &judged_by, count).unwrap();
+        assert_eq!(listed, contents.endpoints.len());
         (contents.endpoints.len(), contents.alerts.len())
     }
 

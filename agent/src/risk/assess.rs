@@ -16,9 +16,6 @@ use crate::{
     verdict::{Alert, Finding},
 };
 
-/// Factors shown of a workload. Overflow policy: the heaviest.
-const MAX_FACTORS: usize = 16;
-
 /// What endpoints are judged by.
 #[derive(Debug, Default)]
 pub struct Criteria {
@@ -139,20 +136,11 @@ pub(super) fn of_workloads<'a>(risks: impl IntoIterator<Item = &'a RiskView>) ->
     let mut worst: BTreeMap<&str, &RiskView> = BTreeMap::new();
     for row in risks {
         let of_workload = worst.entry(&row.workload).or_insert(row);
-        if row.score > of_workload.score {
+        if higher_first(row, of_workload).is_lt() {
             *of_workload = row;
         }
     }
-    let of_workload = |worst: &RiskView| {
-        let mut row = RiskView {
-            endpoint: None,
-            endpoint_name: None,
-            ..worst.clone()
-        };
-        row.factors.truncate(MAX_FACTORS);
-        row
-    };
-    worst.into_values().map(of_workload).collect()
+    worst.into_values().map(RiskView::of_workload).collect()
 }
 
 /// The order of risk rows: the highest score, then endpoints before workloads, then by name.

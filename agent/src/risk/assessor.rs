@@ -35,7 +35,8 @@ pub struct Assessed {
     state: EndpointState,
     has_verdicts: bool,
     posture: Vec<Arc<Finding>>,
-    risk: Option<Arc<RiskView>>,
+    /// What is wrong with it; absent when nothing is.
+    pub risk: Option<Arc<RiskView>>,
 }
 
 /// Keeps what was assessed.
@@ -101,7 +102,7 @@ impl Assessor {
             let Some(assessed) = Assessed::of(&revised, judged, has_verdicts, now) else {
                 continue;
             };
-            if known.is_none_or(|known| known.row != assessed.row) {
+            if known.is_none_or(|known| known.row != assessed.row || known.risk != assessed.risk) {
                 self.changed.push(id);
             }
             match place.and_then(|place| self.known.get_mut(place)) {
@@ -203,6 +204,16 @@ impl Assessed {
             posture: posture.into_iter().map(Arc::new).collect(),
             risk: risk.map(Arc::new),
         })
+    }
+
+    /// Where its row stands among those of all endpoints: by workload, template, method and operation.
+    pub fn place(&self) -> Vec<u8> {
+        let (workload, template, method, operation, id) = &self.order;
+        // One that names an operation comes after one that names none, be its name as short as it may.
+        let (mark, operation) = operation
+            .as_deref()
+            .map_or(("", ""), |operation| ("\x01", operation));
+        format!("{workload}\0{template}\0{method}\0{mark}{operation}\0{id}").into_bytes()
     }
 
     /// Whether the endpoint would be judged alike now.

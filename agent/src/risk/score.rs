@@ -16,6 +16,9 @@ use crate::{
 /// The rule that lifts the ceiling, and how sure it must be.
 const COMPOSITE: (&str, f32) = ("exposed_sensitive_response", 0.8);
 
+/// Factors shown of a workload. Overflow policy: the heaviest.
+const MAX_FACTORS: usize = 16;
+
 /// One reason for a score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Factor {
@@ -54,6 +57,29 @@ pub struct RiskView {
     pub factors: Vec<Factor>,
     /// Who answers for it.
     pub owner: Option<String>,
+}
+
+impl RiskView {
+    /// The row of a workload whose worst endpoint this is.
+    #[must_use]
+    pub fn of_workload(&self) -> Self {
+        let mut row = Self {
+            endpoint: None,
+            endpoint_name: None,
+            ..self.clone()
+        };
+        row.factors.truncate(MAX_FACTORS);
+        row
+    }
+
+    /// Where this row stands: the highest score first, then endpoints before workloads, then by name.
+    pub fn place(&self) -> Vec<u8> {
+        // Scores have one decimal place.
+        let below = 1000.0 - (self.score * 10.0).round();
+        let is_of_workload = u8::from(self.endpoint.is_none());
+        let endpoint = self.endpoint.map_or_else(String::new, |id| id.to_string());
+        format!("{below:04}{is_of_workload}{}\0{endpoint}", self.workload).into_bytes()
+    }
 }
 
 /// What an endpoint is scored by.

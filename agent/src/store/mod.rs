@@ -8,6 +8,7 @@
 
 mod check;
 mod files;
+mod listed;
 mod pending;
 mod reader;
 mod records;
@@ -20,6 +21,7 @@ use std::{io, path::Path};
 use rusqlite::ErrorCode;
 
 pub use check::{Checked, check};
+pub use listed::Listed;
 pub use pending::Pending;
 pub use reader::Reader;
 pub use records::Restored;
@@ -58,15 +60,17 @@ pub enum Table {
     Findings,
     /// Baselines.
     Baselines,
-    /// The rows that lists show of the endpoints, with their risk: what a list of many endpoints is read from.
+    /// The rows that lists show of the endpoints: what a list of many endpoints is read from.
     Summaries,
+    /// The rows that lists show of what is wrong with endpoints.
+    Risks,
     /// Snapshots of the inventory, one a day.
     Snapshots,
 }
 
 impl Table {
     /// Every table.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Endpoints,
         Self::Workloads,
         Self::Alerts,
@@ -74,6 +78,7 @@ impl Table {
         Self::Findings,
         Self::Baselines,
         Self::Summaries,
+        Self::Risks,
         Self::Snapshots,
     ];
 
@@ -86,6 +91,7 @@ impl Table {
             Self::Findings => "findings",
             Self::Baselines => "baselines",
             Self::Summaries => "summaries",
+            Self::Risks => "risks",
             Self::Snapshots => "snapshots",
         }
     }
@@ -108,18 +114,22 @@ pub struct Batch {
     pub findings: Vec<Row>,
     /// Baselines that are new or changed.
     pub baselines: Vec<Row>,
-    /// Rows of lists that are new or changed.
-    pub summaries: Vec<Row>,
+    /// Rows of the list of endpoints that are new or changed.
+    pub summaries: Vec<Listed>,
+    /// Rows of the list of risks that are new or changed.
+    pub risks: Vec<Listed>,
+    /// Ids of endpoints with which nothing is wrong any more.
+    pub removed_risks: Vec<String>,
     /// The snapshot of a day.
     pub snapshots: Vec<Row>,
-    /// Names what the summaries were judged by.
+    /// Names what the rows of lists were judged by.
     pub judged_by: Option<String>,
     /// The agent's health as JSON, for readers that come after it.
     pub status: Option<Vec<u8>>,
 }
 
 impl Batch {
-    /// The rows for one table.
+    /// The rows for one table; those of lists are not among them.
     fn rows(&self, table: Table) -> &[Row] {
         match table {
             Table::Endpoints => &self.endpoints,
@@ -128,7 +138,7 @@ impl Batch {
             Table::Anomalies => &self.anomalies,
             Table::Findings => &self.findings,
             Table::Baselines => &self.baselines,
-            Table::Summaries => &self.summaries,
+            Table::Summaries | Table::Risks => &[],
             Table::Snapshots => &self.snapshots,
         }
     }

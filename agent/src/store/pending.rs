@@ -24,8 +24,8 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// Takes the rows of a batch in; a newer row takes the place of an older one. Its endpoints, their
-    /// summaries and workloads are left out.
+    /// Takes the rows of a batch in; a newer row takes the place of an older one. Its endpoints, the
+    /// rows of lists and workloads are left out.
     pub fn add(&mut self, batch: Batch) {
         let Batch {
             endpoints: _,
@@ -36,6 +36,8 @@ impl Pending {
             findings,
             baselines,
             summaries: _,
+            risks: _,
+            removed_risks: _,
             snapshots: _,
             judged_by: _,
             status: _,

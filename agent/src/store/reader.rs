@@ -76,22 +76,6 @@ impl Reader {
             .map_err(|error| StoreError::database(&self.directory, error))
     }
 
-    /// The rows that lists show of all endpoints, if they are there and were judged by this; in order of id.
-    ///
-    /// # Errors
-    /// The database refuses.
-    pub fn summaries(&self, judged_by: &str) -> Result<Option<Vec<Row>>, StoreError> {
-        let read = || {
-            let snapshot = self.connection.unchecked_transaction()?;
-            let is_alike = meta(&snapshot, "judged_by")?.is_some_and(|known| known == judged_by.as_bytes());
-            if !is_alike || self.version < schema::since(Table::Summaries) {
-                return Ok(None);
-            }
-            rows(&snapshot, Table::Summaries, self.version).map(Some)
-        };
-        read().map_err(|error| StoreError::database(&self.directory, error))
-    }
-
     /// What an error of the database means for this store.
     pub(super) fn failed(&self, error: rusqlite::Error) -> StoreError {
         StoreError::database(&self.directory, error)
@@ -152,7 +136,7 @@ pub(super) fn contents(connection: &Connection, version: u32) -> rusqlite::Resul
     })
 }
 
-fn meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<Vec<u8>>> {
+pub(super) fn meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<Vec<u8>>> {
     connection
         .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
         .optional()

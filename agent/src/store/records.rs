@@ -3,14 +3,16 @@
 //! Records are JSON: readable with any tool that opens a SQLite file. A row that does not decode is skipped and
 //! counted, never guessed at.
 
+use std::collections::HashMap;
+
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Batch, Contents, Row};
+use super::{Batch, Contents, Listed, Reader, Row, StoreError, Table};
 use crate::{
     analysis::{BaselineRecord, Changes, Kept},
     clock::Timestamp,
-    inventory::{EndpointRecord, Inventory, Limits, WorkloadRecord},
-    risk::{Assessed, Assessor},
+    inventory::{EndpointRecord, Inventory, Limits, RECORD_VERSION, WorkloadRecord, WorkloadView},
+    risk::Assessor,
     status::Status,
     verdict::{Alert, Finding},
 };
@@ -72,18 +74,28 @@ impl Batch {
 }
 
 impl Batch {
-    /// Adds the rows of endpoints that changed, as [`Assessor::take_changed`] gives them.
-    pub fn add_summaries(&mut self, assessor: &mut Assessor) {
+    /// Adds the rows of lists that changed, as [`Assessor::take_changed`] gives them.
+    pub fn add_lists(&mut self, assessor: &mut Assessor) {
         self.judged_by = Some(assessor.criteria().fingerprint());
-        let summary = |assessed: &Assessed| Row {
-            id: assessed.id.to_string(),
-            workload: assessed.workload.clone(),
-            last_seen: assessed.last_seen,
-            record: assessed.row.as_bytes().to_vec(),
-        };
-        let changed = assessor.take_changed();
-        self.summaries
-            .extend(changed.iter().map(|assessed| summary(assessed)));
+        for assessed in assessor.take_changed() {
+            let listed = |place: Vec<u8>, record: Vec<u8>| Listed {
+                place,
+                row: Row {
+                    id: assessed.id.to_string(),
+                    workload: assessed.workload.clone(),
+                    last_seen: assessed.last_seen,
+                    record,
+                },
+            };
+            let risk = assessed.risk.as_ref();
+            let risk = risk.and_then(|risk| Some((risk.place(), serde_json::to_vec(risk.as_ref()).ok()?)));
+            match risk {
+                Some((place, record)) => self.risks.push(listed(place, record)),
+                None => self.removed_risks.push(assessed.id.to_string()),
+            }
+            self.summaries
+                .push(listed(assessed.place(), assessed.row.as_bytes().to_vec()));
+        }
     }
 }
 
@@ -122,6 +134,23 @@ impl Contents {
                 .collect(),
         };
         (kept, skipped)
+    }
+}
+
+impl Reader {
+    /// The rows of all workloads, by name and id, and how many records this version cannot use. Endpoints are only counted.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub fn workload_views(&self) -> Result<(Vec<WorkloadView>, u64), StoreError> {
+        let rows = self.table(Table::Workloads)?;
+        let counts: HashMap<String, u64> = self.endpoints_of_workloads()?.into_iter().collect();
+        let mut records: Vec<WorkloadRecord> = decode(&rows, &mut 0);
+        records.retain(|record| record.version == RECORD_VERSION);
+        let count = |record: &WorkloadRecord| counts.get(&record.workload.id).copied().unwrap_or(0);
+        let mut views: Vec<_> = records.iter().map(|record| record.view(count(record))).collect();
+        views.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+        Ok((views, (rows.len() - records.len()) as u64))
     }
 }
 

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Transaction};
 
 use super::Table;
 
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE endpoints (
         id        TEXT PRIMARY KEY,
@@ -74,6 +74,27 @@ const MIGRATIONS: [&str; 3] = [
     ) WITHOUT ROWID;
     CREATE INDEX snapshots_by_age ON snapshots (last_seen);
 ",
+    // Lists lie in the order they are shown in. What was there is written again by the next agent.
+    "
+    DROP TABLE summaries;
+    CREATE TABLE summaries (
+        place     BLOB PRIMARY KEY,
+        id        TEXT NOT NULL UNIQUE,
+        workload  TEXT NOT NULL,
+        last_seen INTEGER NOT NULL,
+        record    BLOB NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX summaries_by_age ON summaries (last_seen);
+    CREATE TABLE risks (
+        place     BLOB PRIMARY KEY,
+        id        TEXT NOT NULL UNIQUE,
+        workload  TEXT NOT NULL,
+        last_seen INTEGER NOT NULL,
+        record    BLOB NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX risks_by_age ON risks (last_seen);
+    DELETE FROM meta WHERE key = 'judged_by';
+",
 ];
 
 /// The format this version writes.
@@ -84,7 +105,8 @@ pub(super) const fn since(table: Table) -> u32 {
     match table {
         Table::Endpoints | Table::Workloads => 1,
         Table::Alerts | Table::Anomalies | Table::Findings | Table::Baselines => 2,
-        Table::Summaries | Table::Snapshots => 3,
+        Table::Snapshots => 3,
+        Table::Summaries | Table::Risks => 4,
     }
 }
 

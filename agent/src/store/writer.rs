@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, params};
 use super::{
     Batch, Contents, Row, StoreError, Table, check,
     files::{self, WriterLock},
-    reader, salvage, schema,
+    listed, reader, salvage, schema,
 };
 use crate::clock::Timestamp;
 
@@ -110,16 +110,15 @@ impl Store {
     pub fn save(&mut self, batch: &Batch) -> Result<(), StoreError> {
         self.transaction(|transaction| {
             // Removals first: an id that waited to be removed may be in use again.
-            for table in [Table::Endpoints, Table::Summaries] {
-                let sql = format!("DELETE FROM {} WHERE id = ?1", table.name());
-                let mut remove = transaction.prepare_cached(&sql)?;
-                for id in &batch.removed_endpoints {
-                    remove.execute([id])?;
-                }
+            for table in [Table::Endpoints, Table::Summaries, Table::Risks] {
+                remove(transaction, table, &batch.removed_endpoints)?;
             }
+            remove(transaction, Table::Risks, &batch.removed_risks)?;
             for table in Table::ALL {
                 upsert(transaction, table, batch.rows(table))?;
             }
+            listed::replace(transaction, Table::Summaries, &batch.summaries)?;
+            listed::replace(transaction, Table::Risks, &batch.risks)?;
             let judged_by = batch.judged_by.as_ref().map(String::as_bytes);
             for (key, value) in [("status", batch.status.as_deref()), ("judged_by", judged_by)] {
                 let Some(value) = value else { continue };
@@ -248,6 +247,14 @@ fn connect(directory: &Path, max_bytes: u64) -> Result<Connection, StoreError> {
     }
 }
 
+fn remove(transaction: &Transaction<'_>, table: Table, ids: &[String]) -> rusqlite::Result<()> {
+    let mut remove = transaction.prepare_cached(&format!("DELETE FROM {} WHERE id = ?1", table.name()))?;
+    for id in ids {
+        remove.execute([id])?;
+    }
+    Ok(())
+}
+
 /// Writes rows whose content differs from what is there, so that an unchanged row costs no page.
 fn upsert(transaction: &Transaction<'_>, table: Table, rows: &[Row]) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(&format!(
@@ -264,7 +271,7 @@ fn upsert(transaction: &Transaction<'_>, table: Table, rows: &[Row]) -> rusqlite
 }
 
 /// SQLite's integers are signed; times beyond the year 2262 are kept as that.
-fn integer(time: Timestamp) -> i64 {
+pub(super) fn integer(time: Timestamp) -> i64 {
     i64::try_from(time.0).unwrap_or(i64::MAX)
 }
 

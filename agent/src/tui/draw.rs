@@ -12,6 +12,7 @@ use ratatui::{
     widgets::{Block, Cell, Paragraph, Row, Table, Wrap},
 };
 use serde::Serialize;
+use serde_json::Value;
 
 use super::state::{State, View};
 use crate::{verdict::Severity, visible::visible};
@@ -68,11 +69,14 @@ fn headline(state: &State) -> Line<'static> {
     let lost: u64 = state.status.lost.values().sum();
     Line::from(vec![
         Span::styled("⬢ apiarist  ", Style::new().fg(HONEY).bold()),
-        Span::raw(format!(
-            "{} endpoints  {} workloads  ",
-            state.endpoints.len(),
-            state.workloads.len()
-        )),
+        Span::raw(match state.is_complete {
+            true => format!(
+                "{} endpoints  {} workloads  ",
+                state.endpoints.len(),
+                state.workloads.len()
+            ),
+            false => "…  ".to_owned(),
+        }),
         Span::styled(format!("{open} incidents  "), alarm),
         Span::raw(if lost > 0 { "some lost  " } else { "" }),
         Span::styled(spark(&state.total, SPARK), Style::new().fg(HONEY)),
@@ -122,7 +126,7 @@ fn footer(state: &State) -> Line<'static> {
 fn table(frame: &mut Frame<'_>, state: &mut State, area: Rect) {
     state.page = usize::from(area.height.saturating_sub(1));
     if state.rows.is_empty() {
-        let text = match (state.has_answer, state.search.is_empty()) {
+        let text = match (state.is_complete, state.search.is_empty()) {
             (false, _) => "Waiting for the first answer …",
             (true, true) => "Nothing yet.",
             (true, false) => "Nothing matches the search.",
@@ -268,7 +272,11 @@ fn details(state: &State) -> Vec<Line<'static>> {
         return Vec::new();
     };
     match state.view {
-        View::Endpoints => members(state.endpoints.get(*place)),
+        View::Endpoints => {
+            let endpoint = state.endpoints.get(*place);
+            let row = endpoint.and_then(|endpoint| serde_json::from_str::<Value>(&endpoint.line).ok());
+            members(row.as_ref())
+        }
         View::Workloads => members(state.workloads.get(*place)),
         View::Alerts => {
             let Some(alert) = state.alerts.get(*place) else {

@@ -7,9 +7,11 @@ use std::{
     time::Duration,
 };
 
+use serde::Deserialize;
+
 use crate::{
     clock::monotonic_ns,
-    inventory::{EndpointView, WorkloadView},
+    inventory::{EndpointId, LatencyView, WorkloadView},
     status::Status,
     verdict::Alert,
 };
@@ -23,17 +25,57 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// What fetching may take of the time: one part in so many. The larger the inventory, the rarer it is asked for.
 const SHARE: u32 = 10;
 
-/// One state of affairs, or why there is none.
-#[derive(Debug)]
+/// One state of affairs.
+#[derive(Debug, Default)]
 pub(crate) struct Answer {
+    /// Whether this is everything; if not, it is the first endpoints and the status.
+    pub(crate) is_complete: bool,
     /// All endpoints.
-    pub(crate) endpoints: Vec<EndpointView>,
+    pub(crate) endpoints: Vec<Endpoint>,
     /// All workloads.
     pub(crate) workloads: Vec<WorkloadView>,
     /// Incidents and anomalies, the latest first.
     pub(crate) alerts: Vec<Alert>,
     /// Health of the agent.
     pub(crate) status: Status,
+}
+
+/// What a line of the screen shows of an endpoint. There may be many: the rest is understood when it is asked for.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Endpoint {
+    /// Id.
+    pub(super) id: EndpointId,
+    /// Name of its workload.
+    pub(super) workload: String,
+    /// Method.
+    pub(super) method: String,
+    /// Path template.
+    pub(super) template: String,
+    /// Operation, for protocols that name their own.
+    pub(super) operation: Option<String>,
+    /// Exchanges.
+    pub(super) hits: u64,
+    /// Time to answer.
+    pub(super) latency_ms: LatencyView,
+    /// Risk score.
+    pub(super) risk: Option<f64>,
+    /// Its row as it came.
+    #[serde(skip)]
+    pub(super) line: String,
+}
+
+impl Endpoint {
+    /// Reads a row of `endpoints`.
+    ///
+    /// # Errors
+    /// It is none.
+    pub(crate) fn read(line: &str) -> serde_json::Result<Self> {
+        let endpoint: Self = serde_json::from_str(line)?;
+        Ok(Self {
+            line: line.to_owned(),
+            ..endpoint
+        })
+    }
 }
 
 /// The receiving end. Fetching ends when this is dropped.
@@ -61,8 +103,13 @@ impl Feed {
                     let start = monotonic_ns();
                     let answer = fetch();
                     let took = Duration::from_nanos(monotonic_ns().saturating_sub(start));
+                    // What is not everything is followed by the rest at once.
+                    let is_partial = answer.as_ref().is_ok_and(|answer| !answer.is_complete);
                     if give.send(answer).is_err() {
                         return;
+                    }
+                    if is_partial {
+                        continue;
                     }
                     let pause = (took * SHARE).clamp(PAUSE, LONGEST_PAUSE);
                     if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {

@@ -15,7 +15,7 @@ use ratatui::{
     crossterm::event::{self, Event, KeyEventKind},
 };
 
-pub(crate) use self::feed::{Answer, Feed};
+pub(crate) use self::feed::{Answer, Endpoint, Feed};
 use self::state::{Outcome, State};
 
 /// How long a key is waited for before new data is looked at.

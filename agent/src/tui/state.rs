@@ -6,9 +6,12 @@ use std::collections::{HashMap, VecDeque};
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::Answer;
-use crate::inventory::{EndpointView, WorkloadView};
-use crate::{inventory::EndpointId, status::Status, verdict::Alert};
+use super::{Answer, Endpoint};
+use crate::{
+    inventory::{EndpointId, WorkloadView},
+    status::Status,
+    verdict::Alert,
+};
 
 /// Samples of a sparkline. Overflow policy: the oldest goes.
 pub(super) const SAMPLES: usize = 40;
@@ -89,7 +92,7 @@ pub(super) struct State {
     pub(super) selected: usize,
     /// Rows that fit on the screen, as drawn last: how far a page goes.
     pub(super) page: usize,
-    pub(super) endpoints: Vec<EndpointView>,
+    pub(super) endpoints: Vec<Endpoint>,
     pub(super) workloads: Vec<WorkloadView>,
     pub(super) alerts: Vec<Alert>,
     pub(super) status: Status,
@@ -97,7 +100,8 @@ pub(super) struct State {
     pub(super) rows: Vec<usize>,
     /// Why the last answer failed.
     pub(super) trouble: Option<String>,
-    pub(super) has_answer: bool,
+    /// Everything was told once.
+    pub(super) is_complete: bool,
     /// Exchanges between two answers, the newest last.
     pub(super) total: VecDeque<u64>,
     recent: HashMap<EndpointId, Recent>,
@@ -119,12 +123,26 @@ impl State {
                 return;
             }
         };
+        self.trouble = None;
+        if answer.is_complete {
+            self.count(&answer.endpoints);
+            self.is_complete = true;
+        }
+        self.endpoints = answer.endpoints;
+        self.workloads = answer.workloads;
+        self.alerts = answer.alerts;
+        self.status = answer.status;
+        self.arrange();
+    }
+
+    /// Counts how often each endpoint was called since the last time.
+    fn count(&mut self, endpoints: &[Endpoint]) {
         let mut recent = std::mem::take(&mut self.recent);
         let mut total = 0;
-        for endpoint in &answer.endpoints {
+        for endpoint in endpoints {
             let mut one = recent.remove(&endpoint.id).unwrap_or_default();
             // What was there before this program is no news.
-            let fresh = if self.has_answer {
+            let fresh = if self.is_complete {
                 endpoint.hits.saturating_sub(one.hits)
             } else {
                 0
@@ -135,13 +153,6 @@ impl State {
             self.recent.insert(endpoint.id, one);
         }
         push(&mut self.total, total);
-        self.trouble = None;
-        self.has_answer = true;
-        self.endpoints = answer.endpoints;
-        self.workloads = answer.workloads;
-        self.alerts = answer.alerts;
-        self.status = answer.status;
-        self.arrange();
     }
 
     /// How often an endpoint was called between the latest answers, the newest last.
@@ -307,7 +318,7 @@ pub(super) mod tests {
     use super::*;
     use crate::verdict::fixture::alert;
 
-    fn endpoint(number: u64, template: &str, hits: u64) -> EndpointView {
+    fn endpoint(number: u64, template: &str, hits: u64) -> Endpoint {
         let row = json!({
             "id": format!("{number:016x}"), "workload": "shop", "workload_id": "w", "kind": "rest", "method": "GET",
             "template": template, "operation": null, "hosts": [], "hits": hits, "first_seen": "", "last_seen": "",
@@ -316,12 +327,13 @@ pub(super) mod tests {
             "callers": [], "owner": null, "risk": number, "spec": "unknown",
             "completeness": {"complete": 1, "no_response": 0, "lost": 0, "truncated": 0}, "parameters": [],
         });
-        serde_json::from_value(row).unwrap()
+        Endpoint::read(&row.to_string()).unwrap()
     }
 
     /// Three endpoints, an alert; `hits` of the second.
     pub(in crate::tui) fn answer(hits: u64) -> Answer {
         Answer {
+            is_complete: true,
             endpoints: vec![
                 endpoint(1, "/v1/orders", 5),
                 endpoint(2, "/v1/users/{userId}", hits),
@@ -362,6 +374,22 @@ pub(super) mod tests {
             (state.order, state.rows.as_slice()),
             (Order::Risk, &[2, 1, 0][..])
         );
+    }
+
+    #[test]
+    fn what_comes_first_counts_as_no_news_and_is_no_whole() {
+        let mut state = State::default();
+        let first = Answer {
+            is_complete: false,
+            endpoints: vec![endpoint(1, "/v1/orders", 5)],
+            ..Answer::default()
+        };
+        state.take(Ok(first));
+        assert_eq!((state.rows.as_slice(), state.is_complete), (&[0][..], false));
+        assert!(state.total.is_empty());
+        state.take(Ok(answer(7)));
+        assert_eq!((state.rows.len(), state.is_complete), (3, true));
+        assert_eq!(state.total, [0]);
     }
 
     #[test]

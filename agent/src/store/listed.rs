@@ -1,0 +1,183 @@
+//! Rows of lists, kept in the order they are shown in: a page is read without the rest.
+//!
+//! In: rows with their place. Out: the same rows, place by place, for as long as somebody wants more. They are only given
+//! to those who would have judged as their writer did: by the same criteria, in the same version.
+
+use std::ops::ControlFlow;
+
+use rusqlite::{Transaction, params};
+
+use super::{
+    Reader, Row, StoreError, Table,
+    reader::{meta, row},
+    schema,
+    writer::integer,
+};
+
+/// A row of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Rows are shown in the order of these bytes; different rows have different ones.
+    pub place: Vec<u8>,
+    /// The row.
+    pub row: Row,
+}
+
+impl Reader {
+    /// Gives the rows of a list one by one, in order, until `take` has enough. Whether there is such a list: not if it
+    /// was judged by something else.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub fn list(
+        &self,
+        table: Table,
+        judged_by: &str,
+        mut take: impl FnMut(Listed) -> ControlFlow<()>,
+    ) -> Result<bool, StoreError> {
+        let mut read = || -> rusqlite::Result<bool> {
+            let snapshot = self.connection.unchecked_transaction()?;
+            let is_alike = meta(&snapshot, "judged_by")?.is_some_and(|known| known == judged_by.as_bytes());
+            if !is_alike || self.version < schema::since(table) {
+                return Ok(false);
+            }
+            let name = table.name();
+            let mut statement = snapshot.prepare(&format!(
+                "SELECT id, workload, last_seen, record, place FROM {name} ORDER BY place"
+            ))?;
+            let mut rows = statement.query([])?;
+            while let Some(found) = rows.next()? {
+                let listed = Listed {
+                    place: found.get(4)?,
+                    row: row(found)?,
+                };
+                if take(listed).is_break() {
+                    break;
+                }
+            }
+            Ok(true)
+        };
+        read().map_err(|error| self.failed(error))
+    }
+
+    /// How many endpoints each workload has, by its id.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub fn endpoints_of_workloads(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        let read = || -> rusqlite::Result<_> {
+            self.connection
+                .prepare("SELECT workload, count(*) FROM endpoints GROUP BY workload ORDER BY workload")?
+                .query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?
+                .collect()
+        };
+        read().map_err(|error| self.failed(error))
+    }
+}
+
+/// Puts rows into a list, each in the place of the one with its id, wherever that was.
+pub(super) fn replace(transaction: &Transaction<'_>, table: Table, rows: &[Listed]) -> rusqlite::Result<()> {
+    let mut statement = transaction.prepare_cached(&format!(
+        "INSERT OR REPLACE INTO {} (place, id, workload, last_seen, record) VALUES (?1, ?2, ?3, ?4, ?5)",
+        table.name()
+    ))?;
+    for Listed { place, row } in rows {
+        let last_seen = integer(row.last_seen);
+        statement.execute(params![place, row.id, row.workload, last_seen, row.record])?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{
+        clock::Timestamp,
+        store::{Batch, Store},
+    };
+
+    fn listed(place: &str, id: &str) -> Listed {
+        Listed {
+            place: place.into(),
+            row: Row {
+                id: id.into(),
+                workload: "w".into(),
+                last_seen: Timestamp(1),
+                record: b"{}".to_vec(),
+            },
+        }
+    }
+
+    fn ids(directory: &Path, table: Table, judged_by: &str, most: usize) -> Option<String> {
+        let mut ids: Vec<String> = Vec::new();
+        let reader = Reader::open(directory).unwrap();
+        let take = |listed: Listed| {
+            ids.push(listed.row.id);
+            match ids.len() < most {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
+        };
+        let is_there = reader.list(table, judged_by, take).unwrap();
+        is_there.then(|| ids.join(" "))
+    }
+
+    #[test]
+    fn rows_come_in_the_order_of_their_places_until_there_are_enough() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = Store::open(directory.path(), 1 << 24, Timestamp(0))
+            .unwrap()
+            .store;
+        let mut save = |summaries: Vec<Listed>, risks: Vec<Listed>, removed_risks: Vec<String>| {
+            let batch = Batch {
+                summaries,
+                risks,
+                removed_risks,
+                judged_by: Some("me".into()),
+                ..Batch::default()
+            };
+            store.save(&batch).unwrap();
+        };
+        save(
+            vec![listed("2", "a"), listed("1", "b"), listed("3", "c")],
+            vec![listed("1", "a"), listed("2", "c")],
+            Vec::new(),
+        );
+        let ids = |table, judged_by, most| ids(directory.path(), table, judged_by, most);
+        assert_eq!(ids(Table::Summaries, "me", 9).unwrap(), "b a c");
+        assert_eq!(ids(Table::Summaries, "me", 2).unwrap(), "b a");
+        assert_eq!(ids(Table::Risks, "me", 9).unwrap(), "a c");
+        assert_eq!(ids(Table::Risks, "somebody else", 9), None);
+        // One moves, one goes.
+        save(vec![listed("4", "b")], vec![listed("0", "c")], vec!["a".into()]);
+        assert_eq!(ids(Table::Summaries, "me", 9).unwrap(), "a c b");
+        assert_eq!(ids(Table::Risks, "me", 9).unwrap(), "c");
+    }
+
+    #[test]
+    fn what_is_no_endpoint_any_more_is_in_no_list() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = Store::open(directory.path(), 1 << 24, Timestamp(0))
+            .unwrap()
+            .store;
+        let batch = |removed: &[&str], endpoints: Vec<Listed>| Batch {
+            removed_endpoints: removed.iter().map(ToString::to_string).collect(),
+            endpoints: endpoints.iter().map(|listed| listed.row.clone()).collect(),
+            summaries: endpoints.clone(),
+            risks: endpoints,
+            judged_by: Some("me".into()),
+            ..Batch::default()
+        };
+        store
+            .save(&batch(&[], vec![listed("1", "a"), listed("2", "b")]))
+            .unwrap();
+        store.save(&batch(&["a"], Vec::new())).unwrap();
+        for table in [Table::Summaries, Table::Risks] {
+            assert_eq!(ids(directory.path(), table, "me", 9).unwrap(), "b");
+        }
+        let reader = Reader::open(directory.path()).unwrap();
+        assert_eq!(reader.endpoints_of_workloads().unwrap(), [("w".to_owned(), 1)]);
+    }
+}
