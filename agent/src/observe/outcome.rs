@@ -48,7 +48,7 @@ impl Outcome {
     /// Reads the store of a run.
     pub(super) fn of(options: &RunOptions, documents: &[Given]) -> Result<Self> {
         let reader = Reader::open(&options.store).context("cannot read what was observed")?;
-        let contents = reader.load()?;
+        let mut contents = reader.load()?;
         let status = match reader.status()? {
             Some(bytes) => serde_json::from_slice(&bytes).context("cannot read the agent's status")?,
             None => Status::default(),

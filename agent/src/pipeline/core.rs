@@ -80,7 +80,7 @@ impl Restart {
         risk: Risk,
         owners: Owners,
     ) -> Result<Self> {
-        let contents = store.load()?;
+        let mut contents = store.load()?;
         let restored = contents.restore(limits.limits());
         let (kept, undecoded) = contents.kept();
         let skipped = restored.skipped + undecoded;

@@ -100,17 +100,25 @@ impl Batch {
 }
 
 impl Contents {
-    /// The inventory that the rows make.
-    pub fn restore(&self, limits: Limits) -> Restored {
+    /// The inventory that the rows of endpoints and workloads make, which are taken out: a large store is not held twice.
+    pub fn restore(&mut self, limits: Limits) -> Restored {
+        let workloads = std::mem::take(&mut self.workloads);
+        let endpoints = std::mem::take(&mut self.endpoints);
+        let newest = workloads.iter().chain(&endpoints).map(|row| row.last_seen).max();
         let mut inventory = Inventory::new(limits);
-        let mut undecoded = 0;
-        let workloads: Vec<WorkloadRecord> = decode(&self.workloads, &mut undecoded);
-        let endpoints: Vec<EndpointRecord> = decode(&self.endpoints, &mut undecoded);
-        inventory.restore(workloads, endpoints);
-        let all = self.workloads.iter().chain(&self.endpoints);
+        let mut undecoded = [0, 0];
+        let [of_workloads, of_endpoints] = &mut undecoded;
+        inventory.restore(
+            workloads
+                .into_iter()
+                .filter_map(|row| decoded(&row, of_workloads)),
+            endpoints
+                .into_iter()
+                .filter_map(|row| decoded(&row, of_endpoints)),
+        );
         Restored {
-            newest: all.map(|row| row.last_seen).max().unwrap_or_default(),
-            skipped: undecoded + inventory.stats().records_skipped,
+            newest: newest.unwrap_or_default(),
+            skipped: undecoded.iter().sum::<u64>() + inventory.stats().records_skipped,
             inventory,
         }
     }
@@ -176,12 +184,13 @@ fn row(id: String, workload: String, last_seen: Timestamp, record: &impl Seriali
 }
 
 fn decode<R: DeserializeOwned>(rows: &[Row], undecoded: &mut u64) -> Vec<R> {
-    let decoded: Vec<R> = rows
-        .iter()
-        .filter_map(|row| serde_json::from_slice(&row.record).ok())
-        .collect();
-    *undecoded += (rows.len() - decoded.len()) as u64;
-    decoded
+    rows.iter().filter_map(|row| decoded(row, undecoded)).collect()
+}
+
+fn decoded<R: DeserializeOwned>(row: &Row, undecoded: &mut u64) -> Option<R> {
+    let record = serde_json::from_slice(&row.record).ok();
+    *undecoded += u64::from(record.is_none());
+    record
 }
 
 #[cfg(test)]
@@ -270,7 +279,7 @@ mod tests {
             last_seen: Timestamp(5),
             record: record.into(),
         };
-        let contents = Contents {
+        let mut contents = Contents {
             endpoints: vec![row("{"), row("{}")],
             workloads: vec![row("")],
             ..Contents::default()

@@ -40,8 +40,8 @@ const MAX_FORM_BYTES: usize = 8 * 1024;
 pub struct Schema {
     /// Messages read.
     pub messages: u32,
-    /// Fields by path.
-    pub fields: BTreeMap<Box<str>, Field>,
+    /// Fields by path. Most messages have few, and a node of the map has room for eleven: they lie outside of it.
+    pub fields: BTreeMap<Box<str>, Box<Field>>,
     /// Values of fields that had no room.
     #[serde(skip_serializing_if = "is_zero")]
     pub overflow: u64,
@@ -211,7 +211,7 @@ impl Schemas {
             &mut self.request,
         ];
         for schema in requests.into_iter().chain(self.responses.values_mut()) {
-            schema.fields.values_mut().for_each(Field::note_words);
+            schema.fields.values_mut().for_each(|field| field.note_words());
         }
     }
 

@@ -145,7 +145,7 @@ fn behind(samples: &[(u64, u64)], accounted: u64, killed: u64) -> Duration {
 }
 
 fn holds(store: &Path) -> Result<Holds> {
-    let contents = Reader::open(store)?.load()?;
+    let mut contents = Reader::open(store)?.load()?;
     let status: Status = match &contents.status {
         Some(status) => serde_json::from_slice(status).context("half a status")?,
         None => Status::default(),
