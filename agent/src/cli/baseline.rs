@@ -2,14 +2,14 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write},
+    io::{self, BufRead as _, BufReader, Read as _, Write},
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Context, Failure};
+use super::{Context, Failure, target::Target};
 use crate::{
     analysis::BaselineRecord,
     clock::Timestamp,
@@ -90,17 +90,9 @@ fn export(store: &Path, output: Option<&Path>, context: &mut Context<'_>) -> Res
         .and_then(|reader| reader.load())
         .map_err(Failure::usage)?;
     let baselines = contents.kept().0.baselines;
-    match output {
-        None => write(&baselines, context.out)?,
-        Some(path) => {
-            let file = File::create(path)
-                .map_err(|error| Failure::usage(format!("cannot create {}: {error}", path.display())))?;
-            let mut out = BufWriter::new(file);
-            write(&baselines, &mut out)
-                .and_then(|()| out.flush())
-                .map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))?;
-            writeln!(context.out, "{} baselines exported", baselines.len())?;
-        }
+    Target::of(output)?.write(context.out, |out| write(&baselines, out))?;
+    if output.is_some() {
+        writeln!(context.out, "{} baselines exported", baselines.len())?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use super::{
     Context, Failure,
     source::{self, Topic},
+    target::Target,
     time,
 };
 use crate::{
@@ -73,11 +74,7 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure>
         Denial::of(alert, args.address.clone(), args.span, context.now).map_err(Failure::usage)?;
     denial.labels.clone_from(&args.label);
     let text = denial.write(args.format);
-    match &args.file {
-        None => Ok(context.out.write_all(text.as_bytes())?),
-        Some(path) => std::fs::write(path, text)
-            .map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display()))),
-    }
+    Target::of(args.file.as_deref())?.write(context.out, |out| out.write_all(text.as_bytes()))
 }
 
 fn find<'a>(alerts: &'a [Alert], id: &str) -> Result<&'a Alert, Failure> {

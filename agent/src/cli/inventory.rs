@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::{BufWriter, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -16,6 +15,7 @@ use super::{
     output::{self, Format},
     source::{self, Settled, Topic},
     table::{self, Column},
+    target::Target,
     time::point_in_time,
 };
 use crate::{
@@ -129,21 +129,14 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure>
 
 fn take(args: &SnapshotArgs, context: &mut Context<'_>) -> Result<(), Failure> {
     let snapshot = present(&args.source.settled(context)?, context.now)?;
-    if args.output.as_os_str() == "-" {
-        return Ok(snapshot.write(&mut *context.out)?);
+    let target = Target::create(args.output.clone())?;
+    let is_file = matches!(target, Target::File(..));
+    target.write(context.out, |out| snapshot.write(out))?;
+    if is_file {
+        let shown = args.output.display();
+        writeln!(context.out, "{shown}: {} endpoints", snapshot.endpoints.len())?;
     }
-    let written = fs::File::create(&args.output).and_then(|file| {
-        let mut out = BufWriter::new(file);
-        snapshot.write(&mut out)?;
-        out.flush()
-    });
-    let shown = args.output.display();
-    written.map_err(|error| Failure::usage(format!("cannot write the snapshot to {shown}: {error}")))?;
-    Ok(writeln!(
-        context.out,
-        "{shown}: {} endpoints",
-        snapshot.endpoints.len()
-    )?)
+    Ok(())
 }
 
 fn compare(args: &DiffArgs, context: &mut Context<'_>) -> Result<(), Failure> {

@@ -44,6 +44,7 @@ mod spec;
 mod status;
 mod store;
 mod table;
+mod target;
 mod terminal;
 mod time;
 mod top;

@@ -9,7 +9,7 @@ pub(super) use self::{
     diff::{cases, summary},
 };
 
-use std::{fs::File, io::Write as _, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 use serde_json::Value;
@@ -19,6 +19,7 @@ use super::{
     list::text,
     progress,
     source::{self, Topic},
+    target::Target,
 };
 
 const EXAMPLES: &str = "EXAMPLES:
@@ -88,12 +89,7 @@ fn export(export: &Export, context: &mut Context<'_>) -> Result<(), Failure> {
         Format::Json => serde_json::to_string_pretty(document).map_err(Failure::usage)? + "\n",
         Format::Yaml => serde_norway::to_string(document).map_err(Failure::usage)?,
     };
-    match &export.file {
-        None => Ok(context.out.write_all(text.as_bytes())?),
-        Some(path) => File::create(path)
-            .and_then(|mut file| file.write_all(text.as_bytes()))
-            .map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display()))),
-    }
+    Target::of(export.file.as_deref())?.write(context.out, |out| out.write_all(text.as_bytes()))
 }
 
 /// The document of the workload with this name or id.

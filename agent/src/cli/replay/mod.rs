@@ -10,9 +10,9 @@ use std::{
     path::PathBuf,
 };
 
-use result::{Replacement, Target};
+use result::Replacement;
 
-use super::{Context, Failure, logging, progress};
+use super::{Context, Failure, logging, progress, target::Target};
 use crate::{
     capture::file::{self, Problems},
     clock::Timestamp,

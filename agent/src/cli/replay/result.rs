@@ -1,10 +1,6 @@
-//! Where the results of a replay go: a store that is filled anew, files, standard output.
+//! Where the results of a replay are kept: a store that is filled anew.
 
-use std::{
-    fs::File,
-    io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use crate::{
     analysis::{Analysis, Changes},
@@ -69,42 +65,5 @@ impl Replacement {
             .remove_older(Timestamp(u64::MAX))
             .and_then(|_| self.store.save(&batch));
         saved.map_err(Failure::usage)
-    }
-}
-
-/// Where a result is written.
-pub(super) enum Target {
-    /// Standard output.
-    Stdout,
-    /// A file.
-    File(PathBuf, File),
-}
-
-impl Target {
-    /// `-` is standard output; a file is made or emptied.
-    pub(super) fn create(path: PathBuf) -> Result<Self, Failure> {
-        if path.as_os_str() == "-" {
-            return Ok(Self::Stdout);
-        }
-        let file = File::create(&path)
-            .map_err(|error| Failure::usage(format!("cannot create {}: {error}", path.display())))?;
-        Ok(Self::File(path, file))
-    }
-
-    /// Writes the result.
-    pub(super) fn write(
-        self,
-        stdout: &mut dyn Write,
-        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<(), Failure> {
-        match self {
-            Self::Stdout => Ok(write(stdout)?),
-            Self::File(path, file) => {
-                let mut out = BufWriter::with_capacity(256 * 1024, file);
-                write(&mut out)
-                    .and_then(|()| out.flush())
-                    .map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))
-            }
-        }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
         Context, Failure,
         output::{self, Format},
         table::{self, Column, Kind},
+        target::Target,
     },
     spec::{
         Gate, Given, Issue,
@@ -91,11 +92,7 @@ impl Output {
             Form::Junit => text.extend(report::junit(&report).bytes()),
             Form::Markdown => text.extend(report::markdown(&report, summary).bytes()),
         }
-        match &self.file {
-            None => context.out.write_all(&text)?,
-            Some(path) => std::fs::write(path, &text)
-                .map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))?,
-        }
+        Target::of(self.file.as_deref())?.write(context.out, |out| out.write_all(&text))?;
         match report.failed() {
             true => Err(Failure::check()),
             false => Ok(()),
