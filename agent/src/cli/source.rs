@@ -47,6 +47,7 @@ const UNLIMITED: Limits = Limits {
     workloads: usize::MAX,
     templates: usize::MAX,
     endpoints: usize::MAX,
+    fields: usize::MAX,
     candidates: 1,
     hosts: usize::MAX,
     callers: usize::MAX,

@@ -20,7 +20,7 @@ use super::{
     recent::Recent,
     record::{EndpointRecord, WorkloadRecord},
     registry::{Registry, Revised},
-    schema::Schemas,
+    schema::{FieldRoom, Schemas},
     template::{OVERFLOW, Pins, Routes, Template, trie::MAX_HITS},
     traffic::{Traffic, host},
     view::{EndpointView, WorkloadView},
@@ -68,6 +68,8 @@ pub struct Inventory {
     pub(super) candidates: LruCache<EndpointId, Candidate>,
     pub(super) recent: Recent,
     addresses: Addresses,
+    /// For fields that are new.
+    room: FieldRoom,
 }
 
 /// An endpoint that no answer has confirmed.
@@ -101,6 +103,7 @@ impl Inventory {
             candidates: LruCache::new(candidates),
             recent: Recent::new(limits.recent_paths, MAX_HITS),
             addresses: Addresses::default(),
+            room: FieldRoom::of(limits.fields),
         }
     }
 
@@ -244,6 +247,12 @@ impl Inventory {
         for workload in 0..self.registry.workload_count() {
             self.settle_workload(workload);
         }
+        self.measure();
+    }
+
+    /// Counts the fields that are known: those of endpoints that became one have become fewer.
+    fn measure(&mut self) {
+        self.room = FieldRoom::of(self.limits.fields.saturating_sub(self.registry.fields()));
     }
 
     /// Settles, then gives the endpoints that changed since the last call, whole.
@@ -285,6 +294,7 @@ impl Inventory {
         for record in endpoints {
             self.stats.records_skipped += u64::from(!self.registry.restore_endpoint(record));
         }
+        self.measure();
     }
 
     /// Adds what another inventory has stored, of other times or other hosts, and settles. Counts add up: the same
@@ -430,7 +440,9 @@ impl Inventory {
         let is_read =
             endpoint.schemas.has_news(exchange, request) || hits <= READ_ALL || hits.is_multiple_of(every);
         if is_read {
-            self.stats.json_cut += u64::from(endpoint.schemas.add(exchange, request));
+            let is_cut = endpoint.schemas.add(exchange, request, &mut self.room);
+            self.stats.json_cut += u64::from(is_cut);
+            self.stats.field_overflow += std::mem::take(&mut self.room.refused);
         }
         endpoint.posture.add(exchange, &endpoint.template, is_read);
         Observation {

@@ -204,6 +204,21 @@ fn templates_of_a_workload_are_bounded() {
 }
 
 #[test]
+fn fields_of_all_endpoints_together_are_bounded() {
+    let limits = Limits {
+        fields: 4,
+        ..Limits::default()
+    };
+    let calls = ["/a", "/b"].map(|path| call("GET", path).answer(r#"{"id":1,"name":"x"}"#));
+    let inventory = inventory_within(limits, &calls);
+    let known = |row: &EndpointView| inventory.endpoint(row.id).unwrap().schemas.len();
+    let fields: Vec<usize> = inventory.endpoint_views(Timestamp(0)).iter().map(known).collect();
+    // The answer itself is one.
+    assert_eq!(fields, [3, 1]);
+    assert_eq!(inventory.stats().field_overflow, 2);
+}
+
+#[test]
 fn endpoints_and_workloads_are_bounded() {
     let limits = Limits {
         endpoints: 2,

@@ -11,6 +11,9 @@ pub struct Limits {
     pub templates: usize,
     /// Endpoints in all. Beyond: exchanges are counted in `endpoint_overflow`, not filed.
     pub endpoints: usize,
+    /// Fields of the messages of all endpoints together, some 400 bytes each. Beyond: values of new fields are counted in
+    /// `field_overflow`, those of known ones as before.
+    pub fields: usize,
     /// Endpoints that were asked for but never accepted. Beyond: the one not asked for the longest is forgotten
     /// and counted in `candidates_forgotten`.
     pub candidates: usize,
@@ -30,6 +33,7 @@ impl Default for Limits {
             workloads: 4096,
             templates: 2000,
             endpoints: 50_000,
+            fields: 400_000,
             candidates: 1024,
             hosts: 16,
             callers: 64,
@@ -75,6 +79,8 @@ pub struct Stats {
     pub json_cut: u64,
     /// Exchanges not filed because there are too many endpoints.
     pub endpoint_overflow: u64,
+    /// Values of fields that were not kept because there are too many fields.
+    pub field_overflow: u64,
     /// Exchanges not filed because there are too many workloads.
     pub workload_overflow: u64,
     /// Of these: carried an attack, so that nothing was learned from them.
@@ -105,6 +111,7 @@ impl Stats {
             unlearned_paths,
             json_cut,
             endpoint_overflow,
+            field_overflow,
             workload_overflow,
             suspects,
             candidates_forgotten,
@@ -127,6 +134,7 @@ impl Stats {
             ("inventory_unlearned_paths", unlearned_paths),
             ("inventory_json_cut", json_cut),
             ("inventory_endpoint_overflow", endpoint_overflow),
+            ("inventory_field_overflow", field_overflow),
             ("inventory_workload_overflow", workload_overflow),
             ("inventory_suspects", suspects),
             ("inventory_candidates_forgotten", candidates_forgotten),

@@ -457,6 +457,12 @@ impl Registry {
         views
     }
 
+    /// Fields of the messages of all endpoints.
+    pub(super) fn fields(&self) -> usize {
+        let endpoints = self.endpoints.iter().filter_map(|slot| slot.endpoint.as_ref());
+        endpoints.map(|endpoint| endpoint.schemas.len()).sum()
+    }
+
     /// Endpoints that changed since the last call.
     pub(super) fn take_dirty_endpoints(&mut self) -> Vec<EndpointRecord> {
         let places = std::mem::take(&mut self.dirty_endpoints);

@@ -7,6 +7,7 @@
 
 mod field;
 mod multipart;
+mod room;
 mod shape;
 mod walk;
 
@@ -15,6 +16,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Deserialize, Serialize};
 
 pub use field::{Field, Format};
+pub(super) use room::FieldRoom;
 use shape::Shapes;
 use walk::outline;
 pub(crate) use walk::{Value, walk};
@@ -98,10 +100,10 @@ impl Schema {
         self.messages == 0
     }
 
-    fn add(&mut self, path: &str, name: &str, value: &Value<'_>) {
+    fn add(&mut self, path: &str, name: &str, value: &Value<'_>, room: &mut FieldRoom) {
         if let Some(field) = self.fields.get_mut(path) {
             field.add(name, value);
-        } else if self.fields.len() < MAX_FIELDS {
+        } else if self.fields.len() < MAX_FIELDS && room.take() {
             self.fields.entry(path.into()).or_default().add(name, value);
         } else {
             self.overflow += 1;
@@ -109,28 +111,28 @@ impl Schema {
     }
 
     /// Whether a bound was reached.
-    fn add_json(&mut self, text: &[u8]) -> bool {
+    fn add_json(&mut self, text: &[u8], room: &mut FieldRoom) -> bool {
         self.messages += 1;
-        outline(text, |event| self.add(event.path, event.name, &event.value)).is_cut
+        outline(text, |event| self.add(event.path, event.name, &event.value, room)).is_cut
     }
 
-    fn add_pairs(&mut self, prefix: &str, text: &[u8]) {
+    fn add_pairs(&mut self, prefix: &str, text: &[u8], room: &mut FieldRoom) {
         let text = text.get(..MAX_FORM_BYTES).unwrap_or(text);
         self.messages += 1;
         for (name, value) in form_urlencoded::parse(text).take(MAX_PAIRS) {
-            self.add_pair(prefix, &name, Some(&value));
+            self.add_pair((prefix, &name), Some(&value), room);
         }
     }
 
-    fn add_parts(&mut self, body: &[u8], boundary: &str) {
+    fn add_parts(&mut self, body: &[u8], boundary: &str, room: &mut FieldRoom) {
         self.messages += 1;
         for part in multipart::parts(body, boundary) {
-            self.add_pair("form", part.name, part.text);
+            self.add_pair(("form", part.name), part.text, room);
         }
     }
 
     /// Adds a named value; without a text it is a file.
-    fn add_pair(&mut self, prefix: &str, name: &str, value: Option<&str>) {
+    fn add_pair(&mut self, (prefix, name): (&str, &str), value: Option<&str>, room: &mut FieldRoom) {
         let path = format!("{prefix}.{}", name.replace(|c: char| c.is_control(), ""));
         let value = match value {
             None => Value::File,
@@ -138,7 +140,7 @@ impl Schema {
             Some(text) => Value::Text(Cow::Borrowed(text)),
         };
         if path.len() <= MAX_PAIR_BYTES {
-            self.add(&path, name, &value);
+            self.add(&path, name, &value, room);
         }
     }
 
@@ -156,25 +158,30 @@ impl Schema {
 }
 
 impl Schemas {
-    /// Reads one exchange.
-    pub(super) fn add(&mut self, exchange: &Exchange, request: &Request) -> bool {
+    /// How many fields are known, of all messages.
+    pub(super) fn len(&self) -> usize {
+        self.by_direction().map(|(_, schema)| schema.fields.len()).sum()
+    }
+
+    /// Reads one exchange. Whether a bound of its bodies was reached.
+    pub(super) fn add(&mut self, exchange: &Exchange, request: &Request, room: &mut FieldRoom) -> bool {
         self.exchanges += 1;
         if let Some((_, query)) = request.target.split_once('?') {
             let query = query.split('#').next().unwrap_or_default();
-            self.query.add_pairs("query", query.as_bytes());
+            self.query.add_pairs("query", query.as_bytes(), room);
         }
         let mut is_cut = false;
         match Content::of(&request.head, &request.body) {
-            Content::Json => is_cut |= self.request.add_json(&request.body.sample),
-            Content::Form => self.form.add_pairs("form", &request.body.sample),
-            Content::Multipart(boundary) => self.multipart.add_parts(&request.body.sample, boundary),
+            Content::Json => is_cut |= self.request.add_json(&request.body.sample, room),
+            Content::Form => self.form.add_pairs("form", &request.body.sample, room),
+            Content::Multipart(boundary) => self.multipart.add_parts(&request.body.sample, boundary, room),
             Content::Other => {}
         }
         if let Some(response) = &exchange.response
             && Content::of(&response.head, &response.body) == Content::Json
         {
             let class = self.responses.entry((response.status / 100).min(9)).or_default();
-            is_cut |= class.add_json(&response.body.sample);
+            is_cut |= class.add_json(&response.body.sample, room);
         }
         is_cut
     }
@@ -263,7 +270,7 @@ pub fn sensitive_fields(exchange: &Exchange) -> Vec<SensitiveField> {
         return Vec::new();
     };
     let mut schemas = Schemas::default();
-    schemas.add(exchange, request);
+    schemas.add(exchange, request, &mut FieldRoom::of(usize::MAX));
     let mut fields = Vec::new();
     for (direction, schema) in schemas.by_direction() {
         for (path, field) in &schema.fields {
@@ -337,7 +344,8 @@ mod tests {
         let mut schemas = Schemas::default();
         for call in calls {
             let exchange = call.clone().exchange();
-            schemas.add(&exchange, exchange.request.as_ref().expect("request"));
+            let request = exchange.request.as_ref().expect("request");
+            schemas.add(&exchange, request, &mut FieldRoom::of(usize::MAX));
         }
         schemas
     }
@@ -432,5 +440,18 @@ mod tests {
         ]);
         let schema = &schemas.responses[&2];
         assert_eq!((schema.fields.len(), schema.overflow), (MAX_FIELDS, 101));
+    }
+
+    #[test]
+    fn without_room_known_fields_are_counted_and_new_ones_are_not_kept() {
+        let mut schemas = Schemas::default();
+        let mut room = FieldRoom::of(2);
+        for body in [r#"{"a":1}"#, r#"{"a":2,"b":3}"#] {
+            let exchange = call("GET", "/").answer(body).exchange();
+            schemas.add(&exchange, exchange.request.as_ref().expect("request"), &mut room);
+        }
+        let answer = &schemas.responses[&2];
+        assert_eq!((schemas.len(), answer.fields["$.a"].integer), (2, 2));
+        assert_eq!((room.refused, answer.overflow), (1, 1));
     }
 }
