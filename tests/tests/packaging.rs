@@ -104,6 +104,97 @@ fn lintian_finds_nothing_and_the_package_is_reproducible() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", text(&output));
+    let packed = Command::new("sh")
+        .args(["-c", "dpkg-deb --fsys-tarfile \"$0\" | tar -tf -"])
+        .arg(&built[0])
+        .output()
+        .unwrap();
+    assert!(packed.status.success(), "{}", text(&packed));
+    let held = files(&text(&packed));
+    for promised in [
+        "etc/apiarist/apiarist.toml",
+        "usr/bin/apiarist",
+        "usr/lib/systemd/system/apiarist.service",
+        "usr/lib/sysusers.d/apiarist.conf",
+        "usr/share/bash-completion/completions/apiarist",
+        "usr/share/doc/apiarist/sbom.cdx.json",
+        "usr/share/fish/vendor_completions.d/apiarist.fish",
+        "usr/share/man/man1/apiarist.1.gz",
+        "usr/share/zsh/vendor-completions/_apiarist",
+    ] {
+        assert!(held.contains(promised), "no {promised} in {held:?}");
+    }
+}
+
+/// What a package or an image holds, by the list of an archiver: without the directories.
+fn files(list: &str) -> BTreeSet<String> {
+    let names = list.lines().map(|name| name.trim_start_matches("./"));
+    names
+        .filter(|name| !name.is_empty() && !name.ends_with('/'))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The image holds the agent and nothing else, and starts. The Dockerfile's first stage needs an image from a registry and is
+/// not tried: the agent is built here, as it does it, and its last stage makes the image. Takes a build of its own.
+#[test]
+fn the_image_is_the_agent_and_nothing_else() {
+    let wanted = |name| std::env::var_os(name).is_some();
+    if !wanted("CI") && !wanted("APIARIST_LONG_TESTS") {
+        writeln!(
+            std::io::stderr(),
+            "skipped: APIARIST_LONG_TESTS=1 builds an image, for minutes"
+        )
+        .ok();
+        return;
+    }
+    if !has("podman") {
+        return;
+    }
+    let image = "localhost/apiarist-packaging:1";
+    let xtask = ["run", "--quiet", "--package", "xtask", "--"];
+    let output = Command::new(env!("CARGO"))
+        .current_dir(root())
+        .args(xtask)
+        .args(["image", "--profile", "dev", "--name", image])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let directory = tempfile::tempdir().unwrap();
+    let archive = directory.path().join("image.tar");
+    let podman = |arguments: &[&str]| {
+        let output = Command::new("podman").args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        text(&output)
+    };
+    podman(&["save", "--quiet", "--output", archive.to_str().unwrap(), image]);
+    let list = Command::new("tar").arg("-tf").arg(&archive).output().unwrap();
+    let layers: Vec<String> = files(&text(&list))
+        .into_iter()
+        // Older names of the layers are links to these.
+        .filter(|name| name.ends_with(".tar") && !name.contains('/'))
+        .collect();
+    let mut held = BTreeSet::new();
+    for layer in layers {
+        let mut unpack = Command::new("tar");
+        unpack.arg("-xf").arg(&archive).arg("-C").arg(directory.path());
+        assert!(unpack.arg(&layer).status().unwrap().success());
+        let list = Command::new("tar")
+            .arg("-tf")
+            .arg(directory.path().join(&layer))
+            .output();
+        held.extend(files(&text(&list.unwrap())));
+    }
+    assert_eq!(held, BTreeSet::from(["usr/bin/apiarist".to_owned()]));
+    let starts = podman(&[
+        "image",
+        "inspect",
+        "--format",
+        "{{.Config.Entrypoint}} {{.Config.Cmd}}",
+        image,
+    ]);
+    assert_eq!(starts.trim(), "[/usr/bin/apiarist] [run]");
+    podman(&["image", "rm", image]);
 }
 
 /// Fails unless Kubernetes' own schemas accept each document.

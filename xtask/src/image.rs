@@ -1,7 +1,7 @@
 //! `cargo xtask image`: a container image of the agent, without a registry.
 //!
-//! In: a static build. Out: an image in the local store of podman, from nothing but the binary: no shell, no libraries. The
-//! Dockerfile makes the same for those who have Docker.
+//! In: a static build made here, and the last stage of the Dockerfile. Out: an image in the local store of podman, from nothing
+//! but the binary: no shell, no libraries. Only the Dockerfile's first stage, which compiles, needs an image of somebody else.
 
 use std::{
     fs,
@@ -22,12 +22,18 @@ use crate::{
 /// Directories that a container brings its own for, or mounts the host's at.
 const DIRECTORIES: &[&str] = &["etc/apiarist", "run/apiarist", "tmp", "var/lib/apiarist"];
 
+/// Time of all files, in seconds since the epoch.
+const EPOCH: u64 = 1_767_225_600;
+
 /// Options of `cargo xtask image`.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Cargo profile of the binary
     #[arg(long, default_value = "release")]
     profile: String,
+    /// What the image is called [default: localhost/apiarist:VERSION]
+    #[arg(long)]
+    name: Option<String>,
 }
 
 /// Builds, makes the image, and asks it for its version.
@@ -37,10 +43,11 @@ pub(crate) fn main(options: &Options) -> Result<()> {
     let binary = build(&root, &options.profile)?;
     is_static(&binary)?;
     let out = workspace::target_directory(&root).join("image");
-    let tree = out.join("tree");
-    if tree.exists() {
-        fs::remove_dir_all(&tree).context("cannot remove the last image")?;
+    let stage = out.join("build");
+    if stage.exists() {
+        fs::remove_dir_all(&stage).context("cannot remove the last image")?;
     }
+    let tree = stage.join("out");
     for directory in DIRECTORIES.iter().copied().chain(["usr/bin"]) {
         fs::create_dir_all(tree.join(directory))?;
     }
@@ -48,32 +55,22 @@ pub(crate) fn main(options: &Options) -> Result<()> {
     fs::copy(&binary, &installed)?;
     fs::set_permissions(&installed, fs::Permissions::from_mode(0o755))?;
     run(Command::new("strip").arg(&installed))?;
-    let archive = out.join("image.tar");
-    let mut tar = Command::new("tar");
-    // The same bytes for the same binary.
-    tar.args([
-        "--sort=name",
-        "--owner=0",
-        "--group=0",
-        "--numeric-owner",
-        "--mtime=@1767225600",
-    ]);
-    run(tar.arg("-C").arg(&tree).arg("-cf").arg(&archive).arg("."))?;
     let version = output_of(Command::new(&binary).arg("--version"))?;
     let version = version
         .split_whitespace()
         .nth(1)
         .context("the binary tells no version")?;
-    let name = format!("localhost/apiarist:{version}");
-    let mut import = podman();
-    import.args(["import", "--quiet"]);
-    import.args([
-        "--change",
-        r#"ENTRYPOINT ["/usr/bin/apiarist"]"#,
-        "--change",
-        r#"CMD ["run"]"#,
-    ]);
-    output_of(import.arg(&archive).arg(&name))?;
+    let name = options.name.clone();
+    let name = name.unwrap_or_else(|| format!("localhost/apiarist:{version}"));
+    let instructions = out.join("Dockerfile");
+    fs::write(&instructions, last_stage(&root)?)?;
+    let mut build = podman();
+    build.args(["build", "--quiet", "--network=none", "--no-cache"]);
+    // The same bytes for the same binary.
+    build.arg(format!("--timestamp={EPOCH}"));
+    build.arg(format!("--build-context=build={}", stage.display()));
+    build.args(["--tag", &name, "--file"]).arg(&instructions);
+    output_of(build.arg(&out))?;
     let mut start = podman();
     // What podman asks for may be more than this machine lets it have.
     start.args([
@@ -87,9 +84,16 @@ pub(crate) fn main(options: &Options) -> Result<()> {
     ensure!(said.contains(version), "the image says {said}");
     say(format!(
         "{name}: {} KiB, {said}",
-        fs::metadata(&archive)?.len() >> 10
+        fs::metadata(&installed)?.len() >> 10
     ));
     Ok(())
+}
+
+/// What the Dockerfile does once the agent is built.
+fn last_stage(root: &Path) -> Result<String> {
+    let text = fs::read_to_string(root.join("deploy/container/Dockerfile"))?;
+    let at = text.rfind("\nFROM ").context("the Dockerfile has one stage")?;
+    Ok(text.get(at + 1..).unwrap_or_default().to_owned())
 }
 
 /// Podman where no systemd and no journal need to run.
