@@ -1,7 +1,8 @@
 //! `cargo xtask reproducible`: two builds of the same commit in different places, compared byte for byte.
 //!
 //! In: the last commit. Out: one checksum, or the news that there are two. Paths of the checkout, of cargo's home and of the
-//! compiler are mapped to fixed names, so that they do not end up in the binary.
+//! compiler are mapped to fixed names, and looked for in the binary. Takes the release profile as it is;
+//! `CARGO_PROFILE_RELEASE_LTO=off` in the environment spares time.
 
 use std::{
     fs,
@@ -72,24 +73,48 @@ fn export(root: &Path, checkout: &Path) -> Result<()> {
 
 fn build(checkout: &Path, profile: &str) -> Result<PathBuf> {
     let target = checkout.join("target");
-    let sysroot = output_of(Command::new("rustc").args(["--print", "sysroot"]))?;
-    let homes = [
-        (checkout.to_owned(), "/build"),
-        (workspace::cargo_home()?, "/cargo"),
-        (PathBuf::from(sysroot), "/rust"),
-    ];
-    let flags: Vec<String> = homes
-        .iter()
-        .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()))
-        .collect();
+    let homes = homes(checkout)?;
+    let map = |option: &str| -> Vec<String> {
+        let pairs = homes.iter();
+        pairs
+            .map(|(from, to)| format!("{option}={}={to}", from.display()))
+            .collect()
+    };
     let mut command = cargo(checkout);
     command
         .args(["build", "--locked", "--package", "apiarist", "--profile", profile])
         .env("CARGO_TARGET_DIR", &target)
-        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+        // What is written in C, too.
+        .env("CFLAGS", map("-ffile-prefix-map").join(" "))
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            map("--remap-path-prefix").join("\x1f"),
+        );
     run(&mut command)?;
     let directory = if profile == "dev" { "debug" } else { profile };
-    Ok(target.join(directory).join("apiarist"))
+    let binary = target.join(directory).join("apiarist");
+    let bytes = fs::read(&binary).with_context(|| format!("cannot read {}", binary.display()))?;
+    for (home, _) in &homes {
+        let home = home.as_os_str().as_encoded_bytes();
+        let found = bytes.windows(home.len()).any(|window| window == home);
+        ensure!(
+            !found,
+            "{} is in {}",
+            String::from_utf8_lossy(home),
+            binary.display()
+        );
+    }
+    Ok(binary)
+}
+
+/// Places of this machine, and what the binary calls them.
+fn homes(checkout: &Path) -> Result<[(PathBuf, &'static str); 3]> {
+    let sysroot = output_of(Command::new("rustc").args(["--print", "sysroot"]))?;
+    Ok([
+        (checkout.to_owned(), "/build"),
+        (workspace::cargo_home()?, "/cargo"),
+        (PathBuf::from(sysroot), "/rust"),
+    ])
 }
 
 fn sum(file: &Path) -> Result<String> {
