@@ -1,13 +1,15 @@
 //! The configuration file: its keys, their documentation, and what is wrong with a given file.
 //!
 //! In: TOML text. Out: a [`Config`], or every [`Problem`] of the text at once, each with its line. The structures
-//! in [`sections`] are the only description of the keys: their doc comments, defaults and ranges become the JSON
+//! in [`sections`], [`detection`] and [`inventory`] are the only description of the keys: their doc comments, defaults and ranges become the JSON
 //! Schema ([`schema`]), the schema becomes the documented file ([`template`]) and the checker ([`check`]).
 //! Refuses to guess: an unknown key is a problem, never ignored.
 
 mod check;
+mod conflicts;
 mod detection;
 mod difference;
+mod inventory;
 mod options;
 mod print;
 mod sections;
@@ -19,11 +21,10 @@ use crate::risk::Criteria;
 pub use check::{Problem, check};
 pub use detection::{AllowEntry, Detection};
 pub use difference::{Difference, RELOADABLE};
+pub use inventory::InventoryLimits;
 pub use options::{AlertTarget, Observed, RunOptions, Source, default_store};
 pub use print::template;
-pub use sections::{
-    Capture, Config, Control, InventoryLimits, Kubernetes, Log, LogFormat, Scope, Store, Tls,
-};
+pub use sections::{Capture, Config, Control, Kubernetes, Log, LogFormat, Scope, Store, Tls};
 
 /// Where the configuration is looked for when no path is given. It need not exist.
 pub const DEFAULT_PATH: &str = "/etc/apiarist/apiarist.toml";

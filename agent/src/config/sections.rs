@@ -9,17 +9,12 @@ use apiarist_common::limits::{DEFAULT_BUDGET_BYTES, MAX_RINGS};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Detection;
+use super::{Detection, InventoryLimits};
 use crate::{
     capture::load::DEFAULT_TLS_SESSIONS,
-    inventory::{
-        Limits,
-        template::{PinError, Pins},
-    },
     policy,
     risk::Risk,
     sink::target::Target,
-    spec::{Given, Matcher},
     workload::{OWNER_LABELS, Owners, Proxies},
 };
 
@@ -153,78 +148,6 @@ pub struct Scope {
     pub containers: Vec<String>,
     /// Kubernetes namespaces.
     pub namespaces: Vec<String>,
-}
-
-/// Bounds of the inventory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct InventoryLimits {
-    /// Workloads that are kept. Exchanges of further ones are counted, not filed.
-    #[schemars(range(min = 1, max = 65536))]
-    pub max_workloads: u32,
-    /// Path templates of one workload. Exchanges beyond are filed together under /{*overflow}.
-    #[schemars(range(min = 10, max = 100000))]
-    pub max_templates: u32,
-    /// Endpoints in all. Exchanges of further ones are counted, not filed.
-    #[schemars(range(min = 10, max = 1000000))]
-    pub max_endpoints: u32,
-    /// Path templates that go before those that are learned, in order; the first that fits a path counts. {name}
-    /// takes any segment, ^ any and keeps it, anything else only itself: ["/users/search", "/users/{id}"].
-    pub templates: Vec<String>,
-    /// OpenAPI documents (2.0 or 3, JSON or YAML) whose paths go before those that are learned, behind `templates`:
-    /// ["/etc/shop/openapi.yaml"].
-    pub specs: Vec<PathBuf>,
-    /// Look for routes in the code of observed applications (Python, JavaScript, Ruby, PHP), as far as it can be read;
-    /// they go before those that are learned, behind `specs`.
-    pub harvest: bool,
-}
-
-impl InventoryLimits {
-    /// The templates given.
-    ///
-    /// # Errors
-    /// The first that cannot be used, and why.
-    pub fn pins(&self) -> Result<Pins, PinError> {
-        Pins::parse(self.templates.iter().map(String::as_str))
-    }
-
-    /// What the documents describe, `None` without any.
-    ///
-    /// # Errors
-    /// One sentence: a file cannot be read, or is no OpenAPI document.
-    pub fn documents(&self) -> Result<Option<Matcher>, String> {
-        let mut documents = Vec::new();
-        for path in &self.specs {
-            let shown = path.display().to_string();
-            let bytes = std::fs::read(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
-            let given = Given::read(shown.as_str(), &bytes).map_err(|error| format!("{shown}: {error}"))?;
-            documents.push(given);
-        }
-        Ok((!documents.is_empty()).then(|| Matcher::new(&documents)))
-    }
-
-    /// All limits of the inventory: these, and the fixed ones.
-    pub fn limits(&self) -> Limits {
-        Limits {
-            workloads: self.max_workloads as usize,
-            templates: self.max_templates as usize,
-            endpoints: self.max_endpoints as usize,
-            ..Limits::default()
-        }
-    }
-}
-
-impl Default for InventoryLimits {
-    fn default() -> Self {
-        Self {
-            max_workloads: 4096,
-            max_templates: 2000,
-            max_endpoints: 50_000,
-            templates: Vec::new(),
-            specs: Vec::new(),
-            harvest: true,
-        }
-    }
 }
 
 /// Who answers for workloads.
@@ -468,74 +391,6 @@ pub enum LogFormat {
     Json,
 }
 
-impl Config {
-    /// What the type of a key cannot express: path of the key and what is wrong with its value.
-    pub(crate) fn conflicts(&self) -> Vec<(&'static [&'static str], String)> {
-        let mut found: Vec<(&'static [&'static str], String)> = Vec::new();
-        let ring = self.capture.ring_bytes;
-        if !ring.is_power_of_two() {
-            found.push((
-                &["capture", "ring_bytes"],
-                format!(
-                    "must be a power of two: use {} or {}",
-                    ring.next_power_of_two() / 2,
-                    ring.next_power_of_two()
-                ),
-            ));
-        }
-        if !matches!(self.capture.shards, 0 | 1 | 2 | 4) {
-            found.push((&["capture", "shards"], "must be 0, 1, 2 or 4".to_owned()));
-        }
-        if let Err(error) = self.workloads.proxies() {
-            found.push((
-                &["workloads", "trusted_proxies"],
-                format!("cannot be used: {error}"),
-            ));
-        }
-        if self.workloads.kubernetes.node.as_deref() == Some("") {
-            found.push((
-                &["workloads", "kubernetes", "node"],
-                "must not be empty".to_owned(),
-            ));
-        }
-        if let Err(error) = self.workloads.owners() {
-            found.push((&["workloads", "owners"], format!("cannot be used: {error}")));
-        }
-        if let Some(problem) = self.detection.conflict() {
-            found.push((&["detection", "allow"], problem));
-        }
-        if let Err(error) = self.inventory.pins() {
-            found.push((&["inventory", "templates"], format!("cannot be used: {error}")));
-        }
-        if let Err(error) = self.alerts.targets() {
-            found.push((&["alerts", "sinks"], format!("cannot be used: {error}")));
-        }
-        if self.capture.scope.ports.contains(&0) {
-            found.push((&["capture", "scope", "ports"], "0 is not a port".to_owned()));
-        }
-        if let Some(long) = self.capture.scope.comms.iter().find(|comm| comm.len() > 15) {
-            found.push((
-                &["capture", "scope", "comms"],
-                format!("`{long}` can never match: the kernel keeps 15 bytes of a task name"),
-            ));
-        }
-        let hex = |id: &String| id.len() >= 12 && id.bytes().all(|b| b.is_ascii_hexdigit());
-        if let Some(bad) = self.capture.scope.containers.iter().find(|id| !hex(id)) {
-            found.push((
-                &["capture", "scope", "containers"],
-                format!("`{bad}` is not a container id: give at least its first 12 hex digits"),
-            ));
-        }
-        if !self.control.socket.is_absolute() {
-            found.push((&["control", "socket"], "must be an absolute path".to_owned()));
-        }
-        if let Err(error) = self.log.filter.parse::<tracing_subscriber::EnvFilter>() {
-            found.push((&["log", "filter"], format!("is not a log filter: {error}")));
-        }
-        found
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -554,10 +409,5 @@ mod tests {
             .into();
         assert_eq!(automatic, [1, 1, 2, 2, 4, 4]);
         assert_eq!(shards(2, 512), 2);
-    }
-
-    #[test]
-    fn the_defaults_are_those_of_the_inventory() {
-        assert_eq!(InventoryLimits::default().limits(), Limits::default());
     }
 }

@@ -1,8 +1,11 @@
 //! Where endpoints and workloads are kept, and which of them changed.
 //!
-//! In: workloads and endpoints to keep. Out: their places (stable as long as the registry lives), rows, and records
-//! of what changed. What has no room is not taken in. An endpoint that became one with another leaves its place to
+//! In: workloads and endpoints to keep. Out: their places (stable as long as the registry lives) and rows; [`records`]
+//! of what changed, and templates of their [`routes`]. What has no room is not taken in. An endpoint that became one with another leaves its place to
 //! the next new one, and its id leads to the other.
+
+mod records;
+mod routes;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -14,12 +17,8 @@ use foldhash::fast::FixedState;
 use super::{
     endpoint::{Endpoint, EndpointId},
     limits::Limits,
-    record::{EndpointRecord, RECORD_VERSION, WorkloadRecord},
-    template::{
-        Pins, Routes, Template, TemplateSource,
-        lexical::Segment,
-        trie::{Inserted, Node, route, route::Answer},
-    },
+    record::WorkloadRecord,
+    template::{Pins, Routes, Template, TemplateSource, trie::Node},
     view::{EndpointView, WorkloadView},
 };
 use crate::{clock::Timestamp, workload::Workload};
@@ -152,109 +151,6 @@ impl Registry {
     /// The place of the endpoint that has or had this id.
     pub(super) fn place_now(&self, id: EndpointId) -> Option<usize> {
         self.endpoint_places.get(&id).copied()
-    }
-
-    /// Learns from a path that the workload at a place has accepted, and from what it answered.
-    pub(super) fn observe_path(
-        &mut self,
-        place: usize,
-        path: &[Segment<'_>],
-        method: &str,
-        body: &[u8],
-    ) -> Inserted {
-        let Some(slot) = self.workloads.get_mut(place) else {
-            return Inserted::NoRoom;
-        };
-        let inserted = slot.record.paths.insert(path, method, body);
-        slot.news += usize::from(matches!(inserted, Inserted::New | Inserted::Exploded));
-        inserted
-    }
-
-    /// Paths of a workload that nothing was learned from yet.
-    pub(super) fn news(&self, place: usize) -> usize {
-        self.workloads.get(place).map_or(0, |slot| slot.news)
-    }
-
-    /// Paths of a workload that something was learned from.
-    pub(super) fn learned_from(&self, place: usize) -> usize {
-        self.workloads.get(place).map_or(0, |slot| slot.learned_from)
-    }
-
-    /// Puts templates before all that is learned; endpoints move when they are settled next.
-    pub(super) fn set_pins(&mut self, pins: Pins) {
-        self.pins = pins;
-        self.routes_changed();
-    }
-
-    /// As [`Self::set_pins`], with the routes of documents.
-    pub(super) fn set_documents(&mut self, documents: Routes) {
-        self.documents = documents;
-        self.routes_changed();
-    }
-
-    fn routes_changed(&mut self) {
-        self.revision += 1;
-        for slot in &mut self.workloads {
-            slot.news += 1;
-            slot.revision = self.revision;
-        }
-    }
-
-    /// As [`Self::set_pins`], with the routes that the application of one workload has.
-    pub(super) fn set_harvested(&mut self, place: usize, routes: &Routes) {
-        if let Some(slot) = self
-            .workloads
-            .get_mut(place)
-            .filter(|slot| slot.harvested != *routes)
-        {
-            slot.harvested = routes.clone();
-            slot.news += 1;
-            self.revision += 1;
-            slot.revision = self.revision;
-        }
-    }
-
-    /// The template that somebody has given for a request, or for a template that was learned.
-    pub(super) fn given(&self, place: usize, method: &str, path: &str) -> Option<(Template, TemplateSource)> {
-        let documented = || self.documents.template(method, path);
-        let harvested = || self.workloads.get(place)?.harvested.template(method, path);
-        let by = |source| move |template| (template, source);
-        self.pins
-            .template(path)
-            .map(by(TemplateSource::Pinned))
-            .or_else(|| documented().map(by(TemplateSource::Documented)))
-            .or_else(|| harvested().map(by(TemplateSource::Harvested)))
-    }
-
-    /// How many templates a workload has.
-    pub(super) fn templates(&self, place: usize) -> usize {
-        self.workloads.get(place).map_or(0, |slot| slot.templates.len())
-    }
-
-    /// The template of a request to the workload at a place, as far as anything is known of it.
-    pub(super) fn route(
-        &self,
-        place: usize,
-        path: &[Segment<'_>],
-        method: &str,
-        answer: Answer,
-    ) -> Option<Template> {
-        route::template(self.learned(place)?, path, method, answer)
-    }
-
-    /// What was learned of the paths of the workload at a place.
-    pub(super) fn learned(&self, place: usize) -> Option<&Node> {
-        self.workloads.get(place).map(|slot| &slot.learned)
-    }
-
-    /// Learns from the paths observed. Whether there was anything new.
-    pub(super) fn learn(&mut self, place: usize) -> bool {
-        let Some(slot) = self.workloads.get_mut(place).filter(|slot| slot.news > 0) else {
-            return false;
-        };
-        slot.learned_from += std::mem::take(&mut slot.news);
-        slot.learned = slot.record.paths.learn();
-        true
     }
 
     /// The place of the workload with this id.
@@ -461,124 +357,6 @@ impl Registry {
     pub(super) fn fields(&self) -> usize {
         let endpoints = self.endpoints.iter().filter_map(|slot| slot.endpoint.as_ref());
         endpoints.map(|endpoint| endpoint.schemas.len()).sum()
-    }
-
-    /// Endpoints that changed since the last call.
-    pub(super) fn take_dirty_endpoints(&mut self) -> Vec<EndpointRecord> {
-        let places = std::mem::take(&mut self.dirty_endpoints);
-        let records = places.into_iter().filter_map(|place| {
-            let slot = self.endpoints.get_mut(place)?;
-            slot.is_dirty = false;
-            if let Some(endpoint) = &mut slot.endpoint {
-                endpoint.schemas.note_words();
-                self.revision += 1;
-                slot.revision = self.revision;
-            }
-            Some(EndpointRecord {
-                version: RECORD_VERSION,
-                endpoint: slot.endpoint.clone()?,
-            })
-        });
-        records.collect()
-    }
-
-    /// Workloads that changed since the last call.
-    pub(super) fn take_dirty_workloads(&mut self) -> Vec<WorkloadRecord> {
-        let places = std::mem::take(&mut self.dirty_workloads);
-        let records = places.into_iter().filter_map(|place| {
-            let slot = self.workloads.get_mut(place)?;
-            slot.is_dirty = false;
-            Some(slot.record.clone())
-        });
-        records.collect()
-    }
-
-    /// Everything counts as changed: what was kept of it may be gone.
-    pub(super) fn mark_all_dirty(&mut self) {
-        let workloads = self.workloads.iter_mut().enumerate();
-        self.dirty_workloads = workloads
-            .map(|(place, slot)| {
-                slot.is_dirty = true;
-                place
-            })
-            .collect();
-        let endpoints = self.endpoints.iter_mut().enumerate();
-        self.dirty_endpoints = endpoints
-            .filter(|(_, slot)| slot.endpoint.is_some())
-            .map(|(place, slot)| {
-                slot.is_dirty = true;
-                place
-            })
-            .collect();
-    }
-
-    /// Takes back a stored workload. Whether it did: not if the record is of another version, known or beyond the
-    /// bound.
-    pub(super) fn restore_workload(&mut self, record: WorkloadRecord) -> bool {
-        let fits = record.version == RECORD_VERSION
-            && self.workloads.len() < self.limits.workloads
-            && !self.workload_places.contains_key(&record.workload.id);
-        if fits {
-            self.insert_workload(record);
-        }
-        fits
-    }
-
-    /// Takes back a stored endpoint. Whether it did: not if the record is of another version, known, beyond a
-    /// bound, or of no known workload.
-    pub(super) fn restore_endpoint(&mut self, record: EndpointRecord) -> bool {
-        let EndpointRecord { version, endpoint } = record;
-        let workload = self.workload_places.get(&endpoint.workload).copied();
-        version == RECORD_VERSION
-            && self.place(endpoint.id).is_none()
-            && workload
-                .filter(|place| self.has_room(*place, &endpoint.template))
-                .and_then(|place| self.insert_endpoint(place, endpoint))
-                .is_some()
-    }
-
-    /// Adds what another inventory knows of a workload. Whether it did: not if the record is of another version, or
-    /// beyond the bound.
-    pub(super) fn merge_workload(&mut self, record: WorkloadRecord) -> bool {
-        let limits = self.limits;
-        let Some(place) = self.workload_place(&record.workload.id) else {
-            let place = self.workloads.len();
-            // New here: to be written.
-            return self.restore_workload(record) && self.workload_mut(place).is_some();
-        };
-        if record.version != RECORD_VERSION {
-            return false;
-        }
-        if let Some(known) = self.workload_mut(place) {
-            known.merge(record, &limits);
-        }
-        if let Some(slot) = self.workloads.get_mut(place) {
-            slot.news += 1;
-        }
-        true
-    }
-
-    /// Adds what another inventory knows of an endpoint. Whether it did, as [`Self::restore_endpoint`].
-    pub(super) fn merge_endpoint(&mut self, record: EndpointRecord) -> bool {
-        let limits = self.limits;
-        let id = record.endpoint.id;
-        let known = self.place(id).filter(|_| record.version == RECORD_VERSION);
-        let Some(place) = known else {
-            let restored = self.restore_endpoint(record);
-            let place = self.place(id);
-            return restored && place.is_some_and(|place| self.endpoint_mut(place).is_some());
-        };
-        let more = record.endpoint;
-        for former in &more.merged_from {
-            self.endpoint_places.entry(*former).or_insert(place);
-        }
-        if let Some(endpoint) = self.endpoint_mut(place) {
-            endpoint.kind = endpoint.kind.max(more.kind);
-            endpoint.traffic.merge(&more.traffic, &limits);
-            endpoint.schemas.merge(&more.schemas);
-            endpoint.descend_from(more.merged_from);
-        }
-        true
     }
 
     fn insert_workload(&mut self, record: WorkloadRecord) -> usize {
