@@ -3,9 +3,11 @@
 //! In: target, forms and JSON bodies. Out: [`Fields`]: places, kinds and values, for as long as the exchange is looked
 //! at; the buffers are used again for the next one. What a cut body does not show is not there, and not missing.
 
-use std::{hash::BuildHasher as _, ops::Range};
+mod places;
 
-use foldhash::fast::FixedState;
+use std::ops::Range;
+
+use places::Places;
 
 use super::{
     baseline::{FieldTable, Novelty},
@@ -25,9 +27,6 @@ const MAX_VALUE_BYTES: usize = 256;
 
 /// Bytes of a body that are read. Overflow policy: as if it were cut there.
 const MAX_BODY_BYTES: usize = 8 * 1024;
-
-/// Names of places that are remembered. Overflow policy: the newest takes the room of one with the same remainder.
-const MAX_PLACES: usize = 256;
 
 /// Kind of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +52,8 @@ pub(crate) enum Part {
 struct Item {
     part: Part,
     kind: Kind,
-    place: u64,
-    path: Range<usize>,
+    /// Number of its place.
+    place: u32,
     text: Range<usize>,
 }
 
@@ -63,12 +62,13 @@ struct Item {
 pub(crate) struct Fields {
     text: String,
     items: Vec<Item>,
-    /// Places and their names: the next message has much the same.
-    places: Vec<(String, u64)>,
+    places: Places,
     /// Of the last comparison: which items were new, and how.
     news: Vec<(usize, Novelty)>,
     /// Of the last comparison: something can be learned from this message.
     teaches: bool,
+    /// Number of the last comparison.
+    comparison: u64,
 }
 
 /// One field as detectors see it.
@@ -95,7 +95,13 @@ impl<'a> Field<'a> {
 
     /// Names the value.
     pub(crate) fn value(&self) -> u64 {
-        hash(self.text.as_bytes())
+        match self.kind {
+            // Of these there are so few that their names are known.
+            Kind::Null | Kind::Nested if self.text.is_empty() => NOTHING,
+            Kind::Bool if self.text == "true" => TRUE,
+            Kind::Bool if self.text == "false" => FALSE,
+            _ => hash(self.text.as_bytes()),
+        }
     }
 }
 
@@ -124,11 +130,15 @@ impl Fields {
     }
 
     fn field(&self, item: &Item) -> Field<'_> {
+        let (place, path) = self
+            .places
+            .get(item.place)
+            .map_or((0, ""), |place| (place.name, &*place.path));
         Field {
             part: item.part,
             kind: item.kind,
-            place: item.place,
-            path: self.text.get(item.path.clone()).unwrap_or_default(),
+            place,
+            path,
             text: self.text.get(item.text.clone()).unwrap_or_default(),
         }
     }
@@ -139,14 +149,18 @@ impl Fields {
         news.clear();
         self.teaches = usual.is_none();
         if let Some(usual) = usual {
+            self.comparison += 1;
             for (at, item) in self.items.iter().enumerate() {
-                if item.part == Part::Path {
+                // In a list, a place comes once for each element.
+                if item.part == Part::Path || self.places.is_settled(item.place, self.comparison, item.kind) {
                     continue;
                 }
-                let (novelty, teaches) = usual.compare(&self.field(item));
-                self.teaches |= teaches;
-                if novelty != Novelty::Known {
-                    news.push((at, novelty));
+                let compared = usual.compare(&self.field(item));
+                self.teaches |= compared.teaches;
+                if compared.novelty != Novelty::Known {
+                    news.push((at, compared.novelty));
+                } else if compared.is_any_value {
+                    self.places.settle(item.place, self.comparison, item.kind);
                 }
             }
         }
@@ -169,6 +183,7 @@ impl Fields {
         self.text.clear();
         self.items.clear();
         self.news.clear();
+        self.places.begin();
     }
 
     /// Parameters of the path: where the template has names.
@@ -199,7 +214,8 @@ impl Fields {
         let sample = body.sample.get(..MAX_BODY_BYTES).unwrap_or(&body.sample);
         let first = sample.trim_ascii_start().first();
         if matches!(first, Some(b'{' | b'[')) {
-            walk(sample, |event| {
+            let mut paths = std::mem::take(&mut self.places.paths);
+            walk(sample, &mut paths, |event| {
                 let (kind, text) = match &event.value {
                     Value::Text(text) => (Kind::Text, text.as_ref()),
                     Value::Number(number) => (Kind::Number, *number),
@@ -209,47 +225,33 @@ impl Fields {
                     Value::Array | Value::Object => (Kind::Nested, ""),
                     Value::ObjectEnd | Value::File => return,
                 };
-                self.push(Part::Body, kind, "body.", event.path, text);
+                if self.items.len() < MAX_FIELDS {
+                    let place = self.places.walked(event.place, "body.", event.path);
+                    self.add(Part::Body, kind, place, text);
+                }
             });
+            self.places.paths = paths;
         } else if is_form(head) {
             self.pairs(Part::Body, "body.", sample);
         }
     }
 
     fn push(&mut self, part: Part, kind: Kind, prefix: &str, path: &str, text: &str) {
-        if self.items.len() >= MAX_FIELDS {
-            return;
+        if self.items.len() < MAX_FIELDS {
+            let place = self.places.named(prefix, shortened(path, MAX_VALUE_BYTES));
+            self.add(part, kind, place, text);
         }
+    }
+
+    fn add(&mut self, part: Part, kind: Kind, place: u32, text: &str) {
         let start = self.text.len();
-        self.text.push_str(prefix);
-        self.text.push_str(shortened(path, MAX_VALUE_BYTES));
-        let middle = self.text.len();
         self.text.push_str(shortened(text, MAX_VALUE_BYTES));
-        let place = named(&mut self.places, self.text.get(start..middle).unwrap_or_default());
         self.items.push(Item {
             part,
             kind,
             place,
-            path: start..middle,
-            text: middle..self.text.len(),
+            text: start..self.text.len(),
         });
-    }
-}
-
-/// The name of a place, which takes longer to work out than to look up.
-fn named(places: &mut Vec<(String, u64)>, path: &str) -> u64 {
-    if places.is_empty() {
-        places.resize_with(MAX_PLACES, Default::default);
-    }
-    let at = FixedState::default().hash_one(path) as usize % MAX_PLACES;
-    match places.get_mut(at) {
-        Some((known, name)) if known == path && !path.is_empty() => *name,
-        Some((known, name)) => {
-            path.clone_into(known);
-            *name = hash(path.as_bytes());
-            *name
-        }
-        None => hash(path.as_bytes()),
     }
 }
 
@@ -268,4 +270,33 @@ fn shortened(text: &str, limit: usize) -> &str {
         .find(|at| text.is_char_boundary(*at))
         .unwrap_or(0);
     text.get(..end).unwrap_or_default()
+}
+
+/// Names of the values that [`Field::value`] does not work out.
+const NOTHING: u64 = 0xd1fb_a762_150c_532c;
+const TRUE: u64 = 0xc6ec_d912_100d_0c22;
+const FALSE: u64 = 0xd245_f344_4193_a9f1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_names_are_those_that_would_be_worked_out() {
+        for (kind, text) in [
+            (Kind::Nested, ""),
+            (Kind::Null, ""),
+            (Kind::Bool, "true"),
+            (Kind::Bool, "false"),
+        ] {
+            let field = Field {
+                part: Part::Body,
+                kind,
+                place: 0,
+                path: "",
+                text,
+            };
+            assert_eq!(field.value(), hash(text.as_bytes()), "{text}");
+        }
+    }
 }

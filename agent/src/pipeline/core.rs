@@ -115,6 +115,11 @@ impl Restart {
         })
     }
 
+    /// Lets the detectors remember harmless values, under a key of this run.
+    pub(super) fn remember_harmless(&mut self, key: [u8; 16]) {
+        self.analysis.remember_harmless(key);
+    }
+
     /// Believes the headers of these proxies.
     pub(super) fn set_proxies(&mut self, proxies: Proxies) {
         self.origins = Origins::new(proxies);

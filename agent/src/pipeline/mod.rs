@@ -217,6 +217,7 @@ pub fn run_until(
             .owners()
             .map_err(|problem| anyhow!(problem))?,
     )?;
+    restart.remember_harmless(random_key()?);
     restart.set_proxies(
         options
             .config
@@ -502,7 +503,7 @@ fn join<T>(thread: JoinHandle<T>, who: &str) -> Result<T> {
         .map_err(|_| anyhow!("{who} thread ended by a panic: please report it"))
 }
 
-/// Key of the fingerprints of credentials: new for each run.
+/// Key of the fingerprints of credentials, and of the names of harmless values: new for each run.
 fn random_key() -> Result<[u8; 16]> {
     let mut key = [0; 16];
     let filled = rustix::rand::getrandom(&mut key, rustix::rand::GetRandomFlags::empty())

@@ -65,6 +65,16 @@ pub(crate) enum Novelty {
     Choice,
 }
 
+/// A field next to what was learned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Compared {
+    pub(crate) novelty: Novelty,
+    /// Something can be learned from it.
+    pub(crate) teaches: bool,
+    /// Any other value of this place and kind would compare the same.
+    pub(crate) is_any_value: bool,
+}
+
 /// Where and when a field was seen.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sighting {
@@ -86,26 +96,36 @@ impl FieldTable {
 
     /// What a field is to what was learned so far.
     pub(crate) fn ask(&self, field: &Field<'_>) -> Novelty {
-        self.compare(field).0
+        self.compare(field).novelty
     }
 
-    /// What a field is to what was learned so far, and whether something can be learned from it.
-    pub(crate) fn compare(&self, field: &Field<'_>) -> (Novelty, bool) {
+    /// What a field is to what was learned so far, and what follows from that.
+    pub(crate) fn compare(&self, field: &Field<'_>) -> Compared {
+        let news = |novelty| Compared {
+            novelty,
+            teaches: true,
+            is_any_value: false,
+        };
         if self.is_open || self.since < SETTLED {
-            return (Novelty::Known, true);
+            return news(Novelty::Known);
         }
         let Some(place) = self.get(field.place).filter(|place| place.is_known) else {
-            return (Novelty::Place, true);
+            return news(Novelty::Place);
         };
         let has_kind = place.kinds & field.kind as u8 != 0;
         if !has_kind && place.count >= 100 {
-            return (Novelty::Kind, true);
+            return news(Novelty::Kind);
         }
-        let is_new_choice = place.different as usize <= MAX_CHOICES && !place.has_choice(choice(field));
+        let has_choices = place.different as usize <= MAX_CHOICES;
+        let is_new_choice = has_choices && !place.has_choice(choice(field));
         if is_new_choice && place.count >= CLOSED && !field.text.is_empty() {
-            return (Novelty::Choice, true);
+            return news(Novelty::Choice);
         }
-        (Novelty::Known, place.count < CLOSED || !has_kind || is_new_choice)
+        Compared {
+            novelty: Novelty::Known,
+            teaches: place.count < CLOSED || !has_kind || is_new_choice,
+            is_any_value: !has_choices,
+        }
     }
 
     /// Whether a place is known, however young the table is.

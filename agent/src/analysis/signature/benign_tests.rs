@@ -267,3 +267,41 @@ fn bounds_are_kept_and_counted() {
     inspector.inspect(&post("application/json", &long), &mut found);
     assert!(inspector.counts().skipped_bytes > 30_000);
 }
+
+#[test]
+fn what_is_remembered_changes_no_conclusion() {
+    let mut remembering = Inspector::default();
+    remembering.remember([7; 16]);
+    let exchanges: Vec<Exchange> = PHRASES
+        .iter()
+        .copied()
+        .chain([
+            "1' or '1'='1",
+            "<script>alert(1)</script>",
+            "x; cat /etc/passwd",
+            "{\"a\":\"1' or '1'='1\"}",
+        ])
+        .flat_map(everywhere)
+        .collect();
+    for round in 0..3 {
+        for exchange in &exchanges {
+            let mut found = Vec::new();
+            remembering.inspect(exchange, &mut found);
+            assert_eq!(found, signals(exchange), "round {round}");
+        }
+    }
+}
+
+#[test]
+fn an_attack_that_was_not_told_is_not_remembered_as_harmless() {
+    let mut inspector = Inspector::default();
+    inspector.remember([7; 16]);
+    // Two at one place are told once.
+    let both = r#"{"x":["1' or '1'='1","2' or '2'='2"]}"#;
+    let second = r#"{"x":["2' or '2'='2"]}"#;
+    for body in [both, both, second] {
+        let mut found = Vec::new();
+        inspector.inspect(&post("application/json", body), &mut found);
+        assert_eq!(found.len(), 1, "{body}");
+    }
+}

@@ -75,10 +75,14 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
 
 /// A separator or substitution with a program behind it.
 fn separated(lower: &[u8]) -> Option<(f32, &'static str)> {
+    // Behind more words than these nothing separates an argument.
+    let searched = lower.get(..=fourth_word(lower)).unwrap_or(lower);
     let mut judged = 0;
     let mut place = 0;
     while judged < MAX_SEPARATORS {
-        place += from(lower, place).iter().position(|byte| may_separate(*byte))?;
+        place += from(searched, place)
+            .iter()
+            .position(|byte| may_separate(*byte))?;
         let (length, kind) = separator(from(lower, place));
         if length == 0 {
             place += 1;
@@ -101,6 +105,20 @@ fn separated(lower: &[u8]) -> Option<(f32, &'static str)> {
         place = behind;
     }
     None
+}
+
+/// Where the fourth word begins, or the end.
+fn fourth_word(lower: &[u8]) -> usize {
+    let mut words = 0;
+    let mut is_blank = true;
+    for (at, byte) in lower.iter().enumerate() {
+        let was_blank = std::mem::replace(&mut is_blank, byte.is_ascii_whitespace());
+        words += usize::from(was_blank && !is_blank);
+        if words == 4 {
+            return at;
+        }
+    }
+    lower.len()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -40,12 +40,17 @@ pub(super) fn decode(input: &[u8], encoding: Encoding, out: &mut Vec<u8>) -> Met
         Encoding::Entities => (false, false, true),
         Encoding::All => (true, true, true),
     };
+    let wanted = LOOKS_ALIKE
+        | if percent { PERCENT } else { 0 }
+        | if encoding == Encoding::Form { PLUS } else { 0 }
+        | if slash { SLASH } else { 0 }
+        | if entities { AMPERSAND } else { 0 };
     let mut rest = input;
     loop {
         // Most bytes mean themselves.
         let plain = rest
             .iter()
-            .position(|byte| may_mean_another(*byte))
+            .position(|byte| may_mean_another(*byte) & wanted != 0)
             .unwrap_or(rest.len());
         let (as_it_is, other) = rest.split_at_checked(plain).unwrap_or((rest, &[]));
         out.extend_from_slice(as_it_is);
@@ -73,12 +78,39 @@ pub(super) fn decode(input: &[u8], encoding: Encoding, out: &mut Vec<u8>) -> Met
     }
 }
 
-/// Whether a byte may begin something that is decoded, in some encoding.
-const fn may_mean_another(byte: u8) -> bool {
-    matches!(
-        byte,
-        b'%' | b'+' | b'\\' | b'&' | 0xc0 | 0xc1 | 0xe0 | 0xe2 | 0xef | 0xf0 | 0xf8 | 0xfc
-    )
+/// What a byte may begin, as a set.
+const PERCENT: u8 = 1;
+const PLUS: u8 = 1 << 1;
+const SLASH: u8 = 1 << 2;
+const AMPERSAND: u8 = 1 << 3;
+const LOOKS_ALIKE: u8 = 1 << 4;
+
+/// What a byte may begin that is decoded, in some encoding.
+fn may_mean_another(byte: u8) -> u8 {
+    MEANINGS.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+static MEANINGS: [u8; 256] = meanings();
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "evaluated by the compiler; the loop ends at its length"
+)]
+const fn meanings() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            b'%' => PERCENT,
+            b'+' => PLUS,
+            b'\\' => SLASH,
+            b'&' => AMPERSAND,
+            0xc0 | 0xc1 | 0xe0 | 0xe2 | 0xef | 0xf0 | 0xf8 | 0xfc => LOOKS_ALIKE,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    table
 }
 
 /// A character; numbers below 256 are bytes.

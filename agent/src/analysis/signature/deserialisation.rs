@@ -13,6 +13,13 @@ use super::{
 /// Beginnings of serialised streams in base64, at each of its three offsets where the magic is long enough: case matters.
 pub(super) const ENCODED: [&[u8]; 4] = [b"rO0AB", b"KztAAU", b"Cs7QAF", b"AAEAAAD/////"];
 
+/// Whether a value begins like such a stream: it has no byte of note.
+pub(super) fn begins_encoded(bytes: &[u8]) -> bool {
+    bytes.len() >= 6
+        && matches!(bytes.first(), Some(b'r' | b'K' | b'C' | b'A'))
+        && ENCODED.iter().any(|magic| bytes.starts_with(magic))
+}
+
 /// Type names and tags that make readers build objects.
 pub(super) const TYPES: &[&str] = &[
     "!!python/object",

@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::{Anchored, MatchKind, automaton::Automaton as _, dfa::DFA};
 
 use super::{code, command, deserialisation, inclusion, java, php, script, template};
 
@@ -151,7 +151,7 @@ const XPATH: &[&str] = &[
     "substring(//",
 ];
 
-static ALL: LazyLock<Option<(AhoCorasick, Vec<Hints>)>> = LazyLock::new(|| {
+static ALL: LazyLock<Option<(DFA, Vec<Hints>)>> = LazyLock::new(|| {
     let sets: [(Hints, &[&str]); 14] = [
         (Hints::SQL, SQL),
         (Hints::SCRIPT, script::NAMES),
@@ -180,9 +180,8 @@ static ALL: LazyLock<Option<(AhoCorasick, Vec<Hints>)>> = LazyLock::new(|| {
         (Hints::CODE, "prototype"),
     ]);
     let (hints, needles): (Vec<_>, Vec<_>) = words.unzip();
-    let automaton = AhoCorasick::builder()
+    let automaton = DFA::builder()
         .match_kind(MatchKind::Standard)
-        .kind(Some(AhoCorasickKind::DFA))
         .build(needles)
         .ok()?;
     Some((automaton, hints))
@@ -193,9 +192,19 @@ pub(super) fn hints(lower: &[u8]) -> Hints {
     let Some((automaton, of)) = ALL.as_ref() else {
         return Hints(u32::MAX);
     };
+    let Ok(mut state) = automaton.start_state(Anchored::No) else {
+        return Hints(u32::MAX);
+    };
     let mut found = 0;
-    for word in automaton.find_overlapping_iter(lower) {
-        found |= of.get(word.pattern().as_usize()).map_or(0, |hint| hint.0);
+    // What the searches of the crate do, but for telling where a word is.
+    for byte in lower {
+        state = automaton.next_state(Anchored::No, state, *byte);
+        if automaton.is_special(state) && automaton.is_match(state) {
+            for at in 0..automaton.match_len(state) {
+                let word = automaton.match_pattern(state, at).as_usize();
+                found |= of.get(word).map_or(0, |hint| hint.0);
+            }
+        }
     }
     Hints(found)
 }

@@ -5,7 +5,8 @@
 //! almost all values before anything else looks at them. What detectors look for is structure: a value that leaves the
 //! place it was put into. Text about attacks, source code, documents and filters are content and stay quiet.
 //!
-//! Stateless: what a field usually holds is for others to weigh. Hostile input costs linear time within the bounds below.
+//! What a field usually holds is for others to weigh: nothing here depends on what came before, but for the time it takes,
+//! since harmless values may be remembered. Hostile input costs linear time within the bounds below.
 
 #[cfg(test)]
 mod benign_tests;
@@ -21,6 +22,7 @@ mod hints;
 mod inclusion;
 mod java;
 mod jndi;
+mod known;
 mod ldap;
 mod needles;
 mod nosql;
@@ -41,6 +43,7 @@ use std::borrow::Cow;
 
 pub(crate) use class::Class;
 use decode::{Encoding, decode};
+use known::Known;
 use scan::{Bits, scan};
 use text::{Shape, Source, Text};
 use values::{Item, Place};
@@ -116,7 +119,7 @@ const FOR_URLS: [Detector; 3] = [path_traversal::detect, ssrf::detect, inclusion
 /// What was looked at, and what was not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Counts {
-    /// Values seen.
+    /// Values seen, but for short ones of JSON that no detector looks at.
     pub(crate) values: u64,
     /// Values that the first look did not turn away.
     pub(crate) suspicious: u64,
@@ -124,10 +127,11 @@ pub(crate) struct Counts {
     pub(crate) skipped_bytes: u64,
 }
 
-/// Looks at exchanges. Keeps nothing but counts.
+/// Looks at exchanges. Keeps nothing but counts, and names of harmless values if it is told to.
 #[derive(Debug, Default)]
 pub(crate) struct Inspector {
     counts: Counts,
+    known: Known,
     /// Taken by each value in turn.
     buffers: Buffers,
 }
@@ -141,12 +145,19 @@ struct Buffers {
 }
 
 impl Inspector {
+    /// Remembers harmless values from now on, under a secret key.
+    pub(crate) fn remember(&mut self, key: [u8; 16]) {
+        self.known.start(key);
+    }
+
     /// Adds what the request of this exchange shows.
     pub(crate) fn inspect(&mut self, exchange: &Exchange, signals: &mut Vec<Signal>) {
         let mut look = Look {
             counts: &mut self.counts,
+            known: &mut self.known,
             buffers: &mut self.buffers,
             signals,
+            hits: 0,
             left: MAX_EXCHANGE_BYTES,
             nesting: 0,
         };
@@ -162,8 +173,11 @@ impl Inspector {
 /// A look at one exchange.
 struct Look<'a> {
     counts: &'a mut Counts,
+    known: &'a mut Known,
     buffers: &'a mut Buffers,
     signals: &'a mut Vec<Signal>,
+    /// What detectors found, told or not.
+    hits: usize,
     left: usize,
     nesting: usize,
 }
@@ -183,8 +197,26 @@ impl Look<'_> {
         }
     }
 
-    /// Looks at a value with the buffers that are at hand: one inside another makes its own.
+    /// Looks at a value, unless it is known to be harmless: then it costs as much of the bound as it did before.
     fn inspect(&mut self, item: &Item<'_>) {
+        let name = self.known.name(item, self.nesting);
+        let cost = name.and_then(|name| self.known.cost(name));
+        if let Some(left) = cost.and_then(|cost| self.left.checked_sub(cost)) {
+            self.left = left;
+            return;
+        }
+        let before = (self.hits, self.counts.skipped_bytes);
+        let left = self.left;
+        self.look_into(item);
+        if let Some(name) = name
+            && before == (self.hits, self.counts.skipped_bytes)
+        {
+            self.known.add(name, left - self.left);
+        }
+    }
+
+    /// Looks at a value with the buffers that are at hand: one inside another makes its own.
+    fn look_into(&mut self, item: &Item<'_>) {
         let mut buffers = std::mem::take(self.buffers);
         self.peel(item, &mut buffers);
         *self.buffers = buffers;
@@ -255,6 +287,7 @@ impl Look<'_> {
     }
 
     fn add(&mut self, hit: Hit, place: Place<'_>) {
+        self.hits += 1;
         let class = hit.class.facts().name;
         let place = place.render();
         let known = self
@@ -289,6 +322,9 @@ const DETECTOR: &str = "signature";
 /// Whether a value without any byte of note may still be an attack: words that begin a statement, a path, a URL.
 fn deserves_a_look(item: &Item<'_>, bits: Bits) -> bool {
     let bytes = item.bytes;
+    if bits.is_none() && item.source != Source::Header {
+        return deserialisation::begins_encoded(bytes);
+    }
     if bits.any(Bits::SPACE.or(Bits::PLUS)) {
         let behind = behind_number(bytes);
         let continues = behind.len() < bytes.len() && begins_with(behind, &BEHIND_NUMBERS);
@@ -296,7 +332,7 @@ fn deserves_a_look(item: &Item<'_>, bits: Bits) -> bool {
             return true;
         }
     }
-    if is_encoded_object(bytes) || bits.any(Bits::DOT) && names_a_class(bytes) {
+    if deserialisation::begins_encoded(bytes) || bits.any(Bits::DOT) && names_a_class(bytes) {
         return true;
     }
     if item.source == Source::FreeHeader && bits.any(Bits::AMP) && text::has(bytes, b"&lt") {
@@ -311,20 +347,21 @@ fn deserves_a_look(item: &Item<'_>, bits: Bits) -> bool {
         || bits.any(Bits::DOT.or(Bits::SLASH).or(Bits::COLON)) && names_a_place(item, bits)
 }
 
-/// Beginnings of serialised objects in base64 have no byte of note.
-fn is_encoded_object(bytes: &[u8]) -> bool {
-    bytes.len() >= 6
-        && deserialisation::ENCODED
-            .iter()
-            .any(|magic| bytes.starts_with(magic))
-}
-
 /// Names of classes have nothing but dots.
 fn names_a_class(bytes: &[u8]) -> bool {
-    bytes.len() >= 12
-        && [&b"java."[..], b"rocessBuilder", b"untime", b"ocess.env"]
-            .iter()
-            .any(|part| text::has(bytes, part))
+    if bytes.len() < 12 {
+        return false;
+    }
+    bytes.iter().enumerate().any(|(at, first)| {
+        let rest: &[u8] = match first {
+            b'j' => b"java.",
+            b'r' => b"rocessBuilder",
+            b'u' => b"untime",
+            b'o' => b"ocess.env",
+            _ => return false,
+        };
+        text::from(bytes, at).starts_with(rest)
+    })
 }
 
 /// What stands behind a number, which may have an exponent, and spaces: `1e0 union select …`.
@@ -422,13 +459,17 @@ fn begins_with(bytes: &[u8], words: &[&[u8]]) -> bool {
 fn names_a_place(item: &Item<'_>, bits: Bits) -> bool {
     let bytes = item.bytes;
     let has = |part: &[u8]| text::has(bytes, part);
-    if bits.any(Bits::DOT) && has(b"..") {
+    if bits.any(Bits::DOT) && bytes.windows(2).any(|two| two == b"..") {
         return true;
     }
     match item.source {
         Source::Path => bits.any(Bits::DOT) || has(b"etc/") || has(b"proc/") || has(b"-inf/"),
-        Source::FreeHeader => bytes.starts_with(b"/") || has(b" /"),
-        Source::Header => bytes.starts_with(b"/") || has(b" /") || has(b"://"),
+        Source::FreeHeader => bytes.starts_with(b"/") || bits.any(Bits::SPACE) && has(b" /"),
+        Source::Header => {
+            bytes.starts_with(b"/")
+                || bits.any(Bits::SPACE) && has(b" /")
+                || bits.any(Bits::COLON) && has(b"://")
+        }
         _ => {
             let first = bytes.first().copied().unwrap_or_default();
             let path =

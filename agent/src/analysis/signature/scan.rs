@@ -82,6 +82,11 @@ impl Bits {
     pub(super) const fn any(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
+
+    /// Whether there is none: letters, digits, `-`, `_` and the like alone.
+    pub(super) const fn is_none(self) -> bool {
+        self.0 == 0
+    }
 }
 
 /// The kinds of bytes in a value.
@@ -99,6 +104,23 @@ pub(super) fn scan(bytes: &[u8]) -> Bits {
     }
     Bits(a | b)
 }
+
+/// The kinds of the bytes up to a quote, and how many those are. `None` if there is something that needs a closer look: an
+/// escape, no quote within the first so many bytes.
+pub(super) fn scan_to_quote(bytes: &[u8]) -> Option<(Bits, usize)> {
+    let mut bits = 0;
+    for (at, byte) in bytes.iter().take(MAX_QUOTED_BYTES).enumerate() {
+        match byte {
+            b'"' => return Some((Bits(bits), at)),
+            b'\\' => return None,
+            _ => bits |= kind(*byte),
+        }
+    }
+    None
+}
+
+/// Longest text that [`scan_to_quote`] reads.
+const MAX_QUOTED_BYTES: usize = 24;
 
 fn kind(byte: u8) -> u32 {
     KINDS.get(usize::from(byte)).copied().unwrap_or_default()
@@ -165,6 +187,21 @@ mod tests {
         }
         for value in ["'", "a=b", "x|y", "1\n", "$x", "a(b)", "‘", "\u{ff1c}"] {
             assert!(scan(value.as_bytes()).any(Bits::HOT), "{value}");
+        }
+    }
+
+    #[test]
+    fn quoted_texts_are_read_to_their_end() {
+        assert_eq!(scan_to_quote(b"item-1\","), Some((Bits(0), 6)));
+        assert_eq!(scan_to_quote(b"a;b\""), Some((Bits::SHELL, 3)));
+        assert_eq!(scan_to_quote(b"\""), Some((Bits(0), 0)));
+        for other in [
+            &b"cut"[..],
+            b"a\\\"b\"",
+            b"",
+            b"a text that is longer than so many bytes\"",
+        ] {
+            assert_eq!(scan_to_quote(other), None);
         }
     }
 

@@ -5,7 +5,7 @@
 use super::{
     hints::Hints,
     scan::Bits,
-    text::{Shape, Text, at, from, is_word, prose_words},
+    text::{Shape, Text, at, from, has, is_word, prose_words},
 };
 
 /// Words without which no rule here holds.
@@ -89,11 +89,12 @@ pub(super) fn expression(text: &Text<'_>) -> Option<&'static str> {
     if is_bracket_code(lower) {
         return Some("script written in brackets alone");
     }
-    if !text.hints.any(Hints::SCRIPT) && memchr::memmem::find(lower, b"/*").is_none() {
+    let has_comment = has(lower, b"/*");
+    if !text.hints.any(Hints::SCRIPT) && !has_comment {
         return None;
     }
     let plain: Vec<u8>;
-    let lower = if memchr::memmem::find(lower, b"/*").is_some() {
+    let lower = if has_comment {
         plain = without_comments(lower);
         plain.as_slice()
     } else {

@@ -110,8 +110,12 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
         return None;
     }
     let lower = text.lower;
+    let openings = openings(lower, razor);
     let mut judged = 0;
-    for (open, close) in PAIRS {
+    for (number, (open, close)) in PAIRS.into_iter().enumerate() {
+        if openings & 1 << number == 0 {
+            continue;
+        }
         let mut place = 0;
         while let Some(found) = find(from(lower, place), open) {
             let start = place + found + open.len();
@@ -149,23 +153,45 @@ pub(super) fn detect(text: &Text<'_>) -> Option<Hit> {
             }
         }
     }
-    let directive = [
-        &b"#set($"[..],
-        b"#set ($",
-        b"#foreach(",
-        b"<#assign",
-        b"{php}",
-        b"{$smarty",
-        b"#evaluate(",
-        b"{{constructor",
-        b"$class.inspect",
-    ]
-    .iter()
-    .any(|known| find(lower, known).is_some());
-    if directive && !text.is_content() {
+    if !text.is_content() && has_directive(text, openings) {
         return hit(0.85, "a directive of a template engine");
     }
     None
+}
+
+/// Which of [`PAIRS`] are opened, as a set: all but one by a `{` or `%` and what stands before it.
+fn openings(lower: &[u8], razor: bool) -> u16 {
+    let mut openings = u16::from(razor) << RAZOR;
+    for place in memchr::memchr2_iter(b'{', b'%', lower) {
+        let before = place.checked_sub(1).map_or(0, |place| at(lower, place));
+        openings |= match (before, at(lower, place)) {
+            (b'<', b'%') => 1 << 3,
+            (b'{', b'%') => 1 << 4,
+            (_, b'%') => 0,
+            (b'{', _) => 1 | BRACE,
+            (b'$', _) => 1 << 1 | BRACE,
+            (b'#', _) => 1 << 2 | BRACE,
+            (b'*', _) => 1 << 5 | BRACE,
+            (b'@', _) => 1 << 7 | BRACE,
+            (b'~', _) => 1 << 8 | BRACE,
+            (b'%', _) => 1 << 9 | BRACE,
+            _ => BRACE,
+        };
+    }
+    openings
+}
+
+/// The place of `@(` among [`PAIRS`].
+const RAZOR: u32 = 6;
+
+/// A `{`, whatever stands before it.
+const BRACE: u16 = 1 << 10;
+
+fn has_directive(text: &Text<'_>, openings: u16) -> bool {
+    let has = |directives: &[&str]| directives.iter().any(|known| text.has(known));
+    text.bits.any(Bits::HASH) && has(&["#set($", "#set ($", "#foreach(", "<#assign", "#evaluate("])
+        || openings & BRACE != 0 && has(&["{php}", "{$smarty", "{{constructor"])
+        || text.bits.any(Bits::BRACE) && has(&["$class.inspect"])
 }
 
 /// `7*7`, `'7'*7`, `1337-1`: numbers and one operator, nothing else.
@@ -255,6 +281,20 @@ mod tests {
         ] {
             assert!(is_template(value), "{value}");
         }
+    }
+
+    #[test]
+    fn openings_are_those_that_are_there() {
+        for (number, (open, _)) in PAIRS.into_iter().enumerate() {
+            let razor = open == b"@(";
+            assert_ne!(
+                openings(&[b"x", open].concat(), razor) & 1 << number,
+                0,
+                "{open:?}"
+            );
+        }
+        assert_eq!(openings(b"50% of <this>", false), 0);
+        assert_eq!(openings(b"a {b}", false), BRACE);
     }
 
     #[test]

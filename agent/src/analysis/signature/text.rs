@@ -144,26 +144,66 @@ pub(super) fn take_while(bytes: &[u8], takes: impl Fn(u8) -> bool) -> &[u8] {
 }
 
 /// Whether a byte is part of a word.
-pub(super) const fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+pub(super) fn is_word(byte: u8) -> bool {
+    role(byte) & WORD != 0
 }
 
 /// Words of letters with a space on either side, as people write: counted up to `most`.
 pub(super) fn prose_words(bytes: &[u8], most: usize) -> usize {
-    bytes
-        .split(|byte| byte.is_ascii_whitespace())
-        .filter(|word| {
-            let word = word
-                .strip_suffix(b",")
-                .or(word.strip_suffix(b"."))
-                .unwrap_or(word);
-            word.len() >= 2
-                && word
-                    .iter()
-                    .all(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80 || *byte == b'\'')
-        })
-        .take(most)
-        .count()
+    let mut words = 0;
+    let mut rest = bytes;
+    while words < most && !rest.is_empty() {
+        // Up to white space, and whether all of it is what words are made of.
+        let (mut length, mut others) = (0_usize, 0_usize);
+        for byte in rest {
+            let role = role(*byte);
+            if role & BLANK != 0 {
+                break;
+            }
+            length += 1;
+            others += usize::from(role & LETTER == 0);
+        }
+        let last = length.checked_sub(1).map_or(0, |last| at(rest, last));
+        let mark = usize::from(matches!(last, b',' | b'.'));
+        words += usize::from(others == mark && length - mark >= 2);
+        rest = from(rest, length + 1);
+    }
+    words
+}
+
+/// What a byte is to words, as a set.
+const WORD: u8 = 1;
+const LETTER: u8 = 1 << 1;
+const BLANK: u8 = 1 << 2;
+
+fn role(byte: u8) -> u8 {
+    ROLES.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+static ROLES: [u8; 256] = roles();
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "evaluated by the compiler; the loop ends at its length"
+)]
+const fn roles() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        let (is_letter, is_high) = (byte.is_ascii_alphabetic(), byte >= 0x80);
+        if is_letter || is_high || byte.is_ascii_digit() || byte == b'_' {
+            table[at] |= WORD;
+        }
+        if is_letter || is_high || byte == b'\'' {
+            table[at] |= LETTER;
+        }
+        if byte.is_ascii_whitespace() {
+            table[at] |= BLANK;
+        }
+        at += 1;
+    }
+    table
 }
 
 /// Lines from which on a text is no phrase any more.
@@ -264,6 +304,21 @@ mod tests {
                 "{text} {needle}"
             );
         }
+    }
+
+    #[test]
+    fn words_of_people_are_counted() {
+        for (text, expected) in [
+            ("", 0),
+            ("a bc", 1),
+            ("it's so, she said.", 4),
+            ("so., x. ab, a,b ,ab", 1),
+            ("Köln  \t liegt\nam Rhein", 4),
+            ("x=1 (maybe) {came}", 0),
+        ] {
+            assert_eq!(prose_words(text.as_bytes(), 8), expected, "{text}");
+        }
+        assert_eq!(prose_words(b"one two three", 2), 2);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod field;
 mod multipart;
+mod paths;
 mod room;
 mod shape;
 mod walk;
@@ -16,6 +17,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Deserialize, Serialize};
 
 pub use field::{Field, Format};
+pub(crate) use paths::Paths;
 pub(super) use room::FieldRoom;
 use shape::Shapes;
 use walk::outline;
@@ -289,7 +291,7 @@ pub fn sensitive_fields(exchange: &Exchange) -> Vec<SensitiveField> {
 pub(crate) fn sensitive_values(head: &Head, body: &Body) -> Vec<SensitiveType> {
     let mut found = Vec::new();
     if Content::of(head, body) == Content::Json {
-        walk(&body.sample, |event| {
+        walk(&body.sample, &mut Paths::default(), |event| {
             let classified = match &event.value {
                 Value::Text(text) => sensitive::classify(event.name, text, false),
                 Value::Number(number) => sensitive::classify(event.name, number, true),

@@ -6,10 +6,8 @@
 
 use std::borrow::Cow;
 
-use crate::{
-    inventory::template::segment::{SegmentType, classify, is_plain_word},
-    protocol::json::string_end,
-};
+use super::paths::{MAX_PATH_BYTES, Paths, ROOT};
+use crate::protocol::json::string_end;
 
 /// Nested objects and lists. Overflow policy: what is deeper is passed over.
 const MAX_DEPTH: usize = 16;
@@ -19,9 +17,6 @@ const MAX_VALUES: usize = 1000;
 
 /// Elements of one list. Overflow policy: the first so many.
 const MAX_ELEMENTS: usize = 32;
-
-/// Longest path. Overflow policy: fields with longer ones are passed over.
-const MAX_PATH_BYTES: usize = 256;
 
 /// Bytes of one text. Overflow policy: as if it were cut there.
 const MAX_BYTES: usize = 32 * 1024;
@@ -44,15 +39,18 @@ pub(crate) enum Value<'a> {
 /// One value and its place.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Event<'a> {
+    /// The number of its path.
+    pub(crate) place: u32,
     pub(crate) path: &'a str,
     /// The name of the field, or of the list it is an element of.
     pub(crate) name: &'a str,
     pub(crate) value: Value<'a>,
 }
 
-/// Walks a text. Whether it was JSON as far as it went.
-pub(crate) fn walk(text: &[u8], visit: impl FnMut(Event<'_>)) -> bool {
-    outline(text, visit).is_json
+/// Walks a text with the paths of others like it. Whether it was JSON as far as it went. Fields whose path is longer than
+/// 256 bytes are passed over.
+pub(crate) fn walk(text: &[u8], paths: &mut Paths, mut visit: impl FnMut(Event<'_>)) -> bool {
+    read(text, paths, &mut visit).is_json
 }
 
 /// What became of a text.
@@ -64,20 +62,26 @@ pub(crate) struct Outline {
     pub(crate) is_cut: bool,
 }
 
-/// As [`walk`], telling whether a bound was reached.
+/// As [`walk`], with paths of its own, telling whether a bound was reached.
 pub(crate) fn outline(text: &[u8], mut visit: impl FnMut(Event<'_>)) -> Outline {
+    read(text, &mut Paths::default(), &mut visit)
+}
+
+fn read(text: &[u8], paths: &mut Paths, visit: &mut dyn FnMut(Event<'_>)) -> Outline {
     let is_long = text.len() > MAX_BYTES;
     let text = text.get(..MAX_BYTES).unwrap_or(text);
     // Much quicker than a look for what is to be replaced.
     let text = std::str::from_utf8(text).map_or_else(|_| String::from_utf8_lossy(text), Cow::Borrowed);
+    paths.begin();
     let mut walker = Walker {
-        rest: &text,
-        path: "$".to_owned(),
+        text: &text,
+        at: 0,
+        paths,
         left: MAX_VALUES,
         is_cut: is_long,
-        visit: &mut visit,
+        visit,
     };
-    let is_json = walker.value("", 0).is_some() || walker.rest.is_empty();
+    let is_json = walker.value(ROOT, 0).is_some() || walker.at >= text.len();
     Outline {
         is_json,
         is_cut: walker.is_cut,
@@ -85,8 +89,9 @@ pub(crate) fn outline(text: &[u8], mut visit: impl FnMut(Event<'_>)) -> Outline 
 }
 
 struct Walker<'a, 'v> {
-    rest: &'a str,
-    path: String,
+    text: &'a str,
+    at: usize,
+    paths: &'v mut Paths,
     left: usize,
     is_cut: bool,
     visit: &'v mut dyn FnMut(Event<'_>),
@@ -95,22 +100,25 @@ struct Walker<'a, 'v> {
 impl<'a> Walker<'a, '_> {
     /// The next byte that is no white space.
     fn peek(&mut self) -> Option<u8> {
-        let first = self.rest.as_bytes().first()?;
-        if *first > b' ' {
-            return Some(*first);
+        loop {
+            let byte = *self.text.as_bytes().get(self.at)?;
+            if byte > b' ' || !byte.is_ascii_whitespace() {
+                return Some(byte);
+            }
+            self.at += 1;
         }
-        self.rest = self.rest.trim_ascii_start();
-        self.rest.as_bytes().first().copied()
     }
 
     fn take(&mut self, byte: u8) -> Option<()> {
-        (self.peek()? == byte).then(|| self.rest = self.rest.get(1..).unwrap_or_default())
+        (self.peek()? == byte).then(|| self.at += 1)
     }
 
-    fn emit(&mut self, name: &str, value: Value<'_>) {
-        if self.path.len() <= MAX_PATH_BYTES {
+    fn emit(&mut self, place: u32, value: Value<'_>) {
+        let (path, name) = self.paths.of(place);
+        if path.len() <= MAX_PATH_BYTES {
             (self.visit)(Event {
-                path: &self.path,
+                place,
+                path,
                 name,
                 value,
             });
@@ -118,58 +126,55 @@ impl<'a> Walker<'a, '_> {
     }
 
     /// One value with everything in it; `None` at the end of the text, or where it is no JSON.
-    fn value(&mut self, name: &str, depth: usize) -> Option<()> {
+    fn value(&mut self, place: u32, depth: usize) -> Option<()> {
         let Some(left) = self.left.checked_sub(1) else {
             self.is_cut = true;
             return None;
         };
         self.left = left;
         match self.peek()? {
-            b'{' => self.object(name, depth),
-            b'[' => self.array(name, depth),
+            b'{' => self.object(place, depth),
+            b'[' => self.array(place, depth),
             b'"' => {
                 let (text, is_escaped) = self.string()?;
-                self.emit(name, Value::Text(plain(text, is_escaped)));
+                self.emit(place, Value::Text(plain(text, is_escaped)));
                 Some(())
             }
-            _ => self.word(name),
+            _ => self.word(place),
         }
     }
 
-    fn object(&mut self, name: &str, depth: usize) -> Option<()> {
+    fn object(&mut self, place: u32, depth: usize) -> Option<()> {
         self.take(b'{')?;
-        self.emit(name, Value::Object);
+        self.emit(place, Value::Object);
         if self.take(b'}').is_none() {
+            self.paths.enter(place);
             loop {
                 let (key, is_escaped) = self.string()?;
                 self.take(b':')?;
-                let key = plain(key, is_escaped);
-                let length = self.path.len();
-                self.push_name(&key);
-                self.nested(&key, depth)?;
-                self.path.truncate(length);
+                let member = self.paths.member(place, key, || plain(key, is_escaped));
+                self.nested(member, depth)?;
                 if self.take(b',').is_none() {
                     break;
                 }
             }
             self.take(b'}')?;
         }
-        self.emit(name, Value::ObjectEnd);
+        self.emit(place, Value::ObjectEnd);
         Some(())
     }
 
-    fn array(&mut self, name: &str, depth: usize) -> Option<()> {
+    fn array(&mut self, place: u32, depth: usize) -> Option<()> {
         self.take(b'[')?;
-        self.emit(name, Value::Array);
+        self.emit(place, Value::Array);
         if self.take(b']').is_some() {
             return Some(());
         }
-        let length = self.path.len();
-        self.path.push_str("[]");
+        let element = self.paths.element(place);
         let mut elements = 0;
         loop {
             if elements < MAX_ELEMENTS {
-                self.nested(name, depth)?;
+                self.nested(element, depth)?;
             } else {
                 self.is_cut = true;
                 self.skip()?;
@@ -179,50 +184,33 @@ impl<'a> Walker<'a, '_> {
                 break;
             }
         }
-        self.path.truncate(length);
         self.take(b']')
     }
 
-    fn nested(&mut self, name: &str, depth: usize) -> Option<()> {
+    fn nested(&mut self, place: u32, depth: usize) -> Option<()> {
         if depth < MAX_DEPTH {
-            self.value(name, depth + 1)
+            self.value(place, depth + 1)
         } else {
             self.is_cut = true;
             self.skip()
         }
     }
 
-    fn push_name(&mut self, key: &str) {
-        self.path.push('.');
-        if is_plain_word(key.as_bytes()) {
-            self.path.push_str(key);
-            return;
-        }
-        // An identifier as a name makes the object a map.
-        let kind = classify(key);
-        if kind.is_parameter() && kind != SegmentType::Float || key.len() > 64 {
-            self.path.push('*');
-        } else {
-            self.path
-                .extend(key.chars().filter(|c| !c.is_control() && !".[]".contains(*c)));
-        }
-    }
-
     /// The raw text of a string, and whether there are escapes in it.
     fn string(&mut self) -> Option<(&'a str, bool)> {
         self.take(b'"')?;
-        let (end, is_escaped) = string_end(self.rest.as_bytes())?;
-        let (text, rest) = self.rest.split_at_checked(end)?;
-        self.rest = rest.get(1..).unwrap_or_default();
+        let (length, is_escaped) = string_end(self.text.as_bytes().get(self.at..)?)?;
+        let text = self.text.get(self.at..self.at + length)?;
+        self.at += length + 1;
         Some((text, is_escaped))
     }
 
     /// A number, a truth value or null.
-    fn word(&mut self, name: &str) -> Option<()> {
-        let ends = |byte: u8| matches!(byte, b',' | b']' | b'}' | b' ' | b'\t' | b'\r' | b'\n');
-        let end = self.rest.bytes().position(ends)?;
-        let (word, rest) = self.rest.split_at_checked(end)?;
-        self.rest = rest;
+    fn word(&mut self, place: u32) -> Option<()> {
+        let ends = |byte: &u8| matches!(byte, b',' | b']' | b'}' | b' ' | b'\t' | b'\r' | b'\n');
+        let length = self.text.as_bytes().get(self.at..)?.iter().position(ends)?;
+        let word = self.text.get(self.at..self.at + length)?;
+        self.at += length;
         let value = match word.as_bytes() {
             b"null" => Value::Null,
             b"true" => Value::Bool(true),
@@ -230,7 +218,7 @@ impl<'a> Walker<'a, '_> {
             [b'-' | b'0'..=b'9', ..] => Value::Number(word),
             _ => return None,
         };
-        self.emit(name, value);
+        self.emit(place, value);
         Some(())
     }
 
@@ -242,20 +230,21 @@ impl<'a> Walker<'a, '_> {
                 b'"' => drop(self.string()?),
                 b'{' | b'[' => {
                     depth += 1;
-                    self.rest = self.rest.get(1..)?;
+                    self.at += 1;
                     continue;
                 }
                 b'}' | b']' => {
                     depth = depth.checked_sub(1)?;
-                    self.rest = self.rest.get(1..)?;
+                    self.at += 1;
                 }
                 b',' | b':' if depth > 0 => {
-                    self.rest = self.rest.get(1..)?;
+                    self.at += 1;
                     continue;
                 }
                 _ => {
-                    let end = self.rest.bytes().position(|b| b",:]}[{\" \t\r\n".contains(&b))?;
-                    self.rest = self.rest.get(end.max(1)..)?;
+                    let rest = self.text.as_bytes().get(self.at..)?;
+                    let length = rest.iter().position(|b| b",:]}[{\" \t\r\n".contains(b))?;
+                    self.at += length.max(1);
                 }
             }
             if depth == 0 {
@@ -307,7 +296,7 @@ mod tests {
 
     fn events(text: &str) -> Vec<String> {
         let mut events = Vec::new();
-        walk(text.as_bytes(), |event| {
+        walk(text.as_bytes(), &mut Paths::default(), |event| {
             events.push(format!("{} {} {:?}", event.path, event.name, event.value));
         });
         events
@@ -350,11 +339,15 @@ mod tests {
     #[test]
     fn what_is_no_utf8_is_replaced() {
         let mut found = Vec::new();
-        walk(b"[\"\xff\\n\",\"\xe2\",\"cut\xe2", |event| {
-            if let Value::Text(text) = event.value {
-                found.push(text.into_owned());
-            }
-        });
+        walk(
+            b"[\"\xff\\n\",\"\xe2\",\"cut\xe2",
+            &mut Paths::default(),
+            |event| {
+                if let Value::Text(text) = event.value {
+                    found.push(text.into_owned());
+                }
+            },
+        );
         assert_eq!(found, ["\u{fffd}\n", "\u{fffd}"]);
     }
 

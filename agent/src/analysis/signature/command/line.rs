@@ -55,6 +55,13 @@ pub(in crate::analysis::signature) fn may_be(bytes: &[u8]) -> bool {
         .position(|byte| matches!(byte, b' ' | b'+'))
         .unwrap_or(0);
     let first = bytes.get(..length).unwrap_or_default();
+    let letter = first.first().map(u8::to_ascii_lowercase);
+    if !matches!(
+        letter,
+        Some(b's' | b'b' | b'z' | b'd' | b'k' | b't' | b'l' | b'n' | b'e' | b'c' | b'p')
+    ) {
+        return false;
+    }
     [
         &b"sh"[..],
         b"bash",

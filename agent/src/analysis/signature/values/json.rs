@@ -9,6 +9,8 @@ use super::{Item, MAX_VALUES, Place, Visit};
 use crate::{
     analysis::signature::{
         decode::Encoding,
+        deserialisation,
+        scan::scan_to_quote,
         text::{Source, at, from},
     },
     protocol::json::string_end,
@@ -25,8 +27,8 @@ pub(in crate::analysis::signature) struct Frame<'a> {
     pub(in crate::analysis::signature) is_list: bool,
 }
 
-/// Visits names and strings. Whether the text was JSON as far as it was read; `whole` is where it stands: fields are placed in
-/// a body only.
+/// Visits names and strings, but for short ones of letters and digits, which no detector looks at. Whether the text was
+/// JSON as far as it was read; `whole` is where it stands: fields are placed in a body only.
 pub(super) fn walk(bytes: &[u8], whole: Place<'_>, is_graphql: bool, visit: &mut Visit<'_>) -> bool {
     let in_body = matches!(whole, Place::Body);
     let mut frames: SmallVec<[Frame<'_>; MAX_DEPTH]> = SmallVec::new();
@@ -58,17 +60,26 @@ pub(super) fn walk(bytes: &[u8], whole: Place<'_>, is_graphql: bool, visit: &mut
             }
             b',' => expects_name = deeper == 0 && frames.last().is_some_and(|frame| !frame.is_list),
             b'"' => {
-                let length = string_end(rest).map_or(rest.len(), |(end, _)| end);
+                let short = scan_to_quote(rest);
+                let length = short.map_or_else(
+                    || string_end(rest).map_or(rest.len(), |(end, _)| end),
+                    |(_, length)| length,
+                );
                 let text = rest.get(..length).unwrap_or_default();
                 rest = from(rest, length + 1);
                 values += 1;
                 if values > MAX_VALUES {
                     return true;
                 }
+                let is_cold =
+                    short.is_some_and(|(bits, _)| bits.is_none()) && !deserialisation::begins_encoded(text);
                 if expects_name {
                     expects_name = false;
                     if let Some(frame) = frames.last_mut() {
                         frame.key = text;
+                    }
+                    if is_cold {
+                        continue;
                     }
                     let place = if in_body {
                         Place::Json(frames.get(..frames.len() - 1).unwrap_or_default())
@@ -81,7 +92,7 @@ pub(super) fn walk(bytes: &[u8], whole: Place<'_>, is_graphql: bool, visit: &mut
                         bytes: text,
                         encoding: Encoding::Json,
                     });
-                } else {
+                } else if !is_cold {
                     let place = if in_body { Place::Json(&frames) } else { whole };
                     if is_graphql && place.name() == b"query" {
                         graphql_literals(text, place, visit);
@@ -153,10 +164,11 @@ mod tests {
 
     #[test]
     fn strings_are_visited_with_their_places() {
-        let found = values(r#"{"a":"x","b":{"c":["y",{"d":"z\"q"}],"n":1.5e3,"t":true},"e":"cut off"#);
+        let found =
+            values(r#"{"a":"x y","i":"cold","b":{"c":["y z",{"d":"z\"q"}],"n":1.5e3,"t":true},"e":"cut off"#);
         let expected = [
-            ("body.$.a", "x"),
-            ("body.$.b.c[]", "y"),
+            ("body.$.a", "x y"),
+            ("body.$.b.c[]", "y z"),
             ("body.$.b.c[].d", "z\\\"q"),
             ("body.$.e", "cut off"),
         ];
@@ -169,13 +181,13 @@ mod tests {
     #[test]
     fn literals_of_graphql_are_values_and_the_document_is_not() {
         let mut found = Vec::new();
-        let text = r#"{"query":"{ user(id: \"1' or 1=1\") { name } }","variables":{"a":"b"}}"#;
+        let text = r#"{"query":"{ user(id: \"1' or 1=1\") { name } }","variables":{"a":"b c"}}"#;
         walk(text.as_bytes(), Place::Body, true, &mut |item| {
             if item.source == Source::Body {
                 found.push(String::from_utf8_lossy(item.bytes).into_owned());
             }
         });
-        assert_eq!(found, ["1' or 1=1", "b"]);
+        assert_eq!(found, ["1' or 1=1", "b c"]);
     }
 
     #[test]

@@ -81,6 +81,10 @@ fn target(request: &Request, visit: &mut Visit<'_>) {
 
 /// The values of a body of this media type; of what it looks like where the type says nothing.
 pub(super) fn walk_body(kind: &[u8], body: &[u8], is_graphql: bool, visit: &mut Visit<'_>) {
+    // What most are.
+    if kind == b"application/json" {
+        return json_or_raw(body, is_graphql, visit);
+    }
     let kind = lower(kind);
     let kind = kind.as_slice();
     let has = |name: &[u8]| text::has(kind, name);
@@ -88,9 +92,7 @@ pub(super) fn walk_body(kind: &[u8], body: &[u8], is_graphql: bool, visit: &mut 
     if has(b"multipart/") && has(b"boundary=") {
         multipart::walk(kind, body, visit);
     } else if has(b"json") || matches!(start, b'{' | b'[') && !has(b"graphql") && !has(b"urlencoded") {
-        if !json::walk(body, Place::Body, is_graphql, visit) {
-            raw(body, visit);
-        }
+        json_or_raw(body, is_graphql, visit);
     } else if has(b"xml") && !has(b"urlencoded") || start == b'<' && !has(b"urlencoded") {
         xml::walk(body, visit);
     } else if has(b"x-www-form-urlencoded") || looks_like_form(body) {
@@ -98,6 +100,12 @@ pub(super) fn walk_body(kind: &[u8], body: &[u8], is_graphql: bool, visit: &mut 
     } else if has(b"graphql") {
         json::graphql(body, visit);
     } else {
+        raw(body, visit);
+    }
+}
+
+fn json_or_raw(body: &[u8], is_graphql: bool, visit: &mut Visit<'_>) {
+    if !json::walk(body, Place::Body, is_graphql, visit) {
         raw(body, visit);
     }
 }

@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn parts_are_visited() {
         let body = b"--x\r\nContent-Disposition: form-data; name=\"a\"; filename=\"../b.txt\"\r\n\r\nhello\r\n--x\r\n\
-            Content-Disposition: form-data; name=\"j\"\r\nContent-Type: application/json\r\n\r\n{\"k\":\"v\"}\r\n--x--\r\n";
+            Content-Disposition: form-data; name=\"j\"\r\nContent-Type: application/json\r\n\r\n{\"k\":\"v w\"}\r\n--x--\r\n";
         let mut found = Vec::new();
         walk(b"multipart/form-data; boundary=x", body, &mut |item| {
             found.push((
@@ -131,7 +131,7 @@ mod tests {
         for expected in [
             ("body.filename", "../b.txt"),
             ("body.a", "hello"),
-            ("body.$.k", "v"),
+            ("body.$.k", "v w"),
         ] {
             assert!(
                 found.contains(&(expected.0.to_owned(), expected.1.to_owned())),

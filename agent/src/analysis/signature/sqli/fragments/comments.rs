@@ -7,7 +7,7 @@ use super::{
     super::words::{Word, word},
     Found,
 };
-use crate::analysis::signature::text::{at, from};
+use crate::analysis::signature::text::{at, find, from};
 
 /// Comments of one value that are looked at. Overflow policy: the first so many.
 const MAX_COMMENTS: usize = 8;
@@ -16,7 +16,7 @@ const MAX_COMMENTS: usize = 8;
 pub(in super::super) fn commented(lower: &[u8]) -> Option<Found> {
     let mut place = 0;
     for _ in 0..MAX_COMMENTS {
-        let open = place + memchr::memmem::find(from(lower, place), b"/*")?;
+        let open = place + find(from(lower, place), b"/*")?;
         let end = open + 2 + memchr::memmem::find(from(lower, open + 2), b"*/")? + 2;
         if let Some(found) = comment(lower, open, end) {
             return Some(found);
