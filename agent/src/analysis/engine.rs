@@ -8,7 +8,7 @@ use super::{
     baseline::{Baseline, Baselines, Odd, Voucher, WINDOW_SECONDS},
     classes::is_adversarial,
     deploy::Deploys,
-    detect::{Detectors, Memory, Scan, Scans, Scene},
+    detect::{Detectors, Memory, Scan, Scans, Scene, is_login},
     fields::Fields,
     findings::Findings,
     hash::mix,
@@ -124,7 +124,8 @@ impl Engine {
         let learned = look.endpoint.and_then(|id| self.baselines.get(id));
         let usual = learned.filter(|baseline| baseline.is_active() && !self.learning_only);
         self.asked.compare(usual.map(|usual| &usual.asked));
-        let reads = Detectors::wants_answer(look, &self.asked, usual)
+        let is_login = is_login(look, &self.asked);
+        let reads = Detectors::wants_answer(look, &self.asked, is_login, usual)
             || learned.is_none_or(|baseline| !baseline.is_active() || baseline.n.is_multiple_of(READ_EVERY));
         self.answered.clear();
         if reads {
@@ -141,6 +142,7 @@ impl Engine {
             asked: &self.asked,
             answered,
             usual,
+            is_login,
             learned,
             is_after_deploy: self.deploys.see(look),
         };

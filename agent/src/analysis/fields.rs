@@ -7,7 +7,7 @@ mod places;
 
 use std::ops::Range;
 
-use places::Places;
+use places::{Before, Places};
 
 use super::{
     baseline::{FieldTable, Novelty},
@@ -151,16 +151,28 @@ impl Fields {
         if let Some(usual) = usual {
             self.comparison += 1;
             for (at, item) in self.items.iter().enumerate() {
+                if item.part == Part::Path {
+                    continue;
+                }
                 // In a list, a place comes once for each element.
-                if item.part == Part::Path || self.places.is_settled(item.place, self.comparison, item.kind) {
+                let is_repeated = match self.places.compared(item.place, self.comparison, item.kind) {
+                    Before::Nothing => false,
+                    Before::AnyValue => true,
+                    Before::Value(last) => self.text.get(last) == self.text.get(item.text.clone()),
+                };
+                if is_repeated {
                     continue;
                 }
                 let compared = usual.compare(&self.field(item));
                 self.teaches |= compared.teaches;
                 if compared.novelty != Novelty::Known {
                     news.push((at, compared.novelty));
-                } else if compared.is_any_value {
-                    self.places.settle(item.place, self.comparison, item.kind);
+                } else {
+                    let before = match compared.is_any_value {
+                        true => Before::AnyValue,
+                        false => Before::Value(item.text.clone()),
+                    };
+                    self.places.keep(item.place, self.comparison, item.kind, before);
                 }
             }
         }

@@ -148,7 +148,7 @@ impl Attempt {
         let look = scene.look;
         let mut credentials = look.request.credentials.iter();
         let basic = credentials.find(|credential| credential.scheme == "basic");
-        if basic.is_none() && !is_login(look, scene.asked) {
+        if basic.is_none() && !scene.is_login {
             return None;
         }
         let has_failed = match look.outcome {
@@ -199,7 +199,7 @@ const LOGIN_WORDS: &[&str] = &[
 ];
 
 /// Whether a request tries to log in: by its place, with a password.
-pub(super) fn is_login(look: &Look<'_>, asked: &Fields) -> bool {
+pub(in crate::analysis) fn is_login(look: &Look<'_>, asked: &Fields) -> bool {
     let place = look.seen.template.unwrap_or_else(|| look.path());
     &*look.request.method == "POST"
         && has_word(place, LOGIN_WORDS)

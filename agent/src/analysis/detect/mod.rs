@@ -25,6 +25,7 @@ use super::{baseline::Baseline, fields::Fields, look::Look};
 use crate::verdict::{Group, Reason, Signal};
 
 pub(super) use exposure::is_sensitive;
+pub(super) use login::is_login;
 pub(super) use memory::Memory;
 pub(super) use resource::{amount, work};
 pub(super) use scan::{Scan, Scans};
@@ -39,6 +40,8 @@ pub(super) struct Scene<'a> {
     pub(super) answered: Option<&'a Fields>,
     /// What is usual for the endpoint, if it is believed.
     pub(super) usual: Option<&'a Baseline>,
+    /// It is a login, by its endpoint and fields.
+    pub(super) is_login: bool,
     /// What was learned so far, believed or not.
     pub(super) learned: Option<&'a Baseline>,
     /// The workload has come with a new version not long ago.
@@ -90,9 +93,14 @@ impl Detectors {
     }
 
     /// Whether the answer must be read.
-    pub(super) fn wants_answer(look: &Look<'_>, asked: &Fields, usual: Option<&Baseline>) -> bool {
+    pub(super) fn wants_answer(
+        look: &Look<'_>,
+        asked: &Fields,
+        is_login: bool,
+        usual: Option<&Baseline>,
+    ) -> bool {
         look.is_success()
-            && (login::is_login(look, asked)
+            && (is_login
                 || property::has_news(asked)
                 || usual.is_some_and(|usual| claims::wants_answer(claims::token(look), usual)))
     }

@@ -3,7 +3,7 @@
 //! In: the part and the path of a field, or the number that a walk of JSON gives its path. Out: the number of a
 //! [`Place`]. Within a message no number changes its meaning; between messages everything may be forgotten.
 
-use std::hash::BuildHasher as _;
+use std::{hash::BuildHasher as _, ops::Range};
 
 use foldhash::fast::FixedState;
 
@@ -27,8 +27,18 @@ pub(super) struct Place {
     pub(super) name: u64,
     /// As signals name it.
     pub(super) path: String,
-    /// The last comparison for which its values of some kinds are all the same, and those kinds.
-    settled: (u64, u8),
+    /// What was known by the last comparison, of its last kind.
+    compared: (u64, Kind, Before),
+}
+
+/// What a comparison has found to be known at a place.
+#[derive(Debug, Clone)]
+pub(super) enum Before {
+    Nothing,
+    /// Any value.
+    AnyValue,
+    /// The value that stands there in the text of the message.
+    Value(Range<usize>),
 }
 
 /// Places by number.
@@ -56,22 +66,18 @@ impl Places {
         self.all.get(number as usize)
     }
 
-    /// Whether nothing more is to be found at this place, in values of this kind, by this comparison.
-    pub(super) fn is_settled(&self, number: u32, comparison: u64, kind: Kind) -> bool {
-        self.get(number).is_some_and(|place| {
-            let (settled, kinds) = place.settled;
-            settled == comparison && kinds & kind as u8 != 0
-        })
+    /// What a comparison has found to be known at a place, of this kind.
+    pub(super) fn compared(&self, number: u32, comparison: u64, kind: Kind) -> Before {
+        match self.get(number).map(|place| &place.compared) {
+            Some((last, of, before)) if *last == comparison && *of == kind => before.clone(),
+            _ => Before::Nothing,
+        }
     }
 
-    /// Nothing more is to be found there by this comparison.
-    pub(super) fn settle(&mut self, number: u32, comparison: u64, kind: Kind) {
+    /// Keeps what a comparison has found to be known.
+    pub(super) fn keep(&mut self, number: u32, comparison: u64, kind: Kind, before: Before) {
         if let Some(place) = self.all.get_mut(number as usize) {
-            let kinds = match place.settled {
-                (settled, kinds) if settled == comparison => kinds,
-                _ => 0,
-            };
-            place.settled = (comparison, kinds | kind as u8);
+            place.compared = (comparison, kind, before);
         }
     }
 
@@ -111,7 +117,7 @@ impl Places {
         self.all.push(Place {
             name: hash(path.as_bytes()),
             path,
-            settled: (0, 0),
+            compared: (0, Kind::Null, Before::Nothing),
         });
         if let Some(slot) = self.slots.get_mut(at) {
             *slot = number;

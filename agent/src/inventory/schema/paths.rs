@@ -108,7 +108,7 @@ impl Paths {
     ) -> u32 {
         let Some(of) = self.get(object) else { return ROOT };
         let (first, last) = (of.first, of.last);
-        let expected = self.get(last).map_or(first, |last| last.next);
+        let expected = self.next(of);
         let found = self.among(expected, key).or_else(|| {
             if expected == first {
                 None
@@ -121,6 +121,24 @@ impl Paths {
             object.last = number;
         }
         number
+    }
+
+    /// The member that comes next, as far as that is known.
+    fn next(&self, object: &Place) -> u32 {
+        self.get(object.last).map_or(object.first, |last| last.next)
+    }
+
+    /// The member that comes next, if its name stands at the front of a text between quotes, and the bytes of that.
+    pub(super) fn expected(&mut self, object: u32, text: &[u8]) -> Option<(u32, usize)> {
+        let number = self.next(self.get(object)?);
+        let key = self.get(number)?.key.as_bytes();
+        let length = key.len() + 2;
+        match text.get(..length)? {
+            [b'"', name @ .., b'"'] if name == key => {}
+            _ => return None,
+        }
+        self.get_mut(object)?.last = number;
+        Some((number, length))
     }
 
     /// A member of this name, here or a little further on.
@@ -209,6 +227,20 @@ mod tests {
             }
         }
         assert_eq!(paths.len(), 6);
+    }
+
+    #[test]
+    fn what_comes_next_is_told_from_what_begins_like_it() {
+        let mut paths = Paths::default();
+        paths.begin();
+        let (one, two) = (member(&mut paths, ROOT, "a"), member(&mut paths, ROOT, "bc"));
+        paths.enter(ROOT);
+        for other in ["", "a", "\"a", "\"ab\"", "a\"", "\"b\""] {
+            assert_eq!(paths.expected(ROOT, other.as_bytes()), None, "{other}");
+        }
+        assert_eq!(paths.expected(ROOT, b"\"a\":1"), Some((one, 3)));
+        assert_eq!(paths.expected(ROOT, b"\"bc\""), Some((two, 4)));
+        assert_eq!(paths.expected(ROOT, b"\"bc\""), None);
     }
 
     #[test]

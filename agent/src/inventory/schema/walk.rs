@@ -150,9 +150,7 @@ impl<'a> Walker<'a, '_> {
         if self.take(b'}').is_none() {
             self.paths.enter(place);
             loop {
-                let (key, is_escaped) = self.string()?;
-                self.take(b':')?;
-                let member = self.paths.member(place, key, || plain(key, is_escaped));
+                let member = self.member(place)?;
                 self.nested(member, depth)?;
                 if self.take(b',').is_none() {
                     break;
@@ -162,6 +160,20 @@ impl<'a> Walker<'a, '_> {
         }
         self.emit(place, Value::ObjectEnd);
         Some(())
+    }
+
+    /// The name of a member and the colon behind it.
+    fn member(&mut self, object: u32) -> Option<u32> {
+        self.peek()?;
+        let rest = self.text.as_bytes().get(self.at..)?;
+        if let Some((member, length)) = self.paths.expected(object, rest) {
+            self.at += length;
+            self.take(b':')?;
+            return Some(member);
+        }
+        let (key, is_escaped) = self.string()?;
+        self.take(b':')?;
+        Some(self.paths.member(object, key, || plain(key, is_escaped)))
     }
 
     fn array(&mut self, place: u32, depth: usize) -> Option<()> {

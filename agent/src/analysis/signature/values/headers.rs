@@ -62,10 +62,16 @@ fn is_structured(name: &[u8]) -> bool {
         name.get(..prefix.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
     };
-    if starts(b"accept") || starts(b"sec-") || starts(b"if-") || starts(b"access-control-") || starts(b":") {
-        return true;
-    }
-    name.len() <= MAX_STRUCTURED_BYTES && STRUCTURED.iter().any(|known| known.eq_ignore_ascii_case(name))
+    let begins = match name.first() {
+        Some(b'a' | b'A') => starts(b"accept") || starts(b"access-control-"),
+        Some(b's' | b'S') => starts(b"sec-"),
+        Some(b'i' | b'I') => starts(b"if-"),
+        Some(b':') => true,
+        _ => false,
+    };
+    begins
+        || name.len() <= MAX_STRUCTURED_BYTES
+            && STRUCTURED.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// Pairs of RFC 6265 §5.4. Values that are credentials are masked and say nothing.

@@ -10,8 +10,8 @@ use crate::{
     analysis::signature::{
         decode::Encoding,
         deserialisation,
-        scan::scan_to_quote,
-        text::{Source, at, from},
+        scan::plain_to_quote,
+        text::{Source, at, from, skip_while},
     },
     protocol::json::string_end,
 };
@@ -60,19 +60,15 @@ pub(super) fn walk(bytes: &[u8], whole: Place<'_>, is_graphql: bool, visit: &mut
             }
             b',' => expects_name = deeper == 0 && frames.last().is_some_and(|frame| !frame.is_list),
             b'"' => {
-                let short = scan_to_quote(rest);
-                let length = short.map_or_else(
-                    || string_end(rest).map_or(rest.len(), |(end, _)| end),
-                    |(_, length)| length,
-                );
+                let plain = plain_to_quote(rest);
+                let length = plain.unwrap_or_else(|| string_end(rest).map_or(rest.len(), |(end, _)| end));
                 let text = rest.get(..length).unwrap_or_default();
                 rest = from(rest, length + 1);
                 values += 1;
                 if values > MAX_VALUES {
                     return true;
                 }
-                let is_cold =
-                    short.is_some_and(|(bits, _)| bits.is_none()) && !deserialisation::begins_encoded(text);
+                let is_cold = plain.is_some() && !deserialisation::begins_encoded(text);
                 if expects_name {
                     expects_name = false;
                     if let Some(frame) = frames.last_mut() {
@@ -106,12 +102,36 @@ pub(super) fn walk(bytes: &[u8], whole: Place<'_>, is_graphql: bool, visit: &mut
                     }
                 }
             }
-            b':' | b'-' | b'+' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'E' | b'\n' | b'\r' | b'\t' | b' ' => {}
+            _ if is_between(byte) => rest = skip_while(rest, is_between),
             // No JSON: let the rest be read as what it is.
             _ => return values > 0 || frames.len() > 1,
         }
     }
     true
+}
+
+/// Whether a byte may stand between strings and brackets: of numbers, words, white space, and colons.
+fn is_between(byte: u8) -> bool {
+    BETWEEN.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+static BETWEEN: [bool; 256] = between();
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "evaluated by the compiler; the loop ends at its length"
+)]
+const fn between() -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = matches!(
+            byte as u8,
+            b':' | b'-' | b'+' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'E' | b'\n' | b'\r' | b'\t' | b' '
+        );
+        byte += 1;
+    }
+    table
 }
 
 /// Visits the string literals of a GraphQL document.
