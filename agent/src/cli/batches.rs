@@ -5,6 +5,7 @@
 use std::ops::ControlFlow;
 
 use super::{Failure, rows::Line};
+use crate::risk::EndpointKey;
 
 /// Rows of the first batch: what fills a screen is soon there.
 const FIRST: usize = 512;
@@ -14,6 +15,15 @@ const LARGEST: usize = 8192;
 
 /// Who takes batches: told to go on or to stop.
 pub(super) type Take<'a> = &'a mut dyn FnMut(Vec<Line>) -> Result<ControlFlow<()>, Failure>;
+
+/// What of a list is of use.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Wanted<'a> {
+    /// So many of the first rows are enough.
+    pub(super) most: Option<usize>,
+    /// Which endpoints: rows of others may be left out.
+    pub(super) endpoints: Option<&'a dyn Fn(&EndpointKey<'_>) -> bool>,
+}
 
 /// Gathers rows and passes them on.
 pub(super) struct Batches<'a> {

@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use serde::de::DeserializeOwned;
 
 use super::{
-    Failure, rows,
+    Failure,
+    batches::Wanted,
+    rows,
     source::{Settled, Topic},
 };
 use crate::{
@@ -84,7 +86,11 @@ pub(super) fn list_of<T: Send>(
     read: impl Fn(&str) -> serde_json::Result<T> + Sync,
 ) -> Result<Vec<T>, Failure> {
     let mut all = Vec::new();
-    source.batches(topic, most, &mut |batch| {
+    let wanted = Wanted {
+        most,
+        ..Wanted::default()
+    };
+    source.batches(topic, wanted, &mut |batch| {
         for row in rows::each(&batch, |line| read(line)) {
             all.push(row.map_err(unreadable)?);
         }

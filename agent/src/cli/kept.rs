@@ -11,21 +11,21 @@ use std::{
 
 use super::{
     Failure,
-    batches::{Batches, Take},
+    batches::{Batches, Take, Wanted},
     rows::Line,
     source::Topic,
 };
 use crate::{
     config::Config,
-    risk::RiskView,
-    store::{Listed, Reader, Table},
+    risk::{EndpointKey, RiskView},
+    store::{Found, Reader, Table},
 };
 
-/// Passes the rows of a list on, at most so many. Whether the store holds that list.
+/// Passes the rows of a list on that are wanted, perhaps with some of the others. Whether the store holds that list.
 pub(super) fn list(
     directory: &Path,
     config: &Config,
-    (topic, most): (Topic, Option<usize>),
+    (topic, wanted): (Topic, Wanted<'_>),
     take: Take<'_>,
 ) -> Result<bool, Failure> {
     let table = match topic {
@@ -35,22 +35,35 @@ pub(super) fn list(
     };
     let criteria = config.criteria().map_err(Failure::usage)?;
     let reader = Reader::open(directory).map_err(Failure::usage)?;
-    let mut batches = Batches::to(take, most);
+    let mut batches = Batches::to(take, wanted.most);
     let mut workloads = Workloads::default();
     let is_there = reader
-        .list(table, &criteria.fingerprint(), |listed| {
-            if table == Table::Risks {
-                workloads.before(&listed, &mut batches)?;
-            }
-            match String::from_utf8(listed.row.record) {
-                Ok(line) => batches.push(line),
-                Err(_) => ControlFlow::Continue(()),
+        .list(table, &criteria.fingerprint(), |found| {
+            let is_wanted = match table {
+                Table::Risks => {
+                    workloads.before(&found, &mut batches)?;
+                    true
+                }
+                _ => is_among(&found, wanted),
+            };
+            match found.record() {
+                Some(line) if is_wanted => batches.push(line.to_owned()),
+                _ => ControlFlow::Continue(()),
             }
         })
         .map_err(Failure::usage)?;
     batches.extend(workloads.waiting.into_values());
     batches.end()?;
     Ok(is_there)
+}
+
+/// Whether it may be wanted, as far as its place tells.
+fn is_among(found: &Found<'_>, wanted: Wanted<'_>) -> bool {
+    let key = EndpointKey::of(found.workload(), found.place());
+    match (wanted.endpoints, key) {
+        (Some(is_among), Some(key)) => is_among(&key),
+        _ => true,
+    }
 }
 
 /// The rows of workloads among the risks of endpoints, which come worst first.
@@ -66,17 +79,18 @@ struct Workloads {
 
 impl Workloads {
     /// Passes on what stands before the row of an endpoint, and makes the row of its workload.
-    fn before(&mut self, listed: &Listed, batches: &mut Batches<'_>) -> ControlFlow<()> {
+    fn before(&mut self, found: &Found<'_>, batches: &mut Batches<'_>) -> ControlFlow<()> {
         while let Some(first) = self.waiting.first_entry()
-            && *first.key() < listed.place
+            && first.key().as_slice() < found.place()
         {
             batches.push(first.remove())?;
         }
-        if self.known.contains(&listed.row.workload) {
+        if self.known.contains(found.workload()) {
             return ControlFlow::Continue(());
         }
-        self.known.insert(listed.row.workload.clone());
-        if let Ok(worst) = serde_json::from_slice::<RiskView>(&listed.row.record)
+        self.known.insert(found.workload().to_owned());
+        let worst = found.record().map(serde_json::from_str::<RiskView>);
+        if let Some(Ok(worst)) = worst
             && self.names.insert(worst.workload.clone())
         {
             let row = worst.of_workload();
@@ -137,7 +151,11 @@ mod tests {
             lines.append(&mut batch);
             Ok(ControlFlow::Continue(()))
         };
-        assert!(list(directory, &Config::default(), (topic, most), &mut take).unwrap());
+        let wanted = Wanted {
+            most,
+            ..Wanted::default()
+        };
+        assert!(list(directory, &Config::default(), (topic, wanted), &mut take).unwrap());
         lines
     }
 
@@ -164,12 +182,42 @@ mod tests {
     }
 
     #[test]
+    fn endpoints_are_told_apart_by_their_place() {
+        let directory = tempfile::tempdir().unwrap();
+        filled(directory.path());
+        let mut lines = Vec::new();
+        let mut take = |mut batch: Vec<Line>| {
+            lines.append(&mut batch);
+            Ok(ControlFlow::Continue(()))
+        };
+        let is_among = |key: &EndpointKey<'_>| {
+            (key.workload, key.workload_id, key.method, key.template) == ("shop", "w3", "GET", "/v1/mail")
+        };
+        let wanted = Wanted {
+            endpoints: Some(&is_among),
+            ..Wanted::default()
+        };
+        let config = Config::default();
+        assert!(list(directory.path(), &config, (Topic::Endpoints, wanted), &mut take).unwrap());
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].contains(r#""template":"/v1/mail""#) && lines[0].contains(r#""workload_id":"w3""#));
+    }
+
+    #[test]
     fn what_was_judged_otherwise_is_no_list() {
         let directory = tempfile::tempdir().unwrap();
         filled(directory.path());
         let mut config = Config::default();
         config.risk.ceiling = 7;
         let mut take = |_: Vec<Line>| Ok(ControlFlow::Continue(()));
-        assert!(!list(directory.path(), &config, (Topic::Risks, None), &mut take).unwrap());
+        assert!(
+            !list(
+                directory.path(),
+                &config,
+                (Topic::Risks, Wanted::default()),
+                &mut take
+            )
+            .unwrap()
+        );
     }
 }

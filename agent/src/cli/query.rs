@@ -6,9 +6,11 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use smallvec::SmallVec;
 
 use super::{
     Context, Failure,
+    batches::Wanted,
     filter::Filter,
     fleet,
     output::Format,
@@ -17,7 +19,7 @@ use super::{
     source,
     time::{self, point_in_time},
 };
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, risk::EndpointKey};
 
 /// Options of all query commands.
 #[derive(Debug, clap::Args)]
@@ -76,7 +78,14 @@ impl Args {
         let selection = self.selection(context.now)?;
         let mut picked = Picked::new(self, &selection);
         let source = self.source.settled(context)?;
-        source.batches(topic, picked.first_rows(), &mut |batch| picked.take(batch))?;
+        let is_among = |key: &EndpointKey<'_>| {
+            self.wants_workload(&[key.workload, key.workload_id]) && self.wants_call(key.method, key.template)
+        };
+        let wanted = Wanted {
+            most: picked.first_rows(),
+            endpoints: Some(&is_among),
+        };
+        source.batches(topic, wanted, &mut |batch| picked.take(batch))?;
         picked.page()
     }
 
@@ -150,25 +159,31 @@ impl Args {
 
     fn wants(&self, row: &Value) -> bool {
         let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
-        let workload = self.workload.as_ref().is_none_or(|pattern| {
-            ["workload", "workload_id", "name", "id"]
-                .iter()
-                .take(if row.get("workload").is_some() { 2 } else { 4 })
-                .any(|name| row.get(name).is_some() && glob(pattern, text(name)))
-        });
+        let names = match row.get("workload") {
+            Some(_) => &["workload", "workload_id"][..],
+            None => &["workload", "workload_id", "name", "id"],
+        };
+        let names = names.iter().filter_map(|name| row.get(name)?.as_str());
         let (method, template) = match row.get("endpoint_name").and_then(Value::as_str) {
             Some(name) => name.split_once(' ').unwrap_or((name, "")),
             None => (text("method"), text("template")),
         };
-        let method = self.method.is_empty() || self.method.iter().any(|one| one.eq_ignore_ascii_case(method));
-        let path = self
-            .path
-            .as_ref()
-            .is_none_or(|pattern| match pattern.contains('*') {
-                true => glob(pattern, template),
-                false => template.starts_with(pattern.as_str()),
-            });
-        workload && method && path
+        self.wants_workload(&names.collect::<SmallVec<[&str; 4]>>()) && self.wants_call(method, template)
+    }
+
+    fn wants_workload(&self, names: &[&str]) -> bool {
+        let pattern = self.workload.as_ref();
+        pattern.is_none_or(|pattern| names.iter().any(|name| glob(pattern, name)))
+    }
+
+    fn wants_call(&self, method: &str, template: &str) -> bool {
+        let is_method =
+            self.method.is_empty() || self.method.iter().any(|one| one.eq_ignore_ascii_case(method));
+        let is_path = |pattern: &String| match pattern.contains('*') {
+            true => glob(pattern, template),
+            false => template.starts_with(pattern.as_str()),
+        };
+        is_method && self.path.as_ref().is_none_or(is_path)
     }
 }
 

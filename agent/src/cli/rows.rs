@@ -3,12 +3,12 @@
 //! In: one JSON object a line. Out: the members that a selection needs ([`pick`]), or the whole row ([`whole`]). A list of
 //! fifty thousand endpoints is mostly passed on, not understood.
 
-use std::{collections::BTreeSet, fmt, num::NonZeroUsize, thread};
+use std::{collections::BTreeSet, num::NonZeroUsize, thread};
 
-use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::Failure;
+use crate::protocol::json;
 
 /// Threads that read rows. More do not pay: what is left is writing.
 const MAX_THREADS: usize = 4;
@@ -19,11 +19,35 @@ const WORTH_A_THREAD: usize = 2_000;
 /// One row: a JSON object in one line.
 pub(super) type Line = String;
 
-/// These members of a row, as an object; those that it does not have are left out.
+/// These members of a row, as an object; those that it does not have are left out. What stands behind the last of them is
+/// not looked at.
 pub(super) fn pick(line: &str, names: &BTreeSet<&str>) -> Result<Value, Failure> {
-    let mut deserializer = serde_json::Deserializer::from_str(line);
-    let picked = deserializer.deserialize_map(Members(names));
-    picked.map(Value::Object).map_err(unreadable)
+    if !line.starts_with('{') || !line.ends_with('}') {
+        return Err(Failure::usage(
+            "a row of the answer cannot be read: it is no object",
+        ));
+    }
+    let mut picked = Map::new();
+    for (key, value) in json::members(line.as_bytes()) {
+        if picked.len() == names.len() {
+            break;
+        }
+        // No name of a member needs an escape.
+        let Some(name) = std::str::from_utf8(key).ok().and_then(|key| names.get(key)) else {
+            continue;
+        };
+        let value = match value {
+            json::Value::String(text) => match value.text() {
+                Some(plain) => Value::from(plain),
+                None => serde_json::from_slice(&[b"\"", text, b"\""].concat()).map_err(unreadable)?,
+            },
+            json::Value::Object(text) | json::Value::Array(text) | json::Value::Other(text) => {
+                serde_json::from_slice(text).map_err(unreadable)?
+            }
+        };
+        picked.insert((*name).to_owned(), value);
+    }
+    Ok(Value::Object(picked))
 }
 
 /// Does the same with each, many at once where there are many; the results are in the same order.
@@ -67,54 +91,6 @@ fn unreadable(error: serde_json::Error) -> Failure {
     Failure::usage(format!("a row of the answer cannot be read: {error}"))
 }
 
-struct Members<'a>(&'a BTreeSet<&'a str>);
-
-impl<'de> Visitor<'de> for Members<'_> {
-    type Value = Map<String, Value>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut row: A) -> Result<Self::Value, A::Error> {
-        let mut picked = Map::new();
-        while let Some(name) = row.next_key_seed(Wanted(self.0))? {
-            match name {
-                Some(name) => {
-                    picked.insert(name.to_owned(), row.next_value()?);
-                }
-                None => {
-                    row.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(picked)
-    }
-}
-
-/// The name of a member if it is one of these.
-struct Wanted<'a>(&'a BTreeSet<&'a str>);
-
-impl<'a, 'de> DeserializeSeed<'de> for Wanted<'a> {
-    type Value = Option<&'a str>;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'a> Visitor<'_> for Wanted<'a> {
-    type Value = Option<&'a str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a member")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.get(name).copied())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -123,13 +99,29 @@ mod tests {
 
     #[test]
     fn members_are_picked_and_the_rest_is_passed_over() {
-        let line = r#"{"id":"a","st\u0061te":"new","auth":{"rates":{"none":1.0}},"hosts":["x",{"id":2}]}"#;
-        let picked = pick(line, &BTreeSet::from(["state", "auth", "owner"])).unwrap();
-        assert_eq!(picked, json!({"state": "new", "auth": {"rates": {"none": 1.0}}}));
-        assert_eq!(pick(line, &BTreeSet::new()).unwrap(), json!({}));
-        assert_eq!(names(line).unwrap(), ["id", "state", "auth", "hosts"]);
-        assert!(pick("[]", &BTreeSet::new()).is_err());
-        assert!(pick("{\"id\"", &BTreeSet::new()).is_err());
+        let line = r#"{"id":"a","state":"n\u0065w \"x\"","auth":{"rates":{"none":1.0}},"hosts":["x",{"id":2}],"hits":7,"owner":null}"#;
+        let pick = |names: &[&str]| pick(line, &names.iter().copied().collect());
+        assert_eq!(
+            pick(&["state", "auth", "owner", "absent"]).unwrap(),
+            json!({"state": "new \"x\"", "auth": {"rates": {"none": 1.0}}, "owner": null})
+        );
+        assert_eq!(
+            pick(&["hits", "hosts"]).unwrap(),
+            json!({"hits": 7, "hosts": ["x", {"id": 2}]})
+        );
+        assert_eq!(pick(&[]).unwrap(), json!({}));
+        assert_eq!(
+            names(line).unwrap(),
+            ["id", "state", "auth", "hosts", "hits", "owner"]
+        );
+    }
+
+    #[test]
+    fn what_is_no_row_is_refused() {
+        for line in ["", "[]", "{\"id\"", "null"] {
+            assert!(pick(line, &BTreeSet::from(["id"])).is_err(), "{line}");
+        }
+        assert!(pick(r#"{"id":nonsense}"#, &BTreeSet::from(["id"])).is_err());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     Context, Failure,
-    batches::{Batches, Take},
+    batches::{Batches, Take, Wanted},
     kept,
     rows::{self, Line},
 };
@@ -173,22 +173,26 @@ impl Settled {
     /// The rows of a list, in the order of the agent.
     pub(super) fn lines(&self, topic: Topic) -> Result<Vec<Line>, Failure> {
         let mut all = Vec::new();
-        self.batches(topic, None, &mut |mut batch| {
+        self.batches(topic, Wanted::default(), &mut |mut batch| {
             all.append(&mut batch);
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(all)
     }
 
-    /// Passes the rows of a list on, in the order of the agent, until `take` has enough or there were `most`.
-    pub(super) fn batches(&self, topic: Topic, most: Option<usize>, take: Take<'_>) -> Result<(), Failure> {
+    /// Passes the rows of a list on, in the order of the agent, until `take` has enough. Rows that are not wanted may be
+    /// among them.
+    pub(super) fn batches(&self, topic: Topic, wanted: Wanted<'_>, take: Take<'_>) -> Result<(), Failure> {
+        let most = wanted.most;
         match (self, topic) {
             (Self::Agent(socket), Topic::Endpoints | Topic::Findings | Topic::Risks) => {
                 let text = control::lines(socket, topic.route(), most).map_err(Failure::unreachable)?;
                 let lines = text.lines().filter(|line| !line.is_empty());
                 return pass_on(lines.map(str::to_owned), most, take);
             }
-            (Self::Store { directory, config }, _) if kept::list(directory, config, (topic, most), take)? => {
+            (Self::Store { directory, config }, _)
+                if kept::list(directory, config, (topic, wanted), take)? =>
+            {
                 return Ok(());
             }
             _ => {}

@@ -243,7 +243,7 @@ mod tests {
     use crate::{
         inventory::{Limits, fixture::call},
         risk::Criteria,
-        store::{Reader, Table},
+        store::{Found, Reader, Table},
         verdict::fixture::alert,
         workload::{Workload, WorkloadKind},
     };
@@ -328,7 +328,7 @@ mod tests {
         let contents = Reader::open(directory).unwrap().load().unwrap();
         let reader = Reader::open(directory).unwrap();
         let mut listed = 0;
-        let count = |_| {
+        let count = |_: Found<'_>| {
             listed += 1;
             ControlFlow::Continue(())
         };

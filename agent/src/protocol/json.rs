@@ -5,7 +5,7 @@
 
 /// A value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::protocol) enum Value<'a> {
+pub(crate) enum Value<'a> {
     /// What stands between the quotes, escapes included; whole.
     String(&'a [u8]),
     /// With its brackets; may be cut.
@@ -18,7 +18,7 @@ pub(in crate::protocol) enum Value<'a> {
 
 impl<'a> Value<'a> {
     /// The text of a string without escapes in it.
-    pub(in crate::protocol) fn text(self) -> Option<&'a str> {
+    pub(crate) fn text(self) -> Option<&'a str> {
         match self {
             Value::String(text) if !text.contains(&b'\\') => std::str::from_utf8(text).ok(),
             _ => None,
@@ -27,7 +27,7 @@ impl<'a> Value<'a> {
 }
 
 /// Members of an object, with keys as they stand between their quotes.
-pub(in crate::protocol) fn members(bytes: &[u8]) -> impl Iterator<Item = (&[u8], Value<'_>)> {
+pub(crate) fn members(bytes: &[u8]) -> impl Iterator<Item = (&[u8], Value<'_>)> {
     let mut rest = bytes.trim_ascii_start().strip_prefix(b"{").unwrap_or_default();
     std::iter::from_fn(move || {
         skip(&mut rest, b',');

@@ -39,6 +39,34 @@ pub struct Assessed {
     pub risk: Option<Arc<RiskView>>,
 }
 
+/// What an endpoint is named by in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndpointKey<'a> {
+    /// Id of its workload.
+    pub workload_id: &'a str,
+    /// Name of its workload.
+    pub workload: &'a str,
+    /// Path template.
+    pub template: &'a str,
+    /// Method.
+    pub method: &'a str,
+}
+
+impl<'a> EndpointKey<'a> {
+    /// What a place tells of an endpoint of this workload, if it is certain.
+    pub fn of(workload_id: &'a str, place: &'a [u8]) -> Option<Self> {
+        let mut parts = std::str::from_utf8(place).ok()?.split('\0');
+        let (workload, template, method) = (parts.next()?, parts.next()?, parts.next()?);
+        // Operation and id. More parts have a zero byte in one of them.
+        (parts.count() == 2).then_some(Self {
+            workload_id,
+            workload,
+            template,
+            method,
+        })
+    }
+}
+
 /// Keeps what was assessed.
 #[derive(Debug, Default)]
 pub struct Assessor {

@@ -12,7 +12,7 @@ pub mod score;
 mod weights;
 
 pub use assess::{Assessment, Criteria, assess};
-pub use assessor::{Assessed, Assessor};
+pub use assessor::{Assessed, Assessor, EndpointKey};
 pub use posture::Posture;
 pub(crate) use posture::finding_id;
 pub use score::{Factor, RiskView};

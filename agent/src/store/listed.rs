@@ -7,12 +7,7 @@ use std::ops::ControlFlow;
 
 use rusqlite::{Transaction, params};
 
-use super::{
-    Reader, Row, StoreError, Table,
-    reader::{meta, row},
-    schema,
-    writer::integer,
-};
+use super::{Reader, Row, StoreError, Table, reader::meta, schema, writer::integer};
 
 /// A row of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +16,32 @@ pub struct Listed {
     pub place: Vec<u8>,
     /// The row.
     pub row: Row,
+}
+
+/// A row of a list while it is read: what nobody asks for is not taken from the database.
+#[derive(Debug)]
+pub struct Found<'a>(&'a rusqlite::Row<'a>);
+
+impl Found<'_> {
+    /// Its place.
+    pub fn place(&self) -> &[u8] {
+        self.bytes(0)
+    }
+
+    /// Id of its workload.
+    pub fn workload(&self) -> &str {
+        std::str::from_utf8(self.bytes(1)).unwrap_or_default()
+    }
+
+    /// The record, if it is text.
+    pub fn record(&self) -> Option<&str> {
+        std::str::from_utf8(self.bytes(2)).ok()
+    }
+
+    fn bytes(&self, column: usize) -> &[u8] {
+        let value = self.0.get_ref(column).ok();
+        value.and_then(|value| value.as_bytes().ok()).unwrap_or_default()
+    }
 }
 
 impl Reader {
@@ -33,7 +54,7 @@ impl Reader {
         &self,
         table: Table,
         judged_by: &str,
-        mut take: impl FnMut(Listed) -> ControlFlow<()>,
+        mut take: impl FnMut(Found<'_>) -> ControlFlow<()>,
     ) -> Result<bool, StoreError> {
         let mut read = || -> rusqlite::Result<bool> {
             let snapshot = self.connection.unchecked_transaction()?;
@@ -42,16 +63,11 @@ impl Reader {
                 return Ok(false);
             }
             let name = table.name();
-            let mut statement = snapshot.prepare(&format!(
-                "SELECT id, workload, last_seen, record, place FROM {name} ORDER BY place"
-            ))?;
+            let select = format!("SELECT place, workload, record FROM {name} ORDER BY place");
+            let mut statement = snapshot.prepare(&select)?;
             let mut rows = statement.query([])?;
-            while let Some(found) = rows.next()? {
-                let listed = Listed {
-                    place: found.get(4)?,
-                    row: row(found)?,
-                };
-                if take(listed).is_break() {
+            while let Some(row) = rows.next()? {
+                if take(Found(row)).is_break() {
                     break;
                 }
             }
@@ -105,7 +121,7 @@ mod tests {
                 id: id.into(),
                 workload: "w".into(),
                 last_seen: Timestamp(1),
-                record: b"{}".to_vec(),
+                record: id.into(),
             },
         }
     }
@@ -113,8 +129,9 @@ mod tests {
     fn ids(directory: &Path, table: Table, judged_by: &str, most: usize) -> Option<String> {
         let mut ids: Vec<String> = Vec::new();
         let reader = Reader::open(directory).unwrap();
-        let take = |listed: Listed| {
-            ids.push(listed.row.id);
+        let take = |found: Found<'_>| {
+            ids.push(found.record().unwrap().to_owned());
+            assert_eq!((found.place().len(), found.workload()), (1, "w"));
             match ids.len() < most {
                 true => ControlFlow::Continue(()),
                 false => ControlFlow::Break(()),

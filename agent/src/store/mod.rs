@@ -21,7 +21,7 @@ use std::{io, path::Path};
 use rusqlite::ErrorCode;
 
 pub use check::{Checked, check};
-pub use listed::Listed;
+pub use listed::{Found, Listed};
 pub use pending::Pending;
 pub use reader::Reader;
 pub use records::Restored;
