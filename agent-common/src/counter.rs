@@ -65,11 +65,13 @@ pub enum Counter {
     /// Control groups that began to be counted against the quota of a ring. Beyond [`crate::control::MAX_QUOTA_GROUPS`]
     /// others are forgotten for them.
     QuotaGroups,
+    /// Clients' sockets muted because the servers' ends, on this host, tell the same.
+    ToldSockets,
 }
 
 impl Counter {
     /// Number of counters: the length of the `COUNTERS` map.
-    pub const COUNT: u32 = 29;
+    pub const COUNT: u32 = 30;
 
     /// All counters in index order, each with its stable name in `status` and metrics, and whether it is a
     /// loss reason.
@@ -115,6 +117,7 @@ impl Counter {
         (Counter::ProcessEvents, "process_events", Kind::Loss),
         (Counter::TlsForgottenCalls, "tls_forgotten_calls", Kind::Loss),
         (Counter::QuotaGroups, "quota_groups", Kind::Activity),
+        (Counter::ToldSockets, "told_sockets", Kind::Activity),
     ];
 }
 

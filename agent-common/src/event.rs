@@ -36,6 +36,8 @@ pub const FLAG_SPENT: u8 = 1 << 6;
 pub const FLAG_TLS: u8 = 1 << 7;
 /// Of data with [`FLAG_TLS`]: the first bytes that were read of this session.
 pub const FLAG_TLS_START: u8 = FLAG_JOINED_LATE;
+/// Of a close: the socket was muted because the other end tells the same. Its positions stood still from then on.
+pub const FLAG_TOLD: u8 = FLAG_CUT;
 
 /// Starts every event. 48 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

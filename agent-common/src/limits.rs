@@ -41,6 +41,10 @@ pub const UNIX_PATH_BYTES: usize = 108;
 /// Rings that the object declares. The agent uses as many as it has shards and shrinks the rest to a page.
 pub const MAX_RINGS: usize = 4;
 
+/// Sockets that the agent has told the programs to leave out, as the other end tells the same. Overflow policy: the ones that
+/// have not been asked for longest are forgotten, and those of them that have not been muted yet go on being copied.
+pub const MAX_TOLD: u32 = 4096;
+
 /// Bytes of ciphertext copied at the start of a TLS connection: the ClientHello, in whatever pieces it comes.
 pub const TLS_HELLO_BYTES: u64 = 4096;
 

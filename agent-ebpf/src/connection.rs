@@ -64,7 +64,13 @@ pub(crate) struct Connection {
     pub(crate) surprises: u8,
     /// Non-zero once the agent was told that the owner sends no more.
     pub(crate) end_told: u8,
-    pub(crate) reserved: [u8; 4],
+    /// Non-zero when the owner was seen to send requests.
+    pub(crate) calls: u8,
+    /// Non-zero when it was muted because the other end tells the same, see [`crate::told`].
+    pub(crate) told: u8,
+    pub(crate) reserved: [u8; 2],
+    /// Bytes of each direction since then.
+    pub(crate) passed: [u64; 2],
     /// First bytes of each direction while they do not suffice to tell the protocol. The second half is room for the
     /// verifier.
     pub(crate) prefix: [[u8; 2 * PREFIX_BYTES]; 2],
@@ -184,7 +190,10 @@ impl Connection {
         prefix_len: [0; 2],
         surprises: 0,
         end_told: 0,
-        reserved: [0; 4],
+        calls: 0,
+        told: 0,
+        reserved: [0; 2],
+        passed: [0; 2],
         prefix: [[0; 2 * PREFIX_BYTES]; 2],
     };
 

@@ -5,6 +5,7 @@
 
 use apiarist_common::{
     counter::Counter,
+    event::{EGRESS, INGRESS},
     frames::{Framing, joins},
     limits::{PREFIX_BYTES, TLS_ANSWER_BYTES, TLS_HELLO_BYTES, TLS_RECORD_BYTES},
     sniff::{Class, Verdict},
@@ -74,9 +75,17 @@ fn undecided<const LOOP: bool>(
         return false;
     }
     match connection.classify(direction, scratch, got) {
-        Verdict::Http1Request | Verdict::Http1Response => connection.class = Class::Http1 as u8,
+        Verdict::Http1Request => {
+            connection.class = Class::Http1 as u8;
+            connection.calls = u8::from(direction == EGRESS);
+        }
+        Verdict::Http1Response => {
+            connection.class = Class::Http1 as u8;
+            connection.calls = u8::from(direction == INGRESS);
+        }
         Verdict::Http2 => {
             connection.class = Class::Http2 as u8;
+            connection.calls = u8::from(direction == EGRESS);
             let seen = u32::from(connection.prefix_len[usize::from(direction & 1)]).saturating_sub(got);
             connection.framing[usize::from(direction & 1)] = Framing::preface(seen);
         }

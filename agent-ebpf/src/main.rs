@@ -25,6 +25,7 @@
 //! | `kernel_tls` | sockets whose TLS the kernel does |
 //! | `go` | registers of Go's calls |
 //! | `tls` | sessions of TLS libraries, bound to their sockets |
+//! | `told` | clients' sockets whose servers' ends tell the same |
 //! | `maps` | maps and constants |
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
@@ -65,6 +66,8 @@ mod spare;
 mod syscall;
 #[cfg(target_arch = "bpf")]
 mod tls;
+#[cfg(target_arch = "bpf")]
+mod told;
 #[cfg(target_arch = "bpf")]
 mod tour;
 

@@ -4,7 +4,7 @@ use apiarist_common::{
     control::{Control, MAX_QUOTA_GROUPS},
     counter::Counter,
     event::Header,
-    limits::CHUNK_BYTES,
+    limits::{CHUNK_BYTES, MAX_TOLD},
     offsets::{Offsets, Settings},
 };
 use aya_ebpf::{
@@ -41,6 +41,11 @@ pub(crate) static SOCKETS: LruHashMap<u64, Connection> = LruHashMap::with_max_en
 /// also sets its size. One entry elsewhere.
 #[map]
 pub(crate) static OLDER: HashMap<u64, u8> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
+
+/// Cookies of clients' sockets that need not be copied, because the servers' ends, on this host, tell the same: filled by the
+/// agent.
+#[map]
+pub(crate) static TOLD: LruHashMap<u64, u8> = LruHashMap::with_max_entries(MAX_TOLD, 0);
 
 /// What each program counts on each CPU: one value per slot, so that a program finds all its counters with one look-up
 /// and two programs on one CPU do not disturb each other.

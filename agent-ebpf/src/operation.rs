@@ -30,6 +30,7 @@ use crate::{
     spare::sign,
     syscall::{Source, by_io_uring, of_iter, operation_failed, source},
     tls,
+    told::{leave_out, pass},
 };
 
 /// `recv` flags (include/linux/socket.h) that return bytes which are not, or not yet, taken from the stream.
@@ -131,6 +132,10 @@ fn operation<const LOOP: bool>(slot: Slot, sock: Sock, result: i32, direction: u
         return;
     };
     if connection.is(STATE_MUTED) {
+        if connection.told != 0 {
+            pass(connection, direction, result as u32);
+            return counters.add(Counter::MutedOperations, 1);
+        }
         if connection.class() != Class::Tls || !has_keys(sock, direction) {
             if connection.class() == Class::Tls {
                 tls::moved(connection, direction);
@@ -149,6 +154,11 @@ fn operation<const LOOP: bool>(slot: Slot, sock: Sock, result: i32, direction: u
         if connection.is(STATE_MUTED) {
             return;
         }
+    }
+    if leave_out(connection, direction) {
+        pass(connection, direction, len);
+        counters.add(Counter::ToldSockets, 1);
+        return counters.add(Counter::MutedOperations, 1);
     }
     let Some(scratch) = scratch(slot) else { return };
     let unseen = unseen_before(sock, connection, slot, direction, len, counters);

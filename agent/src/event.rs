@@ -147,6 +147,8 @@ pub struct SocketClose {
     pub positions: [u64; 2],
     /// The socket's own byte counts (sent and acknowledged; received in order), where the kernel has them.
     pub kernel_bytes: Option<[u64; 2]>,
+    /// The source stopped to copy it, because the other end tells the same: `positions` stand where it did.
+    pub told: bool,
 }
 
 /// What happened on one socket.

@@ -117,6 +117,7 @@ impl Wire {
             at: Timestamp(self.at),
             positions: self.positions,
             kernel_bytes: Some(self.positions),
+            told: false,
         };
         self.event(&SocketEvent::Close(close));
         let [egress, ingress] = self.positions;

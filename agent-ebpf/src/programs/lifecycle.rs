@@ -6,7 +6,7 @@
 //! been idle.
 
 use apiarist_common::{
-    event::{Close, EGRESS, Header, KIND_CLOSE},
+    event::{Close, EGRESS, FLAG_TOLD, Header, KIND_CLOSE},
     sniff::Class,
 };
 use aya_ebpf::{
@@ -102,7 +102,7 @@ fn closed(sock: Sock, slot: Slot) {
         close.header = Header {
             kind: KIND_CLOSE,
             direction: 0,
-            flags: 0,
+            flags: if connection.told != 0 { FLAG_TOLD } else { 0 },
             class: connection.class,
             captured: 0,
             // SAFETY: no arguments.
@@ -113,13 +113,17 @@ fn closed(sock: Sock, slot: Slot) {
             tgid: 0,
             reserved: 0,
         };
-        let mut counts = [u64::MAX; 2];
+        let mut counts = match connection.told {
+            0 => [u64::MAX; 2],
+            _ => [0, 1].map(|index| connection.position[index].wrapping_add(connection.passed[index])),
+        };
+        let unknown = counts;
         // Positions of a muted socket stand still; those of one with an upper layer are not the socket's.
-        // A TLS socket's tell how much was not read.
-        let comparable =
-            connection.is(STATE_SEQUENCED) && !connection.is(STATE_MUTED) || connection.class() == Class::Tls;
+        // A TLS socket's, and those of one that was muted for the other end's sake, tell how much was not read.
+        let is_followed = !connection.is(STATE_MUTED) || connection.told != 0;
+        let comparable = connection.is(STATE_SEQUENCED) && is_followed || connection.class() == Class::Tls;
         if comparable && !own_counts(sock, &mut counts) {
-            counts = [u64::MAX; 2];
+            counts = unknown;
         }
         [close.bytes_acked, close.bytes_received] = counts;
         let len = size_of::<Close>() - size_of::<Header>();

@@ -6,8 +6,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use apiarist_common::event::{
-    self, Close, FLAG_EOF, FLAG_JOINED_LATE, FLAG_SPENT, FLAG_TLS, FLAG_TLS_START, FLAG_TURN, Header,
-    KIND_CLOSE, KIND_DATA, KIND_OPEN, Open,
+    self, Close, FLAG_EOF, FLAG_JOINED_LATE, FLAG_SPENT, FLAG_TLS, FLAG_TLS_START, FLAG_TOLD, FLAG_TURN,
+    Header, KIND_CLOSE, KIND_DATA, KIND_OPEN, Open,
 };
 
 use crate::{
@@ -163,6 +163,7 @@ fn close(close: &Close, clock: &Clock) -> SocketClose {
         socket: SocketId(close.header.cookie),
         at: clock.wall(close.header.at_ns),
         positions: [close.header.position, close.header.end],
+        told: close.header.flags & FLAG_TOLD != 0,
         kernel_bytes: known.then_some([close.bytes_acked, close.bytes_received]),
     }
 }

@@ -142,6 +142,23 @@ impl Throttle {
     }
 }
 
+/// Has the programs leave clients' sockets alone whose servers' ends tell the same.
+pub struct Told {
+    map: HashMap<MapData, u64, u8>,
+}
+
+impl Told {
+    /// Leaves a socket alone, by its cookie, from one of its next requests on. There is no way back.
+    ///
+    /// # Errors
+    /// When the kernel refuses the write: the socket goes on being copied.
+    pub fn leave_out(&mut self, cookie: u64) -> Result<()> {
+        self.map
+            .insert(cookie, 1, 0)
+            .context("cannot have a socket left alone")
+    }
+}
+
 /// Nanoseconds between two wake-ups of a ring that fills slowly.
 const WAKEUP_INTERVAL_NS: u64 = 2_000_000;
 
@@ -267,6 +284,17 @@ impl Attached {
         let map = lock(&self.object).take_map("TLS_EXCLUDED");
         let map = map.ok_or_else(|| anyhow!("the kernel object has no map TLS_EXCLUDED"))?;
         Excluded::try_from(map).context("the kernel object's TLS_EXCLUDED is of another type")
+    }
+
+    /// What has sockets left alone; to be called once.
+    ///
+    /// # Errors
+    /// When the table is missing from the object or was taken before.
+    pub fn take_told(&mut self) -> Result<Told> {
+        let map = lock(&self.object).take_map("TOLD");
+        let map = map.ok_or_else(|| anyhow!("the kernel object has no map TOLD"))?;
+        let map = HashMap::try_from(map).context("the kernel object's TOLD is of another type")?;
+        Ok(Told { map })
     }
 
     /// The programs for functions of TLS libraries, if they are wanted. To be called once.

@@ -65,6 +65,10 @@ pub struct Capture {
     /// then bodies of fewer messages, never fewer heads. Lost events have the same effect.
     #[schemars(range(min = 1, max = 10000))]
     pub max_cpu_percent: u32,
+    /// Of connections between two processes of this host, copy both ends to the last. Otherwise the client's end is left
+    /// alone once the server's end has told some whole exchanges and both ends are at the same bytes: what it would add
+    /// is not read. Its bytes are counted as `told_bytes`.
+    pub both_ends: bool,
     /// Plaintext of connections over TLS.
     pub tls: Tls,
     /// Which sockets are observed. An empty list does not restrict; several values of one list are
@@ -96,6 +100,7 @@ impl Default for Capture {
             ring_bytes: 8 * 1024 * 1024,
             shards: 0,
             max_cpu_percent: 100,
+            both_ends: false,
             tls: Tls::default(),
             scope: Scope::default(),
         }

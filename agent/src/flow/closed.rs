@@ -60,7 +60,7 @@ pub(super) fn agree(positions: [u64; 2], kernel: [u64; 2]) -> bool {
 
 /// Where each direction ended: what passed unseen after the last captured byte is missing there.
 pub(super) fn last_positions(close: &SocketClose) -> [u64; 2] {
-    let Some([sent, received]) = close.kernel_bytes else {
+    let Some([sent, received]) = close.kernel_bytes.filter(|_| !close.told) else {
         return close.positions;
     };
     let end = |captured: u64, counted: u64| {
@@ -72,4 +72,14 @@ pub(super) fn last_positions(close: &SocketClose) -> [u64; 2] {
     };
     let [egress, ingress] = close.positions;
     [end(egress, sent), end(ingress, received)]
+}
+
+/// Bytes that passed after the source had stopped to copy them, because the other end tells the same.
+pub(super) fn told_bytes(close: &SocketClose) -> u64 {
+    let counts = close.kernel_bytes.unwrap_or(close.positions);
+    let passed = counts
+        .into_iter()
+        .zip(close.positions)
+        .map(|(count, position)| count.saturating_sub(position));
+    passed.fold(0, u64::saturating_add)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{
     Limits, Stats,
     announcement::{announcement, connection},
-    closed::{Closed, Tls, agree, last_positions},
+    closed::{Closed, Tls, agree, last_positions, told_bytes},
     hello::Hello,
     opening::{Decision, Opening},
     stream::Stream,
@@ -65,7 +65,11 @@ pub(super) struct Conn {
     /// Plaintext of the socket's TLS library comes: positions are the plaintext's.
     is_plaintext: bool,
     /// It is the client's end, and the server's tells its exchanges: bytes are counted here, not read.
-    is_told: bool,
+    pub(super) is_told: bool,
+    /// The source was asked to leave it alone.
+    pub(super) is_left_out: bool,
+    /// Whole exchanges of the server's end since the last that was not, or since bytes were lost.
+    pub(super) whole: u32,
     pub(super) twin: Option<Box<Twin>>,
     pub(super) peer: Option<SocketId>,
     pub(super) last: Timestamp,
@@ -101,6 +105,8 @@ impl Conn {
             hello: None,
             is_plaintext: false,
             is_told: false,
+            is_left_out: false,
+            whole: 0,
             twin: None,
             peer: open.peer,
             last: open.at,
@@ -194,6 +200,24 @@ impl Conn {
     /// Whether exchanges are under way.
     pub(super) fn is_waiting(&self) -> bool {
         matches!(&self.stage, Stage::Decided(session, _) if session.is_waiting())
+    }
+
+    /// Whether HTTP in clear text is parsed at this end.
+    pub(super) fn is_plain_http(&self) -> bool {
+        matches!(
+            &self.stage,
+            Stage::Decided(Session::Http1(_) | Session::Http2(_), _)
+        ) && self.is_clear()
+    }
+
+    /// Whether it is no connection over TLS.
+    pub(super) fn is_clear(&self) -> bool {
+        !self.is_plaintext && self.hello.is_none() && !self.is_tls()
+    }
+
+    /// Where each direction has got to, by [`Direction::index`].
+    pub(super) fn ends(&self) -> [u64; 2] {
+        self.streams.each_ref().map(Stream::end)
     }
 
     /// Whether operations were told in part.
@@ -327,6 +351,7 @@ impl Conn {
 
     fn gap(&mut self, direction: Direction, gap: Gap, env: &mut Environment<'_>) {
         if gap.loss {
+            self.whole = 0;
             env.stats.gaps += 1;
             self.lost_bytes = self.lost_bytes.saturating_add(gap.length);
             env.stats.gap_bytes = env.stats.gap_bytes.saturating_add(gap.length);
@@ -460,6 +485,9 @@ impl Conn {
         let budget = env.limits.budget_bytes;
         // The socket counts ciphertext.
         let told = last_positions(close).into_iter().filter(|_| !tls);
+        if close.told {
+            env.stats.told_bytes = env.stats.told_bytes.saturating_add(told_bytes(close));
+        }
         for (direction, position) in [Direction::Egress, Direction::Ingress].into_iter().zip(told) {
             self.stream(direction).start(position);
             let advance = self
@@ -476,7 +504,7 @@ impl Conn {
         }
         let reconciled = close
             .kernel_bytes
-            .filter(|_| !tls)
+            .filter(|_| !tls && !close.told)
             .map(|kernel| agree(close.positions, kernel));
         match reconciled {
             Some(true) => env.stats.reconciled_connections += 1,
@@ -486,7 +514,8 @@ impl Conn {
         self.eof(Direction::Ingress, close.at, env);
         self.eof(Direction::Egress, close.at, env);
         self.end(env);
-        let [egress, ingress] = close.kernel_bytes.filter(|_| tls).unwrap_or(close.positions);
+        let all = close.kernel_bytes.filter(|_| tls || close.told);
+        let [egress, ingress] = all.unwrap_or(close.positions);
         let read = self.is_plaintext;
         Closed {
             tls: tls.then(|| {

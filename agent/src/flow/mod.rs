@@ -14,6 +14,7 @@ mod limits;
 mod opening;
 mod stats;
 mod stream;
+mod told;
 mod translated;
 mod twins;
 
@@ -54,6 +55,10 @@ pub struct Flows {
     twins: Twins,
     /// Addresses may be translated between the ends of a connection.
     translates: bool,
+    /// The source can be asked to leave sockets alone.
+    leaves_out: bool,
+    /// Sockets that it is to be asked for.
+    told: Vec<SocketId>,
     /// Sockets without a twin that wait for the table of translations.
     strangers: Vec<SocketId>,
     /// Connections with exchanges under way, by when they are to be looked at.
@@ -87,6 +92,8 @@ impl Flows {
             closed: Vec::new(),
             twins: Twins::default(),
             translates: false,
+            leaves_out: false,
+            told: Vec::new(),
             strangers: Vec::new(),
             waiting: VecDeque::new(),
             promises: VecDeque::new(),
@@ -273,7 +280,11 @@ impl Flows {
             conn.promised = true;
             self.promises.push_back((data.at, data.socket));
         }
+        let is_told = conn.is_told && !conn.is_left_out;
         self.deliver(data.socket, start, out);
+        if is_told && self.leaves_out {
+            self.leave_out(data.socket);
+        }
     }
 
     fn close(&mut self, close: &SocketClose, out: &mut Vec<Exchange>) {
@@ -327,6 +338,7 @@ impl Flows {
             self.stats.coding_cut += recognise::decode(exchange);
             recognise::name(exchange);
         }
+        conn.count_whole(out.get(start..).unwrap_or_default());
         if conn.side() == Some(Side::Client) {
             let (tells, silent) = conn
                 .twin

@@ -92,6 +92,8 @@ counters! {
     coding_cut,
     /// Bytes of clients' ends that are not read, because the servers' ends tell the same.
     told_bytes,
+    /// Clients' ends that the source was asked to leave alone, because the servers' ends tell the same.
+    told_connections,
     /// Heads left out because the connection's buffer was full.
     buffer_full,
     /// Times a connection had too many unanswered requests.

@@ -67,6 +67,11 @@ impl Stream {
         advance
     }
 
+    /// End of the last operation.
+    pub(super) fn end(&self) -> u64 {
+        self.promised.max(self.expected)
+    }
+
     /// Whether an event belongs to the operation that was told last.
     pub(super) fn continues(&self, position: u64, end: u64) -> bool {
         end == self.promised && position >= self.expected && position < end

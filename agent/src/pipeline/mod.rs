@@ -37,7 +37,7 @@ use std::{
     num::NonZeroUsize,
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{SyncSender, TrySendError, sync_channel},
     },
@@ -247,6 +247,10 @@ pub fn run_until(
     };
     let core = spawn("apiarist-core", move || core.run(&from_shards))?;
 
+    let told = match options.config.capture.both_ends {
+        true => None,
+        false => Some(Arc::new(Mutex::new(attached.take_told()?))),
+    };
     let mut shards = Vec::new();
     let limits = Limits {
         budget_bytes: u64::from(options.config.capture.budget_bytes),
@@ -268,6 +272,10 @@ pub fn run_until(
             Arc::clone(&budget_bytes),
         );
         let stop = Arc::clone(&stop);
+        let shard = match &told {
+            Some(told) => shard.leaving_out(Arc::clone(told)),
+            None => shard,
+        };
         shards.push(spawn("apiarist-shard", move || shard.run(&stop))?);
     }
     memory::release();

@@ -7,7 +7,7 @@ use std::{
     collections::HashSet,
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::SyncSender,
     },
@@ -21,7 +21,7 @@ use super::{
     scope::Scope,
 };
 use crate::{
-    capture::{decode::decode, reader::RingReader},
+    capture::{decode::decode, load::Told, reader::RingReader},
     clock::{self, Clock, Timestamp},
     event::{SocketEvent, SocketId},
     exchange::Exchange,
@@ -47,6 +47,8 @@ pub(super) struct Shard {
     reader: RingReader,
     to_core: SyncSender<ToCore>,
     work: Work,
+    /// Only where ends of connections are left out.
+    told: Option<Arc<Mutex<Told>>>,
 }
 
 /// What the shard does with each record; apart from the reader, which lends the record.
@@ -100,7 +102,15 @@ impl Shard {
             reader,
             to_core,
             work,
+            told: None,
         }
+    }
+
+    /// The same, leaving out clients' ends whose servers' ends tell the same.
+    pub(super) fn leaving_out(mut self, told: Arc<Mutex<Told>>) -> Self {
+        self.work.flows.leave_out_told();
+        self.told = Some(told);
+        self
     }
 
     /// Works until told to stop, then empties the ring and ends all connections.
@@ -124,6 +134,8 @@ impl Shard {
                 work.undo_translations(time);
                 work.take_fresh();
             }
+            self.leave_out();
+            let work = &mut self.work;
             // Small batches wait for company while more is coming.
             if work.weight >= BATCH_BYTES || (drained < DRAIN && work.has_news()) {
                 self.send();
@@ -145,6 +157,21 @@ impl Shard {
             .finish(work.clock.wall(clock::monotonic_ns()), &mut work.fresh);
         work.take_fresh();
         self.send();
+    }
+
+    /// Passes on which sockets need not be copied any more.
+    fn leave_out(&mut self) {
+        let Some(told) = &self.told else { return };
+        let sockets = self.work.flows.take_told();
+        if sockets.is_empty() {
+            return;
+        }
+        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        for socket in sockets {
+            if let Err(error) = told.leave_out(socket.0) {
+                tracing::debug!(%error, "a client's end goes on being copied");
+            }
+        }
     }
 
     fn send(&mut self) {

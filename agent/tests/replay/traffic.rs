@@ -108,6 +108,7 @@ pub(crate) fn recording(conversations: &[Conversation]) -> Vec<u8> {
             at: Timestamp(now),
             positions,
             kernel_bytes: Some(positions),
+            told: false,
         };
         writer.write(&SocketEvent::Close(close)).unwrap();
     }

@@ -3,6 +3,7 @@
 use std::{fs, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
+use apiarist::inventory::EndpointView;
 use rustix::process::Signal;
 
 use super::{
@@ -114,6 +115,75 @@ pub(super) fn busy_connections_are_joined(place: &Place) -> Result<()> {
     wrk.signal(Signal::INT)?;
     wrk.end(PATIENCE)?;
     agent.stop(Signal::TERM)?;
+    Ok(())
+}
+
+/// Once the server's end tells all, the client's end is left alone, unless both are wanted. Either way every exchange is
+/// there, with its caller, and nothing counts as lost.
+pub(super) fn clients_ends_are_left_alone(place: &Place) -> Result<()> {
+    const CONNECTIONS: u64 = 2;
+    const REQUESTS: u64 = 2_000;
+    let port = servers::free_port()?;
+    let servers = format!(
+        "server {{ listen 127.0.0.1:{port}; keepalive_requests 100000; location / {{ return 200 'ok'; }} }}"
+    );
+    fs::create_dir(place.path().join("temp"))?;
+    let _server = servers::nginx(place, "nginx-told", port, &servers)?;
+    let both = place.write("both.toml", "[capture]\nboth_ends = true\n")?;
+    let alone = ["--comm", "nginx-told,curl", "--config", &both];
+    for (both_ends, arguments) in [(false, &alone[..2]), (true, &alone[..])] {
+        let agent = Agent::of(place, arguments)?;
+        let hits = |rows: &[EndpointView]| -> u64 {
+            let rows = rows.iter().filter(|row| row.workload == "nginx-told");
+            rows.map(|row| row.hits).sum()
+        };
+        let before = hits(&agent.endpoints()?);
+        let mut asked = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let mut curl = command("curl")?;
+            curl.args(["-sS", "-o", "/dev/null", "--max-time", "60"]);
+            curl.arg(format!("http://127.0.0.1:{port}/users/[1-{REQUESTS}]"));
+            asked.push(Program::start(&mut curl, place)?);
+        }
+        for curl in asked {
+            curl.end(Duration::from_secs(60))?;
+        }
+        let (rows, status) = until(PATIENCE, || {
+            let (rows, status) = (agent.endpoints()?, agent.status()?);
+            let count = |name: &str| status.counters.get(name).copied().unwrap_or(0);
+            let seen = hits(&rows) - before;
+            ensure!(seen == CONNECTIONS * REQUESTS, "{seen} exchanges were seen");
+            ensure!(
+                count("reconciled_connections") >= CONNECTIONS,
+                "{} connections are reconciled",
+                count("reconciled_connections")
+            );
+            Ok((rows, status))
+        })?;
+        let count = |name: &str| status.counters.get(name).copied().unwrap_or(0);
+        let left_alone = count("told_sockets");
+        note(&format!(
+            "{} operations, {} muted, {left_alone} sockets left alone",
+            count("operations"),
+            count("muted_operations")
+        ));
+        ensure!(
+            (left_alone >= CONNECTIONS) != both_ends,
+            "{left_alone} clients' ends were left alone"
+        );
+        ensure!(
+            count("unreconciled_connections") == 0 && count("gap_bytes") == 0,
+            "something counts as lost: {:?}",
+            status.counters
+        );
+        for row in rows.iter().filter(|row| row.workload == "nginx-told") {
+            ensure!(
+                row.callers == ["curl"] && row.completeness.complete == row.hits,
+                "not every exchange is whole, with its caller: {row:?}"
+            );
+        }
+        agent.stop(Signal::TERM)?;
+    }
     Ok(())
 }
 

@@ -148,7 +148,7 @@ live! {
     kubeconfig: kubeconfigs_are_followed, an_api_server_takes_kubeconfigs, watches_are_taken_up_again;
     nat: translated_addresses_are_undone;
     secrets: secrets_are_kept_nowhere, a_recording_is_its_owners;
-    load: wrk_against_nginx, busy_connections_are_joined;
+    load: wrk_against_nginx, busy_connections_are_joined, clients_ends_are_left_alone;
     dialects: etcd_serves, etcd_serves_tls, grpcio_calls, grpcio_calls_over_tls, h2load_against_nghttpd, websockets_talk, graphql_answers, mcp_tools_are_called;
     governor: copies_less_when_it_costs_too_much;
     fleet: a_database_knows_what_the_agent_knows;

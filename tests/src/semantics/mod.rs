@@ -32,6 +32,7 @@ mod sharing;
 mod story;
 mod stream;
 mod sys;
+mod told;
 mod transports;
 mod uring;
 mod zero_copy;
@@ -107,6 +108,7 @@ semantics! {
     messages: head_64k_largest_budget, head_64k_default_budget, budget_lowered, pipelining_50, body_5_mb_content_length,
         body_5_mb_chunked, expect_continue;
     kernel_tls: keys_in_the_kernel, keys_for_sending_only;
+    told: clients_of_http1_are_left_alone, clients_of_http2_are_left_alone;
     frames: h2_multiplexed, h2_download, h2_joined_late;
     namespaces: loopback_in_namespace, veth_between_namespaces;
     uring: io_uring_echo, io_uring_read_write, io_uring_messages, io_uring_registered;

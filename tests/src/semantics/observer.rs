@@ -12,7 +12,7 @@ use apiarist::{
         counters::KernelCounters,
         decode::decode,
         features::{Features, running_release},
-        load::{self, Attached, LoadOptions, Throttle},
+        load::{self, Attached, LoadOptions, Throttle, Told},
         plan, process,
         reader::{Ring, RingReader, drain},
     },
@@ -125,6 +125,7 @@ pub struct Observer {
     tier: u8,
     log: Log,
     throttle: Throttle,
+    told: Told,
     /// What the agent makes of the events.
     flows: Option<Flows>,
     exchanges: Vec<Exchange>,
@@ -149,6 +150,7 @@ impl Observer {
         let tier = plan.tier;
         let mut attached = load::attach(plan, &features, offsets, options)?;
         let throttle = attached.take_throttle().context("the budget cannot be changed")?;
+        let told = attached.take_told()?;
         let rings = attached
             .take_rings(options.rings)?
             .into_iter()
@@ -163,6 +165,7 @@ impl Observer {
             features,
             tier,
             throttle,
+            told,
             log: Log::new(),
             flows: Some(flows(options.budget_bytes)),
             exchanges: Vec::new(),
@@ -216,6 +219,15 @@ impl Observer {
         let outcome = work(self);
         self.throttle.set(OPTIONS.control())?;
         outcome
+    }
+
+    /// Leaves alone what the agent would leave alone by now: which sockets these are.
+    pub(crate) fn leave_out_told(&mut self) -> Result<Vec<SocketId>> {
+        let sockets = self.flows.as_mut().map(Flows::take_told).unwrap_or_default();
+        for socket in &sockets {
+            self.told.leave_out(socket.0)?;
+        }
+        Ok(sockets)
     }
 
     /// The tier of the plan.
@@ -355,7 +367,9 @@ fn flows(budget_bytes: u32) -> Flows {
         budget_bytes: budget_bytes.into(),
         ..Limits::default()
     };
-    Flows::new(limits, Redactor::new([0; 16]))
+    let mut flows = Flows::new(limits, Redactor::new([0; 16]));
+    flows.leave_out_told();
+    flows
 }
 
 /// A time from now, to be compared with [`monotonic_ns`].

@@ -111,17 +111,19 @@ impl Agent {
         self.process.stop()
     }
 
-    /// Runs `work` once more with the kernel's measurement on; `None` where the kernel has none.
+    /// Runs `work` once more with the kernel's measurement on; `None` where the kernel has none. The agent gets these
+    /// arguments besides its own.
     pub(super) fn kernel_time(
         binary: &Path,
         place: &Place,
+        arguments: &[&str],
         work: impl FnOnce() -> Result<()>,
     ) -> Result<Option<KernelTime>> {
         let was = process::text(STATS_SWITCH);
         if was.is_empty() || fs::write(STATS_SWITCH, "1").is_err() {
             return Ok(None);
         }
-        let agent = Self::start(binary, place)?;
+        let agent = Self::start_with(binary, place, arguments)?;
         let before = agent.program_time();
         let done = work();
         let after = agent.program_time();

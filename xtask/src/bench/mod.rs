@@ -203,9 +203,9 @@ fn beside(work: Work, binary: &Path, options: &Options) -> Result<Summary> {
         ));
         summary.add(&without, &with, &cost);
     }
-    if let Some(kernel) =
-        Agent::kernel_time(binary, &place, || load.round(options.seconds).map(|_: Round| ()))?
-    {
+    if let Some(kernel) = Agent::kernel_time(binary, &place, &[], || {
+        load.round(options.seconds).map(|_: Round| ())
+    })? {
         summary.set_kernel(kernel);
     }
     Ok(summary)

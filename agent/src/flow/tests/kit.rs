@@ -154,6 +154,7 @@ impl Wire {
             at: Timestamp(at),
             positions: self.positions,
             kernel_bytes: Some(self.positions),
+            told: false,
         })
     }
 }

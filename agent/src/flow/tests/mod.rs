@@ -8,5 +8,6 @@ mod properties;
 mod semantics;
 mod speed;
 mod splits;
+mod told;
 mod translated;
 mod twins;

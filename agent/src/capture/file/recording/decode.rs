@@ -88,7 +88,8 @@ pub(super) fn close(payload: &[u8]) -> Option<SocketClose> {
     let socket = SocketId(input.u64()?);
     let at = Timestamp(input.u64()?);
     let positions = [input.u64()?, input.u64()?];
-    let kernel_bytes = match input.u8()? {
+    let flags = input.u8()?;
+    let kernel_bytes = match flags & 1 {
         0 => None,
         _ => Some([input.u64()?, input.u64()?]),
     };
@@ -97,6 +98,7 @@ pub(super) fn close(payload: &[u8]) -> Option<SocketClose> {
         at,
         positions,
         kernel_bytes,
+        told: flags & 2 != 0,
     })
 }
 

@@ -81,10 +81,11 @@ pub(super) fn close(out: &mut Vec<u8>, event: &SocketClose) {
         at,
         positions,
         kernel_bytes,
+        told,
     } = event;
     u64s(out, &[socket.0, at.0]);
     u64s(out, positions);
-    out.push(u8::from(kernel_bytes.is_some()));
+    out.push(u8::from(kernel_bytes.is_some()) | u8::from(*told) << 1);
     if let Some(counts) = kernel_bytes {
         u64s(out, counts);
     }

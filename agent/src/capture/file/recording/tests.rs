@@ -69,12 +69,14 @@ fn sample() -> Vec<SocketEvent<'static>> {
             at: Timestamp(3),
             positions: [27, 43],
             kernel_bytes: Some([27, 43]),
+            told: true,
         }),
         SocketEvent::Close(SocketClose {
             socket: SocketId(9),
             at: Timestamp(4),
             positions: [0, 0],
             kernel_bytes: None,
+            told: false,
         }),
     ]
 }

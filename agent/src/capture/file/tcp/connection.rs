@@ -132,6 +132,7 @@ impl Connection {
                     self.stream(Direction::Ingress).position(),
                 ],
                 kernel_bytes: None,
+                told: false,
             }));
         }
     }

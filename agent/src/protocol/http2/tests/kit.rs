@@ -164,6 +164,7 @@ impl Wire {
             at: Timestamp(self.at + 1),
             positions: self.positions,
             kernel_bytes: None,
+            told: false,
         };
         self.flows.event(&SocketEvent::Close(close), &mut self.out);
         assert_eq!(self.flows.connections(), 0);
