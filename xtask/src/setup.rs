@@ -96,9 +96,14 @@ const TEST: &[Need] = &[
     // Not a program: a library in source form, of the Go programs that the tests run.
     ("sprig", "golang-github-masterminds-sprig-dev"),
 ];
-/// Kernel modules come compressed, by either program.
+/// Kernel modules come compressed, by either program. Guests get a server and clients that speak TLS.
 const VM: &[Need] = &[
     ("cc", "gcc"),
+    ("nginx", "nginx-light"),
+    ("curl", "curl"),
+    ("wget", "wget"),
+    ("openssl", "openssl"),
+    ("ldd", "libc-bin"),
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("dpkg-deb", "dpkg"),
     ("xz", "xz-utils"),

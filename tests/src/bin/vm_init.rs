@@ -2,18 +2,22 @@
 //!
 //! Prepares what a running system has (file systems, loopback, modules), attaches to the kernel, acts out the
 //! semantics of sockets, and prints `apiarist-vm: N passed, M failed` as its last line. Arguments, which come from the
-//! kernel's command line, are parts of the names to run. Refuses to run as anything but process 1.
+//! kernel's command line, are parts of the names to run. Called `apiarist` it is the agent, for the tests among real
+//! programs. Refuses to run otherwise as anything but process 1.
 
 use std::{
     fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
-    process::ExitCode,
+    process::{ExitCode, Termination as _},
 };
 
 use anyhow::{Context as _, Result, ensure};
 use apiarist::clock::monotonic_ns;
-use apiarist_tests::semantics::{Netlink, Observer, Outcome, SEMANTICS};
+use apiarist_tests::{
+    live,
+    semantics::{Netlink, Observer, Outcome, SEMANTICS},
+};
 use rustix::{mount::MountFlags, system::RebootCommand};
 
 /// Type and mount point.
@@ -28,6 +32,10 @@ const FILE_SYSTEMS: [(&str, &str); 7] = [
 ];
 
 fn main() -> ExitCode {
+    let called = std::env::args_os().next().map(PathBuf::from);
+    if called.is_some_and(|path| path.ends_with("apiarist")) {
+        return apiarist::cli::main(std::env::args_os()).report();
+    }
     if std::process::id() != 1 {
         say("vm_init: start it with `cargo xtask vm`; outside a guest it would power the machine off");
         return ExitCode::from(2);
@@ -42,6 +50,7 @@ fn main() -> ExitCode {
         && let Some(observer) = tally.check("the capture plane attaches", Observer::attach())
     {
         semantics(&mut tally, observer);
+        among_programs(&mut tally);
     }
     say(&format!(
         "apiarist-vm: {} passed, {} failed",
@@ -88,11 +97,7 @@ fn semantics(tally: &mut Tally, mut observer: Observer) {
     for (program, instructions) in observer.verified_instructions() {
         say(&format!("verified: {program}: {instructions} instructions"));
     }
-    let wanted: Vec<String> = std::env::args().skip(1).collect();
-    for semantic in SEMANTICS {
-        if !wanted.is_empty() && !wanted.iter().any(|part| semantic.name.contains(part)) {
-            continue;
-        }
+    for semantic in SEMANTICS.iter().filter(|semantic| is_wanted(semantic.name)) {
         let started = monotonic_ns();
         let outcome = semantic.run(&mut observer);
         let milliseconds = (monotonic_ns() - started) / 1_000_000;
@@ -106,6 +111,30 @@ fn semantics(tally: &mut Tally, mut observer: Observer) {
             }
         }
     }
+}
+
+/// The agent among the programs that were packed.
+fn among_programs(tally: &mut Tally) {
+    for test in live::GUEST.iter().filter(|test| is_wanted(test.name)) {
+        let started = monotonic_ns();
+        let outcome = test.run();
+        let milliseconds = (monotonic_ns() - started) / 1_000_000;
+        match outcome {
+            Ok(Some(reason)) => say(&format!("skipped: {}: {reason}", test.name)),
+            Ok(None) => {
+                tally.check(&format!("{} ({milliseconds} ms)", test.name), Ok(()));
+            }
+            Err(problem) => {
+                tally.check::<()>(test.name, Err(problem));
+            }
+        }
+    }
+}
+
+/// Whether an argument is a part of this name, or there are none.
+fn is_wanted(name: &str) -> bool {
+    let mut arguments = std::env::args().skip(1).peekable();
+    arguments.peek().is_none() || arguments.any(|part| name.contains(&part))
 }
 
 /// Mounts the usual file systems, loads the modules that were packed, brings loopback up.

@@ -20,6 +20,7 @@ mod engines;
 mod fleet;
 mod foreign;
 mod governor;
+mod guest;
 mod harness;
 mod hostile;
 mod kubeconfig;
@@ -168,6 +169,12 @@ live! {
     tls_versions: old_tls_is_told;
     orders: python_serves, node_serves, nginx_serves, a_ring_too_small_mixes_nothing_up;
     vulnerable: weaknesses_are_told_and_users_are_not;
+}
+
+live! {
+    /// The agent in a guest with another kernel, among the few programs that are packed for it (`cargo xtask vm`).
+    GUEST =
+    guest: tls_of_real_programs;
 }
 
 live! {

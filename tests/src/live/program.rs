@@ -12,10 +12,15 @@ use std::{
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{lacks, place::Place, wait::until};
+use super::{binary::is_guest, lacks, place::Place, wait::until};
 
-/// Longest wait for a program to start or to end.
+/// Longest wait for a program to start or to end, on processors and on emulated ones.
 const PATIENCE: Duration = Duration::from_secs(10);
+const EMULATED_PATIENCE: Duration = Duration::from_secs(90);
+
+fn patience() -> Duration {
+    if is_guest() { EMULATED_PATIENCE } else { PATIENCE }
+}
 
 static STARTED: AtomicU32 = AtomicU32::new(0);
 
@@ -90,7 +95,7 @@ impl Program {
 
     /// Its first line of output, once it is whole.
     pub(crate) fn first_line(&mut self) -> Result<String> {
-        until(PATIENCE, || {
+        until(patience(), || {
             let out = fs::read_to_string(&self.out)?;
             match out.split_once('\n') {
                 Some((line, _)) => Ok(line.to_owned()),
@@ -101,7 +106,7 @@ impl Program {
 
     /// Waits until it serves: `look` succeeds.
     pub(crate) fn ready<T>(&mut self, mut look: impl FnMut() -> Result<T>) -> Result<T> {
-        until(PATIENCE, || {
+        until(patience(), || {
             look().map_err(|error| anyhow!("{} is not ready: {error:#}; {}", self.name, self.complaints()))
         })
     }

@@ -1,24 +1,34 @@
-//! A minimal initramfs: the test program, a console, empty directories, kernel modules.
+//! A minimal initramfs: the test program, a console, directories, kernel modules, programs with their libraries.
 //!
 //! Format: cpio "newc", uncompressed (Documentation/driver-api/early-userspace/buffer-format.rst). Writing it
 //! here needs neither `cpio` nor root, which device nodes would.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::{Context as _, Result};
 
-use super::kernel::Module;
+use super::{kernel::Module, programs::File};
 
 const DIRECTORY: u32 = 0o040_755;
 const PROGRAM: u32 = 0o100_755;
 const FILE: u32 = 0o100_644;
 const CHARACTER_DEVICE: u32 = 0o020_600;
+const LINK: u32 = 0o120_777;
 
 /// Where the test program mounts things and keeps files.
 const DIRECTORIES: [&str; 7] = ["dev", "etc", "modules", "proc", "run", "sys", "tmp"];
 
-/// The archive with `init` as `/init` and each module as `/modules/NN-NAME.ko`, in their order.
-pub(super) fn pack(init: &Path, modules: &[Module]) -> Result<Vec<u8>> {
+/// Directories that systems with a merged `/usr` have as links, and the agent, which is in the test program.
+const LINKS: [(&str, &str); 5] = [
+    ("apiarist", "init"),
+    ("bin", "usr/bin"),
+    ("lib", "usr/lib"),
+    ("lib64", "usr/lib64"),
+    ("sbin", "usr/sbin"),
+];
+
+/// The archive with `init` as `/init` and each module as `/modules/NN-NAME.ko`, in their order, and other files.
+pub(super) fn pack(init: &Path, modules: &[Module], files: &[File]) -> Result<Vec<u8>> {
     let program = fs::read(init).with_context(|| format!("cannot read {}", init.display()))?;
     let mut archive = Archive::default();
     for name in DIRECTORIES {
@@ -34,6 +44,23 @@ pub(super) fn pack(init: &Path, modules: &[Module]) -> Result<Vec<u8>> {
             (0, 0),
             &module.bytes,
         )?;
+    }
+    for (name, target) in LINKS {
+        archive.entry(name, LINK, (0, 0), target.as_bytes())?;
+    }
+    let above = files
+        .iter()
+        .flat_map(|file| Path::new(&file.path).ancestors().skip(1));
+    let above: BTreeSet<&str> = above.filter_map(Path::to_str).collect();
+    for name in above
+        .into_iter()
+        .filter(|name| !name.is_empty() && !DIRECTORIES.contains(name))
+    {
+        archive.entry(name, DIRECTORY, (0, 0), b"")?;
+    }
+    for file in files {
+        let mode = if file.is_program { PROGRAM } else { FILE };
+        archive.entry(&file.path, mode, (0, 0), &file.bytes)?;
     }
     archive.finish()
 }

@@ -1,7 +1,7 @@
 //! `cargo xtask vm`: the kernel tests on other kernels, each booted under QEMU.
 //!
-//! The test program is the whole user space of the guest: linked statically, packed alone into an initramfs,
-//! started as `/init`. It says on the console how many tests passed; this task believes only that line.
+//! The test program is the user space of the guest: linked statically, started as `/init`, the agent when it is called so.
+//! Beside it in the initramfs lie a server and clients of this machine that speak TLS, for one test. It says on the console how many tests passed; this task believes only that line.
 //! Emulation, not virtualisation: it runs wherever QEMU does.
 
 use std::path::{Path, PathBuf};
@@ -21,6 +21,7 @@ mod initramfs;
 mod instructions;
 mod kernel;
 pub(crate) mod mirror;
+mod programs;
 
 use instructions::Table;
 
@@ -53,12 +54,13 @@ pub(crate) fn main(options: &Options) -> Result<()> {
     setup::prepare(Purpose::Vm)?;
     let root = workspace::root()?;
     let init = build_init(&root)?;
+    let programs = programs::collect()?;
     let mut table = Table::read(&root)?;
     let mut moved = Vec::new();
     let mut results = Vec::new();
     for name in &options.kernels {
         let outcome = kernel::resolve(name).and_then(|kernel| {
-            let initramfs = initramfs::pack(&init, &kernel.modules)?;
+            let initramfs = initramfs::pack(&init, &kernel.modules, &programs)?;
             let boot = guest::Boot {
                 label: &kernel.label,
                 image: &kernel.image,
