@@ -242,10 +242,10 @@ pub struct Settings {
     pub thread_size: u32,
     /// Non-zero when plaintext of TLS libraries is read.
     pub tls: u32,
-    /// Non-zero where programs have atomic exchange (5.12), and need it: those at user-space functions can be preempted.
-    pub has_atomics: u32,
     /// Non-zero where the sockets that were open at the start are told by their inodes, for want of an iterator.
     pub has_older: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 const _: () = assert!(size_of::<Settings>() == 64);

@@ -191,8 +191,8 @@ pub(crate) static SETTINGS: Settings = Settings {
     has_spares: 1,
     thread_size: 16384,
     tls: 1,
-    has_atomics: 1,
     has_older: 1,
+    reserved: 0,
 };
 
 /// Reads one field of a constant that the loader has set.

@@ -87,8 +87,6 @@ pub struct Features {
     pub socket_cookie: bool,
     /// Tracepoints can be preempted (7.0): the kernel leaves a program out that is active on the processor.
     pub preemptible_tracepoints: bool,
-    /// Atomic exchange in programs (5.12).
-    pub atomics: bool,
     /// Bytes of kernel stack per task.
     pub thread_size: u32,
 }
@@ -116,7 +114,6 @@ impl Features {
             task_btf: release.at_least(5, 11),
             socket_cookie: release.at_least(5, 12),
             preemptible_tracepoints: release.at_least(7, 0),
-            atomics: release.at_least(5, 12),
             thread_size: 16 * 1024,
         }
     }

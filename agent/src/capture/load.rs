@@ -463,8 +463,8 @@ fn settings(features: &Features, plan: &AttachPlan, options: LoadOptions) -> Set
         has_spares: features.preemptible_tracepoints.into(),
         thread_size: features.thread_size,
         tls: options.tls.into(),
-        has_atomics: features.atomics.into(),
         has_older: plan.older_from_proc.into(),
+        reserved: 0,
     }
 }
 

@@ -16,7 +16,7 @@ use super::{binary::is_guest, lacks, place::Place, wait::until};
 
 /// Longest wait for a program to start or to end, on processors and on emulated ones.
 const PATIENCE: Duration = Duration::from_secs(10);
-const EMULATED_PATIENCE: Duration = Duration::from_secs(90);
+const EMULATED_PATIENCE: Duration = Duration::from_secs(240);
 
 fn patience() -> Duration {
     if is_guest() { EMULATED_PATIENCE } else { PATIENCE }
