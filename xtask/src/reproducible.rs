@@ -31,11 +31,18 @@ pub(crate) struct Options {
 pub(crate) fn main(options: &Options) -> Result<()> {
     let root = workspace::root()?;
     let place = workspace::target_directory(&root).join("reproducible");
+    // Named once: the tree may move on while the first one is built.
+    let commit = output_of(
+        Command::new("git")
+            .arg("-C")
+            .arg(&root)
+            .args(["rev-parse", "HEAD"]),
+    )?;
     let mut sums = Vec::new();
     // Names of different length: a path in the binary would move everything behind it.
     for name in ["a", "another-place"] {
         let checkout = place.join(name);
-        export(&root, &checkout)?;
+        export(&root, commit.trim(), &checkout)?;
         let binary = build(&checkout, &options.profile)?;
         let sum = sum(&binary)?;
         say(format!("{name}: {sum}"));
@@ -53,8 +60,8 @@ pub(crate) fn main(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The files of the last commit, in a directory of their own.
-fn export(root: &Path, checkout: &Path) -> Result<()> {
+/// The files of a commit, in a directory of their own.
+fn export(root: &Path, commit: &str, checkout: &Path) -> Result<()> {
     if checkout.exists() {
         fs::remove_dir_all(checkout)?;
     }
@@ -62,7 +69,7 @@ fn export(root: &Path, checkout: &Path) -> Result<()> {
     let archive = checkout.with_extension("tar");
     let mut git = Command::new("git");
     git.arg("-C").arg(root).args(["archive", "-o"]);
-    run(git.arg(&archive).arg("HEAD"))?;
+    run(git.arg(&archive).arg(commit))?;
     run(Command::new("tar")
         .arg("-xf")
         .arg(&archive)
