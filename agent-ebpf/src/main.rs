@@ -18,6 +18,7 @@
 //! | `emit` | events into rings, batched wake-ups |
 //! | `identity` | the first event of a socket: addresses, process, namespace |
 //! | `kernel` | reading kernel fields at offsets resolved by the agent |
+//! | `own_stack` | programs whose stack is the task's own |
 //! | `process` | processes that start, become another program, end |
 //! | `scope` | which processes are looked at |
 //! | `sequence` | positions of TCP streams, from the socket itself |
@@ -52,6 +53,8 @@ mod kernel_tls;
 mod maps;
 #[cfg(target_arch = "bpf")]
 mod operation;
+#[cfg(target_arch = "bpf")]
+mod own_stack;
 #[cfg(target_arch = "bpf")]
 mod process;
 #[cfg(target_arch = "bpf")]

@@ -192,7 +192,7 @@ pub(crate) static SETTINGS: Settings = Settings {
     thread_size: 16384,
     tls: 1,
     has_older: 1,
-    reserved: 0,
+    never: 0,
 };
 
 /// Reads one field of a constant that the loader has set.

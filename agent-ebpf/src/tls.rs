@@ -24,6 +24,7 @@ use crate::{
     kernel::{read, succeeded},
     maps::{Counters, Scratch, Slot, constant, counters, scratch},
     operation::{Plaintext, plaintext},
+    own_stack::own_stack,
     scope::in_scope,
 };
 
@@ -225,6 +226,7 @@ fn is_watched(caller: Caller) -> bool {
 /// may be closed, by another goroutine, before the call returns.
 #[inline(always)]
 pub(crate) fn write<const LOOP: bool>(caller: Caller, session: u64, buffer: u64, len: u64) {
+    own_stack();
     let Some(known) = TLS_SESSIONS.get_ptr_mut(key(session)) else {
         return enter(caller, CallKind::Write, Transport::Session, session, buffer, 0);
     };
@@ -263,6 +265,7 @@ pub(crate) fn enter(
     buffer: u64,
     length_at: u64,
 ) {
+    own_stack();
     if !is_watched(caller) {
         return;
     }
@@ -286,6 +289,7 @@ pub(crate) fn enter(
 /// A call returns.
 #[inline(always)]
 pub(crate) fn leave<const LOOP: bool>(caller: Caller, result: i32, returned: Returned) {
+    own_stack();
     let Some(call) = TLS_CALLS.get_ptr(caller) else {
         if returned == Returned::Moved
             && result > 0

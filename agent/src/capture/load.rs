@@ -464,7 +464,7 @@ fn settings(features: &Features, plan: &AttachPlan, options: LoadOptions) -> Set
         thread_size: features.thread_size,
         tls: options.tls.into(),
         has_older: plan.older_from_proc.into(),
-        reserved: 0,
+        never: 0,
     }
 }
 
