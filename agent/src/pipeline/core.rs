@@ -270,6 +270,7 @@ impl Core {
                 if let Some(harvester) = &mut self.harvester {
                     harvester.pass_on(&mut self.inventory);
                 }
+                self.health.coverages.name_libraries();
                 self.govern(now);
                 if self.sinks.wants_report(now) {
                     self.report(now);

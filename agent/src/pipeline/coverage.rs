@@ -35,6 +35,8 @@ struct Sums {
     protocols: BTreeSet<String>,
     versions: BTreeSet<TlsVersion>,
     library: Option<&'static str>,
+    /// A process whose connection was closed before its library was found.
+    unnamed: Option<u32>,
     joined_late: u64,
     compared: u64,
     reconciled: u64,
@@ -65,6 +67,7 @@ impl Coverages {
         if let Some(tls) = &closed.tls {
             let stack = self.libraries.of(closed.process.pid);
             sums.library = stack.and_then(|stack| stack.library).or(sums.library);
+            sums.unnamed = stack.is_none().then_some(closed.process.pid).or(sums.unnamed);
             if !tls.is_read {
                 let reason = stack.map(|stack| stack.unreadable.unwrap_or(PAST_PROBES));
                 let reason = reason.unwrap_or_default();
@@ -78,6 +81,15 @@ impl Coverages {
         sums.joined_late += u64::from(closed.joined_late);
         sums.compared += u64::from(closed.reconciled.is_some());
         sums.reconciled += u64::from(closed.reconciled == Some(true));
+    }
+
+    /// Names the libraries that were found after the connections had been closed. To be called every second: what is known
+    /// of a process ends with it.
+    pub(super) fn name_libraries(&mut self) {
+        for sums in self.rows.values_mut().filter(|sums| sums.library.is_none()) {
+            let stack = sums.unnamed.and_then(|pid| self.libraries.of(pid));
+            sums.library = stack.and_then(|stack| stack.library);
+        }
     }
 
     /// Rows, most bytes first.
@@ -213,6 +225,32 @@ mod tests {
             [("tls: excluded", 700), ("tls: past the probed functions", 700)]
         );
         assert_eq!(rows[0].tls_library.as_deref(), Some("openssl"));
+    }
+
+    #[test]
+    fn a_library_that_is_found_after_the_connection_is_named() {
+        let libraries = Libraries::default();
+        let mut coverages = Coverages::default();
+        coverages.know(libraries.clone());
+        let shop = Arc::new(Workload::named(WorkloadKind::Process, "shop"));
+        let tls = Some(Tls {
+            is_read: true,
+            ..Tls::default()
+        });
+        coverages.add(
+            &shop,
+            &Closed {
+                tls,
+                ..closed(700, 0, None)
+            },
+        );
+        coverages.name_libraries();
+        assert_eq!(coverages.rows()[0].tls_library, None);
+        libraries.set(1, Some(Stack::read("nss")));
+        coverages.name_libraries();
+        libraries.set(1, None);
+        coverages.name_libraries();
+        assert_eq!(coverages.rows()[0].tls_library.as_deref(), Some("nss"));
     }
 
     #[test]
