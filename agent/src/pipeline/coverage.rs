@@ -3,13 +3,17 @@
 //! In: closed connections with the workload they belong to. Out: rows of `status --coverage`, most bytes first.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
 use crate::{
-    capture::tls::discovery::Libraries, exchange::TlsVersion, flow::Closed, status::Coverage,
-    status::Unreadable, workload::Workload,
+    capture::tls::{discovery::Libraries, stack::Stack},
+    exchange::TlsVersion,
+    flow::Closed,
+    status::Coverage,
+    status::Unreadable,
+    workload::Workload,
 };
 
 /// Workloads with a row. Overflow policy: further ones share the row `(others)`.
@@ -17,6 +21,10 @@ const MAX_ROWS: usize = 4096;
 
 /// Names of servers, and of protocols, that are kept of one workload. Overflow policy: further ones are left out.
 const MAX_NAMES: usize = 8;
+
+/// Processes of one workload whose library may still be found after their connections were closed. Overflow policy: the
+/// oldest goes, and its bytes stay without a reason of their own.
+const MAX_UNNAMED: usize = 16;
 
 /// Name of the shared row.
 const OTHERS: &str = "(others)";
@@ -35,8 +43,8 @@ struct Sums {
     protocols: BTreeSet<String>,
     versions: BTreeSet<TlsVersion>,
     library: Option<&'static str>,
-    /// A process whose connection was closed before its library was found.
-    unnamed: Option<u32>,
+    /// Processes whose connections were closed before their library was found, and how much of these was not read.
+    unnamed: VecDeque<(u32, u64)>,
     joined_late: u64,
     compared: u64,
     reconciled: u64,
@@ -65,13 +73,10 @@ impl Coverages {
         };
         sums.bytes += closed.bytes;
         if let Some(tls) = &closed.tls {
-            let stack = self.libraries.of(closed.process.pid);
-            sums.library = stack.and_then(|stack| stack.library).or(sums.library);
-            sums.unnamed = stack.is_none().then_some(closed.process.pid).or(sums.unnamed);
-            if !tls.is_read {
-                let reason = stack.map(|stack| stack.unreadable.unwrap_or(PAST_PROBES));
-                let reason = reason.unwrap_or_default();
-                *sums.tls_bytes.entry(reason).or_default() += closed.bytes;
+            let unread = if tls.is_read { 0 } else { closed.bytes };
+            match self.libraries.of(closed.process.pid) {
+                Some(stack) => sums.name(&stack, unread),
+                None => sums.wait_for_name(closed.process.pid, unread),
             }
             note(&mut sums.server_names, tls.server_name.iter());
             note(&mut sums.protocols, tls.protocols.iter());
@@ -86,9 +91,13 @@ impl Coverages {
     /// Names the libraries that were found after the connections had been closed. To be called every second: what is known
     /// of a process ends with it.
     pub(super) fn name_libraries(&mut self) {
-        for sums in self.rows.values_mut().filter(|sums| sums.library.is_none()) {
-            let stack = sums.unnamed.and_then(|pid| self.libraries.of(pid));
-            sums.library = stack.and_then(|stack| stack.library);
+        for sums in self.rows.values_mut() {
+            for (pid, unread) in std::mem::take(&mut sums.unnamed) {
+                match self.libraries.of(pid) {
+                    Some(stack) => sums.name(&stack, unread),
+                    None => sums.unnamed.push_back((pid, unread)),
+                }
+            }
         }
     }
 
@@ -101,11 +110,36 @@ impl Coverages {
 }
 
 impl Sums {
+    /// Tells what a process brings as the reason of its unread bytes.
+    fn name(&mut self, stack: &Stack, unread: u64) {
+        self.library = stack.library.or(self.library);
+        if unread > 0 {
+            let reason = stack.unreadable.unwrap_or(PAST_PROBES);
+            *self.tls_bytes.entry(reason).or_default() += unread;
+        }
+    }
+
+    fn wait_for_name(&mut self, pid: u32, unread: u64) {
+        if let Some((_, sum)) = self.unnamed.iter_mut().find(|(known, _)| *known == pid) {
+            *sum += unread;
+            return;
+        }
+        self.unnamed.push_back((pid, unread));
+        if self.unnamed.len() > MAX_UNNAMED
+            && let Some((_, unread)) = self.unnamed.pop_front()
+        {
+            *self.tls_bytes.entry("").or_default() += unread;
+        }
+    }
+
     fn row(&self, name: &str) -> Coverage {
         let lost = ("lost".to_owned(), self.lost_bytes);
-        let tls = self.tls_bytes.iter().map(|(reason, bytes)| match *reason {
-            "" => ("tls".to_owned(), *bytes),
-            reason => (format!("tls: {reason}"), *bytes),
+        let unnamed: u64 = self.unnamed.iter().map(|(_, unread)| unread).sum();
+        let mut tls_bytes = self.tls_bytes.clone();
+        *tls_bytes.entry("").or_default() += unnamed;
+        let tls = tls_bytes.into_iter().map(|(reason, bytes)| match reason {
+            "" => ("tls".to_owned(), bytes),
+            reason => (format!("tls: {reason}"), bytes),
         });
         let unreadable: Vec<Unreadable> = std::iter::once(lost)
             .chain(tls)
@@ -152,7 +186,7 @@ fn percent(part: u64, whole: u64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{capture::tls::stack::Stack, event::ProcessRef, flow::Tls, workload::WorkloadKind};
+    use crate::{event::ProcessRef, flow::Tls, workload::WorkloadKind};
 
     fn closed(bytes: u64, lost_bytes: u64, reconciled: Option<bool>) -> Closed {
         Closed {
@@ -168,6 +202,11 @@ mod tests {
             reconciled,
             tls: None,
         }
+    }
+
+    fn reasons(row: &Coverage) -> Vec<(&str, u64)> {
+        let parts = row.unreadable.iter();
+        parts.map(|part| (part.reason.as_str(), part.bytes)).collect()
     }
 
     #[test]
@@ -215,13 +254,8 @@ mod tests {
         libraries.set(1, Some(Stack::EXCLUDED));
         coverages.add(&shop, &unread());
         let rows = coverages.rows();
-        let reasons: Vec<_> = rows[0]
-            .unreadable
-            .iter()
-            .map(|part| (part.reason.as_str(), part.bytes))
-            .collect();
         assert_eq!(
-            reasons,
+            reasons(&rows[0]),
             [("tls: excluded", 700), ("tls: past the probed functions", 700)]
         );
         assert_eq!(rows[0].tls_library.as_deref(), Some("openssl"));
@@ -233,24 +267,46 @@ mod tests {
         let mut coverages = Coverages::default();
         coverages.know(libraries.clone());
         let shop = Arc::new(Workload::named(WorkloadKind::Process, "shop"));
-        let tls = Some(Tls {
-            is_read: true,
-            ..Tls::default()
-        });
-        coverages.add(
-            &shop,
-            &Closed {
-                tls,
-                ..closed(700, 0, None)
-            },
-        );
+        for is_read in [true, false] {
+            let tls = Some(Tls {
+                is_read,
+                ..Tls::default()
+            });
+            coverages.add(
+                &shop,
+                &Closed {
+                    tls,
+                    ..closed(700, 0, None)
+                },
+            );
+        }
         coverages.name_libraries();
-        assert_eq!(coverages.rows()[0].tls_library, None);
+        let before = &coverages.rows()[0];
+        assert_eq!(before.tls_library, None);
+        assert_eq!(reasons(before), [("tls", 700)]);
         libraries.set(1, Some(Stack::read("nss")));
         coverages.name_libraries();
         libraries.set(1, None);
         coverages.name_libraries();
-        assert_eq!(coverages.rows()[0].tls_library.as_deref(), Some("nss"));
+        let after = &coverages.rows()[0];
+        assert_eq!(after.tls_library.as_deref(), Some("nss"));
+        assert_eq!(reasons(after), [("tls: past the probed functions", 700)]);
+    }
+
+    #[test]
+    fn too_many_processes_without_a_library_lose_no_byte() {
+        let mut coverages = Coverages::default();
+        let shop = Arc::new(Workload::named(WorkloadKind::Process, "shop"));
+        for pid in 0..100 {
+            let mut closed = Closed {
+                tls: Some(Tls::default()),
+                ..closed(10, 0, None)
+            };
+            closed.process.pid = pid;
+            coverages.add(&shop, &closed);
+        }
+        assert_eq!(reasons(&coverages.rows()[0]), [("tls", 1000)]);
+        assert_eq!(coverages.rows["shop"].unnamed.len(), MAX_UNNAMED);
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use apiarist::status::Coverage;
 use rustix::process::Signal;
 
 use super::{
@@ -47,8 +46,7 @@ pub(super) fn a_control_group_is_let_alone(place: &Place) -> Result<()> {
         twenty(place, port)?;
     }
     agent.shows("tls_outside.py", &get(20, "curl"))?;
-    let row = coverage(&agent, "tls_inside.py", |row| row.bytes > 0)?;
-    is_unread(&row, "tls: excluded")?;
+    is_unread(&agent, "tls_inside.py", None, "tls: excluded")?;
     agent.shows("tls_inside.py", &[])?;
     drop(inside);
     drop(group);
@@ -61,9 +59,12 @@ pub(super) fn java_is_told(place: &Place) -> Result<()> {
     let mut java = command("java")?;
     java.args([&fixture("TlsClient.java"), &port.to_string()]);
     Program::run(&mut java, place, PATIENCE)?.success()?;
-    let row = coverage(&agent, "TlsClient.java", |row| row.bytes > 0)?;
-    ensure!(row.tls_library.as_deref() == Some("jsse"), "{row:?}");
-    is_unread(&row, "tls: compiled at run time")?;
+    is_unread(
+        &agent,
+        "TlsClient.java",
+        Some("jsse"),
+        "tls: compiled at run time",
+    )?;
     agent.expect("nginx-met", &get(20, "TlsClient.java"))
 }
 
@@ -76,9 +77,7 @@ pub(super) fn a_stripped_library_is_told(place: &Place) -> Result<()> {
     cc.args(["-lssl", "-lcrypto"]);
     Program::run(&mut cc, place, PATIENCE)?.success()?;
     Program::run(Command::new(&client).arg(port.to_string()), place, PATIENCE)?.success()?;
-    let row = coverage(&agent, "tls-static", |row| row.bytes > 0)?;
-    ensure!(row.tls_library.as_deref() == Some("openssl"), "{row:?}");
-    is_unread(&row, "tls: no symbols")?;
+    is_unread(&agent, "tls-static", Some("openssl"), "tls: no symbols")?;
     agent.expect("nginx-met", &get(1, "tls-static"))
 }
 
@@ -101,9 +100,12 @@ pub(super) fn plaintext_past_the_probes_is_told(place: &Place) -> Result<()> {
         let said = output("curl", &["-sSk", "--max-time", "20", &url], place)?;
         ensure!(said == "small", "{said}");
     }
-    let row = coverage(&agent, "filter-tls", |row| row.bytes > 0)?;
-    ensure!(row.tls_library.as_deref() == Some("openssl"), "{row:?}");
-    is_unread(&row, "tls: past the probed functions")?;
+    is_unread(
+        &agent,
+        "filter-tls",
+        Some("openssl"),
+        "tls: past the probed functions",
+    )?;
     agent.stop(Signal::TERM).map(drop)
 }
 
@@ -116,13 +118,16 @@ fn behind_nginx(place: &Place) -> Result<(Agent<'_>, u16, Program)> {
     Ok((agent, port, server))
 }
 
-/// All its bytes are unread, for this one reason.
-fn is_unread(row: &Coverage, reason: &str) -> Result<()> {
-    let [part] = row.unreadable.as_slice() else {
-        anyhow::bail!("not one reason: {row:?}");
-    };
+/// All bytes of a workload are unread, for this one reason. Both are known once its library is found.
+fn is_unread(agent: &Agent<'_>, workload: &str, library: Option<&str>, reason: &str) -> Result<()> {
+    let row = coverage(agent, workload, |row| {
+        let [part] = row.unreadable.as_slice() else {
+            return false;
+        };
+        row.bytes > 0 && part.reason == reason && part.bytes == row.bytes
+    })?;
     ensure!(
-        part.reason == reason && part.bytes == row.bytes && row.read_pct == 0.0,
+        row.tls_library.as_deref() == library && row.read_pct == 0.0,
         "{row:?}"
     );
     Ok(())
