@@ -86,6 +86,14 @@ pub fn drain(ring: &mut Ring, most: u64, record: &mut impl FnMut(&[u8])) -> u64 
     count
 }
 
+/// Whether a record that is still being written hides those behind it: to be asked after [`drain`] found no more. The kernel
+/// calls a ring readable by its positions alone (kernel/bpf/ringbuf.c, `ringbuf_map_poll_user`).
+pub fn is_blocked(ring: &Ring) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut asked = [PollFd::new(ring, PollFlags::IN)];
+    poll(&mut asked, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
 impl Waiter {
     /// Takes note of how many records a look has found.
     pub fn found(&mut self, count: u64) {

@@ -20,7 +20,7 @@ use crate::{
     capture::{
         load::Attached,
         process::decode,
-        reader::{Ring, RingReader, Waiter, drain},
+        reader::{Ring, RingReader, Waiter, drain, is_blocked},
     },
     clock::monotonic_ns,
     event::ProcessRef,
@@ -30,9 +30,10 @@ use crate::{
 /// Longest sleep: forks and exits do not wake the reader, and 8,000 of them fit the ring.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Longest look for the record that a process became another program, nanoseconds: one that is being written on another
-/// processor hides those behind it.
-const LOOK_AGAIN_NS: u64 = 500_000;
+/// Longest wait for a record that is being written on another processor and hides those behind it, nanoseconds. A writer
+/// takes microseconds, unless its processor is taken from it, as a virtual machine's can be. Overflow policy: what is known
+/// by then is told.
+const HIDDEN_NS: u64 = 20_000_000;
 
 /// Records handled while others wait.
 const DRAIN: u64 = 256;
@@ -76,19 +77,12 @@ impl Remember for SharedPast {
     fn facts(&mut self, process: &ProcessRef) -> Option<ProcessFacts> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.look(u64::MAX);
-        let mut facts = kept.past.facts(process);
-        let until = monotonic_ns() + LOOK_AGAIN_NS;
-        // A copy that is called otherwise than its parent became another program, or is a renamed worker: then this was
-        // all there is.
-        while facts.as_ref().is_some_and(|facts| facts.comm != process.comm)
-            && kept.past.is_copy(process)
-            && monotonic_ns() < until
-        {
+        let until = monotonic_ns() + HIDDEN_NS;
+        while is_blocked(&kept.ring) && monotonic_ns() < until {
             std::thread::yield_now();
             kept.look(u64::MAX);
-            facts = kept.past.facts(process);
         }
-        facts
+        kept.past.facts(process)
     }
 }
 

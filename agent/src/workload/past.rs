@@ -68,8 +68,6 @@ struct Entry {
     program: Arc<Program>,
     comm: String,
     cgroup: u64,
-    /// Whether it is what its parent was: nothing was told of it since.
-    is_copy: bool,
 }
 
 /// Processes by pid and start.
@@ -113,12 +111,12 @@ impl Past {
                     None => self.older(parent),
                 };
                 if let Some(program) = program {
-                    self.insert(&process, program, true);
+                    self.insert(&process, program);
                 }
             }
             ProcessEvent::Executed { process, program } => {
                 self.learn_cgroup(&process);
-                self.insert(&process, Arc::new(program), false);
+                self.insert(&process, Arc::new(program));
             }
             ProcessEvent::Exited { process } => {
                 let key = (process.pid, process.start_ns);
@@ -153,13 +151,6 @@ impl Past {
         })
     }
 
-    /// Whether a process was made as a copy of another, and nothing says that it became another program.
-    pub fn is_copy(&self, process: &ProcessRef) -> bool {
-        self.entries
-            .get(&(process.pid, process.start_ns))
-            .is_some_and(|entry| entry.is_copy)
-    }
-
     /// A process from before the agent, or whose start was lost.
     fn older(&mut self, (pid, start_ns): Key) -> Option<Arc<Program>> {
         let (facts, start) = proc::read(&self.proc_root, pid)?;
@@ -177,17 +168,16 @@ impl Past {
             cgroup: 0,
             comm: facts.comm,
         };
-        self.insert(&process, Arc::clone(&program), false);
+        self.insert(&process, Arc::clone(&program));
         Some(program)
     }
 
-    fn insert(&mut self, process: &ProcessRef, program: Arc<Program>, is_copy: bool) {
+    fn insert(&mut self, process: &ProcessRef, program: Arc<Program>) {
         let key = (process.pid, process.start_ns);
         let entry = Entry {
             program,
             comm: process.comm.clone(),
             cgroup: process.cgroup,
-            is_copy,
         };
         if self.entries.insert(key, entry).is_none() {
             self.known.push_back(key);
@@ -257,9 +247,7 @@ mod tests {
             parent: (1, 100),
         });
         assert_eq!(executable(&mut past, 2, 200).as_deref(), Some("/bin/sh"));
-        assert!(past.is_copy(&process(2, 200)) && !past.is_copy(&process(1, 100)));
         past.event(executed(2, 200, "/bin/date"));
-        assert!(!past.is_copy(&process(2, 200)) && !past.is_copy(&process(9, 900)));
         past.event(ProcessEvent::Exited {
             process: process(2, 200),
         });
