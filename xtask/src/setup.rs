@@ -113,6 +113,8 @@ const BENCH: &[Need] = &[
     ("cc", "gcc"),
     ("nginx", "nginx-light"),
     ("wrk", "wrk"),
+    ("h2load", "nghttp2-client"),
+    ("go", "golang-go"),
     ("taskset", "util-linux"),
     ("openssl", "openssl"),
     ("python3", "python3"),

@@ -84,11 +84,11 @@ pub(crate) fn is_root() -> Result<bool> {
 }
 
 /// Looks for an executable on `PATH` and where Debian keeps daemons.
-pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+pub(crate) fn find_program(name: impl AsRef<Path>) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain(["/usr/sbin".into(), "/sbin".into()])
-        .map(|directory| directory.join(name))
+        .map(|directory| directory.join(&name))
         .find(|candidate| candidate.is_file())
 }
 

@@ -1,14 +1,18 @@
-//! The work itself: servers, and who asks them.
+//! The work itself: who asks the servers, and how often.
 
-use std::{fs, path::Path, process::Command};
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
 use super::{
     Work,
     process::{Place, Process, free_port, listening},
+    servers,
 };
-use crate::shell::{find_program, output_of, run};
+use crate::shell::{output_of, run};
+
+/// Requests each second of the work that leaves the processors idle in between.
+const STEADY_RATE: u32 = 20_000;
 
 /// What one round came to.
 #[derive(Debug, Clone, Copy)]
@@ -29,73 +33,13 @@ pub(super) struct Load {
     file: std::path::PathBuf,
 }
 
-const PYTHON: &str = r#"
-import sys
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-class Answer(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def do_GET(self):
-        body = b"x" * 600
-        self.send_response(200)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *_):
-        pass
-ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Answer).serve_forever()
-"#;
-
-const NODE: &str = r#"
-const body = "x".repeat(600);
-require("http").createServer((_, answer) => answer.end(body)).listen(Number(process.argv[2]), "127.0.0.1");
-"#;
-
 impl Load {
     /// Starts the server of a work, on the first processor where there are two.
     pub(super) fn start(work: Work, place: &Place) -> Result<Self> {
         let port = free_port()?;
-        let log = place.file("server.log");
-        let script = place.file("server");
-        let (server, scheme) = match work {
-            Work::Files => (None, ""),
-            Work::Python => {
-                fs::write(&script, PYTHON)?;
-                (
-                    Some(
-                        pinned("python3")
-                            .arg(&script)
-                            .arg(port.to_string())
-                            .spawn_in(&log)?,
-                    ),
-                    "http",
-                )
-            }
-            Work::Node => {
-                let script = script.with_extension("js");
-                fs::write(&script, NODE)?;
-                (
-                    Some(pinned("node").arg(&script).arg(port.to_string()).spawn_in(&log)?),
-                    "http",
-                )
-            }
-            Work::Small | Work::Large => (Some(nginx(place, port, None)?), "http"),
-            Work::Tls => {
-                let (key, certificate) = (place.file("key.pem"), place.file("cert.pem"));
-                let mut openssl = Command::new("openssl");
-                openssl.args([
-                    "req",
-                    "-x509",
-                    "-newkey",
-                    "rsa:2048",
-                    "-nodes",
-                    "-days",
-                    "1",
-                    "-subj",
-                    "/CN=localhost",
-                ]);
-                output_of(openssl.arg("-keyout").arg(&key).arg("-out").arg(&certificate))?;
-                (Some(nginx(place, port, Some((&key, &certificate)))?), "https")
-            }
+        let (server, scheme) = match servers::start(work, place, port)? {
+            None => (None, ""),
+            Some((server, scheme)) => (Some(server), scheme),
         };
         if server.is_some() {
             listening(port)?;
@@ -113,6 +57,8 @@ impl Load {
     pub(super) fn round(&mut self, seconds: u32) -> Result<Round> {
         match self.work {
             Work::Files => self.files(seconds),
+            Work::Steady => self.h2load(seconds, &["--h1", "-c32", &format!("--rps={}", STEADY_RATE / 32)]),
+            Work::Http2 => self.h2load(seconds, &["-c4", "-m32"]),
             _ => self.wrk(seconds),
         }
     }
@@ -139,6 +85,21 @@ impl Load {
         })
     }
 
+    /// Streams of HTTP/2, or requests at a rate, neither of which wrk can.
+    fn h2load(&self, seconds: u32, options: &[&str]) -> Result<Round> {
+        let mut h2load = Command::new("taskset");
+        h2load
+            .args(["-c", last_processor(), "h2load", "-t1"])
+            .args(options);
+        let text = output_of(h2load.arg(format!("-D{seconds}")).arg(&self.url))?;
+        let (rate, count) = counted_by_h2load(&text).context("h2load says no rate")?;
+        Ok(Round {
+            rate,
+            count,
+            p99_ms: 0.0,
+        })
+    }
+
     /// Writes and reads a file in small pieces; the rate is passes of 64 MiB each second.
     fn files(&self, seconds: u32) -> Result<Round> {
         let mut passes = 0.0;
@@ -158,61 +119,24 @@ impl Load {
     }
 }
 
-/// A command that runs on the first processor.
-struct Pinned(Command);
-
-fn pinned(program: &str) -> Pinned {
-    let mut command = Command::new("taskset");
-    command.args(["-c", "0"]);
-    command.arg(find_program(program).unwrap_or_else(|| program.into()));
-    Pinned(command)
-}
-
-impl Pinned {
-    fn arg(mut self, argument: impl AsRef<std::ffi::OsStr>) -> Self {
-        self.0.arg(argument);
-        self
-    }
-
-    fn spawn_in(mut self, log: &Path) -> Result<Process> {
-        Process::start(&mut self.0, log)
-    }
-}
-
-fn nginx(place: &Place, port: u16, tls: Option<(&Path, &Path)>) -> Result<Process> {
-    let listen = match tls {
-        None => format!("listen 127.0.0.1:{port} reuseport;"),
-        Some((key, certificate)) => format!(
-            "listen 127.0.0.1:{port} ssl reuseport; ssl_certificate {}; ssl_certificate_key {};",
-            certificate.display(),
-            key.display()
-        ),
-    };
-    let configuration = place.file("nginx.conf");
-    fs::write(place.file("large"), vec![b'x'; 1 << 20])?;
-    let text = format!(
-        "daemon off; master_process off; worker_processes 1; pid {pid}; error_log {log};\n\
-         events {{ worker_connections 1024; }}\n\
-         http {{ access_log off; keepalive_requests 100000000; sendfile off; default_type text/plain;\n\
-         server {{ {listen} root {root}; location /small {{ return 200 \"{body}\"; }} }} }}\n",
-        pid = place.file("nginx.pid").display(),
-        log = place.file("nginx.err").display(),
-        root = place.file("").display(),
-        body = "x".repeat(600),
-    );
-    fs::write(&configuration, text)?;
-    pinned("nginx")
-        .arg("-c")
-        .arg(&configuration)
-        .spawn_in(&place.file("nginx.log"))
-}
-
 /// The processor that asks: not the server's, where there are two.
 fn last_processor() -> &'static str {
     match std::thread::available_parallelism().map_or(1, usize::from) {
         1 => "0",
         _ => "1",
     }
+}
+
+/// Requests each second and in all, of lines as `finished in 5.00s, 20000.10 req/s, 13.1MB/s` and `requests: 100 total, 100
+/// started, 99 done, 99 succeeded, ...`.
+fn counted_by_h2load(text: &str) -> Option<(f64, f64)> {
+    let finished = text.lines().find(|line| line.starts_with("finished in"))?;
+    let rate = finished
+        .split(", ")
+        .find_map(|part| part.strip_suffix(" req/s"))?;
+    let requests = text.lines().find(|line| line.starts_with("requests:"))?;
+    let done = requests.split(", ").find_map(|part| part.strip_suffix(" done"))?;
+    Some((rate.parse().ok()?, done.parse().ok()?))
 }
 
 /// A time as wrk prints it: `1.23ms`, `456.00us`, `1.2s`.
@@ -231,6 +155,14 @@ fn milliseconds(text: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_of_h2load() {
+        let text = "progress: 100% done\n\nfinished in 5.00s, 19998.20 req/s, 14.1MB/s\nrequests: 100100 total, 100091 \
+                    started, 99991 done, 99991 succeeded, 0 failed, 0 errored, 0 timeout\n";
+        assert_eq!(counted_by_h2load(text), Some((19998.2, 99991.0)));
+        assert_eq!(counted_by_h2load("nothing"), None);
+    }
 
     #[test]
     fn times_of_wrk() {

@@ -11,6 +11,7 @@ mod load;
 mod pipeline;
 mod process;
 mod scale;
+mod servers;
 mod start;
 mod summary;
 
@@ -60,10 +61,16 @@ pub(crate) struct Options {
 pub(crate) enum Measure {
     /// nginx with one worker, wrk with 32 connections, answers of 600 bytes, as fast as they can
     Small,
+    /// The same at 20,000 requests each second, which leaves the processors idle in between
+    Steady,
     /// The same over TLS
     Tls,
+    /// Four connections of HTTP/2 with 32 streams each
+    Http2,
     /// Answers of 1 MiB
     Large,
+    /// A plain server in Go, as fast as it can
+    Go,
     /// An application server in Python
     Python,
     /// An application server in Node
@@ -86,8 +93,11 @@ pub(crate) enum Measure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
     Small,
+    Steady,
     Tls,
+    Http2,
     Large,
+    Go,
     Python,
     Node,
     Files,
@@ -98,8 +108,11 @@ impl Measure {
     fn work(self) -> Option<Work> {
         match self {
             Self::Small => Some(Work::Small),
+            Self::Steady => Some(Work::Steady),
             Self::Tls => Some(Work::Tls),
+            Self::Http2 => Some(Work::Http2),
             Self::Large => Some(Work::Large),
+            Self::Go => Some(Work::Go),
             Self::Python => Some(Work::Python),
             Self::Node => Some(Work::Node),
             Self::Files => Some(Work::Files),
@@ -215,8 +228,11 @@ impl Work {
     fn name(self) -> &'static str {
         match self {
             Self::Small => "small",
+            Self::Steady => "steady",
             Self::Tls => "tls",
+            Self::Http2 => "http2",
             Self::Large => "large",
+            Self::Go => "go",
             Self::Python => "python",
             Self::Node => "node",
             Self::Files => "files",
