@@ -139,7 +139,7 @@ mod tests {
         let mut assessor = Assessor::new(Criteria::default());
         assessor.refresh(&inventory, &[], &[], now);
         let mut batch = Batch::default();
-        batch.add_lists(&mut assessor);
+        batch.add_lists(&mut assessor, usize::MAX);
         let mut store = Store::open(directory, 1 << 24, now).unwrap().store;
         store.save(&batch).unwrap();
         assessor

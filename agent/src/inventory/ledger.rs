@@ -258,7 +258,23 @@ impl Inventory {
     /// Settles, then gives the endpoints that changed since the last call, whole.
     pub fn take_dirty(&mut self) -> Vec<EndpointRecord> {
         self.settle();
-        self.registry.take_dirty_endpoints()
+        self.take_dirty_part(usize::MAX)
+    }
+
+    /// Some of the endpoints that changed since they were taken, whole, at most so many; none are left when nothing is given.
+    /// To be called after [`Self::settle`].
+    pub fn take_dirty_part(&mut self, most: usize) -> Vec<EndpointRecord> {
+        self.registry.take_dirty_endpoints(most)
+    }
+
+    /// What was taken is kept.
+    pub fn kept(&mut self) {
+        self.registry.kept();
+    }
+
+    /// What was taken since [`Self::kept`] was not kept: it counts as changed.
+    pub fn take_again(&mut self) {
+        self.registry.take_again();
     }
 
     /// Ids of endpoints that became one with others since the last call: their records are no more.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::{
     analysis::{Analysis, Changes},
+    capture::memory,
     clock::Timestamp,
     config,
     inventory::Inventory,
@@ -24,6 +25,12 @@ const MAX_RETRY: Duration = Duration::from_secs(60);
 
 /// Endpoints of an inventory whose daily snapshot tells the fields of their messages. Overflow policy: it tells the rest.
 const MAX_DESCRIBED: usize = 5_000;
+
+/// Endpoints whose records are held at a time while they are written.
+const PART: usize = 512;
+
+/// Rows of a write after which free memory goes back to the system: fewer leave little behind.
+const MANY: usize = 8_192;
 
 /// What is written to the store, and when.
 pub(super) struct Keeper {
@@ -51,17 +58,45 @@ pub(super) struct Known<'a> {
 }
 
 impl Known<'_> {
-    /// Endpoints and workloads that changed, with the rows that lists show of them.
-    fn take_changed(&mut self, now: Timestamp) -> Batch {
+    /// Endpoints and workloads that changed, then the rows that lists show of them: a part of them at a time, for all
+    /// of them are as large as the inventory.
+    fn changed(&mut self, now: Timestamp) -> impl Iterator<Item = Batch> {
         let Self {
             inventory,
             analysis,
             assessor,
         } = self;
-        let mut batch = Batch::of(&inventory.take_dirty(), &inventory.take_dirty_workloads(), None);
-        assessor.refresh(inventory, &analysis.findings(), &analysis.alerts(), now);
-        batch.add_lists(assessor);
-        batch
+        let mut workloads = Some(inventory.take_dirty_workloads());
+        let mut is_judged = false;
+        std::iter::from_fn(move || {
+            if let Some(workloads) = workloads.take() {
+                return Some(Batch::of(&[], &workloads, None));
+            }
+            let endpoints = inventory.take_dirty_part(PART);
+            if !endpoints.is_empty() {
+                return Some(Batch::of(&endpoints, &[], None));
+            }
+            let is_first = !std::mem::replace(&mut is_judged, true);
+            if is_first {
+                assessor.refresh(inventory, &analysis.findings(), &analysis.alerts(), now);
+            }
+            // Also tells what the rows are judged by, when there are none.
+            let mut batch = Batch::default();
+            batch.add_lists(assessor, PART);
+            (is_first || !batch.summaries.is_empty()).then_some(batch)
+        })
+    }
+
+    /// What was taken is kept.
+    fn kept(&mut self) {
+        self.inventory.kept();
+        self.assessor.kept();
+    }
+
+    /// What was taken was not kept: it is given again.
+    fn take_again(&mut self) {
+        self.inventory.take_again();
+        self.assessor.take_again();
     }
 
     /// The snapshot of a day. Large inventories are taken without the fields of their messages: telling these takes
@@ -155,20 +190,21 @@ impl Keeper {
         batch.status = Batch::of(&[], &[], Some(status)).status;
         if self.retry.is_some() {
             // A small write first: as long as not even that succeeds, the inventory is not copied.
-            self.save(&batch)?;
+            self.store.save(&batch)?;
         }
-        let changed = known.take_changed(now);
-        batch.endpoints = changed.endpoints;
-        batch.workloads = changed.workloads;
-        batch.summaries = changed.summaries;
-        batch.risks = changed.risks;
-        batch.removed_risks = changed.removed_risks;
-        batch.judged_by = changed.judged_by;
-        let saved = self.save(&batch);
-        if saved.is_err() {
-            known.put_back();
+        match self.save(&batch, known, now) {
+            Ok(rows) => {
+                known.kept();
+                if rows > MANY {
+                    memory::release();
+                }
+                Ok(())
+            }
+            Err(error) => {
+                known.put_back();
+                Err(error)
+            }
         }
-        saved
     }
 
     /// Counters: name and value.
@@ -180,15 +216,16 @@ impl Keeper {
         ]
     }
 
-    /// Saves, and makes room once if the store's own bound is in the way.
-    fn save(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        match self.store.save(batch) {
+    /// Saves what waits and what changed, and makes room once if the store's own bound is in the way. How many rows it was.
+    fn save(&mut self, waiting: &Batch, known: &mut Known<'_>, now: Timestamp) -> Result<usize, StoreError> {
+        match self.store.save_all(waiting, known.changed(now)) {
             Err(full @ StoreError::Full(_)) if self.store.is_at_its_bound()? => {
                 match self.store.make_room()? {
                     0 => return Err(full),
                     rows => self.evicted += rows as u64,
                 }
-                self.store.save(batch)
+                known.take_again();
+                self.store.save_all(waiting, known.changed(now))
             }
             other => other,
         }

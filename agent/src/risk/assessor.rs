@@ -5,7 +5,10 @@
 //! endpoint is judged again when it, its workload or what is said of its template changed, when it became stale, and
 //! as long as a detector says something about it. Holds one row per endpoint: the inventory's bound is its bound.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use super::{
     assess::{Criteria, Judged, Verdicts, higher_first, judge, of_workloads},
@@ -74,8 +77,10 @@ pub struct Assessor {
     /// By workload, template, method and operation.
     known: Vec<Arc<Assessed>>,
     places: HashMap<EndpointId, usize>,
-    /// Judged since they were taken, oldest first; may hold one endpoint several times.
-    changed: Vec<EndpointId>,
+    /// Judged since they were taken, and not taken since.
+    changed: BTreeSet<EndpointId>,
+    /// Taken, and not said to be kept yet.
+    taken: Vec<EndpointId>,
     /// The criteria are others than those that were judged by.
     is_outdated: bool,
 }
@@ -131,7 +136,7 @@ impl Assessor {
                 continue;
             };
             if known.is_none_or(|known| known.row != assessed.row || known.risk != assessed.risk) {
-                self.changed.push(id);
+                self.changed.insert(id);
             }
             match place.and_then(|place| self.known.get_mut(place)) {
                 Some(known) => {
@@ -190,17 +195,35 @@ impl Assessor {
         risks
     }
 
-    /// The endpoints whose rows changed since the last call.
-    pub fn take_changed(&mut self) -> Vec<Arc<Assessed>> {
-        let mut changed = std::mem::take(&mut self.changed);
-        changed.sort_unstable();
-        changed.dedup();
-        let known = |id: &EndpointId| self.known.get(*self.places.get(id)?).cloned();
-        changed.iter().filter_map(known).collect()
+    /// The endpoints whose rows changed since they were taken: at most so many of them. Some may be no more: when nothing
+    /// is given, there are none left.
+    pub fn take_changed(&mut self, most: usize) -> Vec<Arc<Assessed>> {
+        let mut changed = Vec::new();
+        while changed.len() < most
+            && let Some(id) = self.changed.pop_first()
+        {
+            let known = self.places.get(&id).and_then(|place| self.known.get(*place));
+            if let Some(known) = known {
+                changed.push(Arc::clone(known));
+                self.taken.push(id);
+            }
+        }
+        changed
+    }
+
+    /// What was taken is kept.
+    pub fn kept(&mut self) {
+        self.taken = Vec::new();
+    }
+
+    /// What was taken was not kept: it is given again.
+    pub fn take_again(&mut self) {
+        self.changed.extend(std::mem::take(&mut self.taken));
     }
 
     /// Every row counts as changed: what was kept of it may be gone.
     pub fn mark_all_changed(&mut self) {
+        self.taken = Vec::new();
         self.changed = self.known.iter().map(|known| known.id).collect();
     }
 }
@@ -314,14 +337,14 @@ mod tests {
         let mut assessor = Assessor::default();
         let users = observe(&mut inventory, "/v1/users");
         check(&mut assessor, &inventory, &[], &[], NOW);
-        assert_eq!(assessor.take_changed().len(), 1);
+        assert_eq!(assessor.take_changed(usize::MAX).len(), 1);
         // Another endpoint, that sorts before it.
         observe(&mut inventory, "/v1/carts");
         check(&mut assessor, &inventory, &[], &[], NOW);
-        assert_eq!(assessor.take_changed().len(), 1);
+        assert_eq!(assessor.take_changed(usize::MAX).len(), 1);
         // Nothing new.
         check(&mut assessor, &inventory, &[], &[], NOW);
-        assert!(assessor.take_changed().is_empty());
+        assert!(assessor.take_changed(usize::MAX).is_empty());
         // A detector speaks, and is silent again.
         let behaviour = [Finding {
             endpoint: Some(users),
@@ -332,9 +355,9 @@ mod tests {
             ..alert("a1")
         }];
         check(&mut assessor, &inventory, &behaviour, &incidents, NOW);
-        assert_eq!(assessor.take_changed()[0].id, users);
+        assert_eq!(assessor.take_changed(usize::MAX)[0].id, users);
         check(&mut assessor, &inventory, &[], &[], NOW);
-        assert_eq!(assessor.take_changed().len(), 1);
+        assert_eq!(assessor.take_changed(usize::MAX).len(), 1);
         // Other weights.
         assessor.set_risk(Risk {
             host: 10,
@@ -342,11 +365,11 @@ mod tests {
             ..Risk::default()
         });
         check(&mut assessor, &inventory, &[], &[], NOW);
-        assert_eq!(assessor.take_changed().len(), 2);
+        assert_eq!(assessor.take_changed(usize::MAX).len(), 2);
         // Time passes.
         let later = NOW.after(2 * crate::inventory::STALE_AFTER);
         check(&mut assessor, &inventory, &[], &[], later);
-        assert_eq!(assessor.take_changed().len(), 2);
+        assert_eq!(assessor.take_changed(usize::MAX).len(), 2);
         // Endpoints become one.
         for user in 0..50 {
             observe(&mut inventory, &format!("/v1/users/{user}"));
@@ -362,11 +385,31 @@ mod tests {
         observe(&mut inventory, "/v1/users");
         assessor.refresh(&inventory, &[], &[], NOW);
         assert_eq!(
-            (assessor.take_changed().len(), assessor.take_changed().len()),
+            (
+                assessor.take_changed(usize::MAX).len(),
+                assessor.take_changed(usize::MAX).len()
+            ),
             (1, 0)
         );
         assessor.mark_all_changed();
-        assert_eq!(assessor.take_changed().len(), 1);
+        assert_eq!(assessor.take_changed(usize::MAX).len(), 1);
+    }
+
+    #[test]
+    fn what_changed_is_taken_in_parts_and_again_if_it_was_not_kept() {
+        let mut inventory = Inventory::new(Limits::default());
+        let mut assessor = Assessor::default();
+        for target in ["/v1/users", "/v1/carts", "/v1/lamps"] {
+            observe(&mut inventory, target);
+        }
+        assessor.refresh(&inventory, &[], &[], NOW);
+        let taken = |assessor: &mut Assessor| [2, 2, 2].map(|most| assessor.take_changed(most).len());
+        assert_eq!(taken(&mut assessor), [2, 1, 0]);
+        assessor.take_again();
+        assert_eq!(taken(&mut assessor), [2, 1, 0]);
+        assessor.kept();
+        assessor.take_again();
+        assert_eq!(taken(&mut assessor), [0, 0, 0]);
     }
 
     #[test]

@@ -91,15 +91,26 @@ impl Reader {
     }
 }
 
-/// Puts rows into a list, each in the place of the one with its id, wherever that was.
+/// Puts rows into a list, each in the place of the one with its id, wherever that was. A row that is there already is not
+/// written: whoever starts anew has all of them, and most are as they were left.
 pub(super) fn replace(transaction: &Transaction<'_>, table: Table, rows: &[Listed]) -> rusqlite::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut is_there = transaction.prepare_cached(&format!(
+        "SELECT 1 FROM {} WHERE place = ?1 AND id = ?2 AND workload = ?3 AND last_seen = ?4 AND record = ?5",
+        table.name()
+    ))?;
     let mut statement = transaction.prepare_cached(&format!(
         "INSERT OR REPLACE INTO {} (place, id, workload, last_seen, record) VALUES (?1, ?2, ?3, ?4, ?5)",
         table.name()
     ))?;
     for Listed { place, row } in rows {
         let last_seen = integer(row.last_seen);
-        statement.execute(params![place, row.id, row.workload, last_seen, row.record])?;
+        let columns = params![place, row.id, row.workload, last_seen, row.record];
+        if !is_there.exists(columns)? {
+            statement.execute(columns)?;
+        }
     }
     Ok(())
 }
@@ -171,6 +182,30 @@ mod tests {
         save(vec![listed("4", "b")], vec![listed("0", "c")], vec!["a".into()]);
         assert_eq!(ids(Table::Summaries, "me", 9).unwrap(), "a c b");
         assert_eq!(ids(Table::Risks, "me", 9).unwrap(), "c");
+    }
+
+    #[test]
+    fn a_row_that_is_there_is_not_written_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = Store::open(directory.path(), 1 << 24, Timestamp(0))
+            .unwrap()
+            .store;
+        let batch = Batch {
+            summaries: vec![listed("1", "a")],
+            risks: vec![listed("1", "a")],
+            ..Batch::default()
+        };
+        let mut changes = |batch: &Batch| {
+            let before = store.changes();
+            store.save(batch).unwrap();
+            store.changes() - before
+        };
+        assert_eq!((changes(&batch), changes(&batch)), (2, 0));
+        let mut later = batch.clone();
+        later.summaries[0].row.last_seen = Timestamp(2);
+        assert_eq!(changes(&later), 1);
+        later.risks[0].place = b"2".to_vec();
+        assert!(changes(&later) > 0);
     }
 
     #[test]

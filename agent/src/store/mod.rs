@@ -129,6 +129,12 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// How many rows there are.
+    fn len(&self) -> usize {
+        let rows = Table::ALL.iter().map(|table| self.rows(*table).len());
+        rows.sum::<usize>() + self.summaries.len() + self.risks.len()
+    }
+
     /// The rows for one table; those of lists are not among them.
     fn rows(&self, table: Table) -> &[Row] {
         match table {

@@ -74,10 +74,10 @@ impl Batch {
 }
 
 impl Batch {
-    /// Adds the rows of lists that changed, as [`Assessor::take_changed`] gives them.
-    pub fn add_lists(&mut self, assessor: &mut Assessor) {
+    /// Adds the rows of lists that changed, as [`Assessor::take_changed`] gives them: at most so many endpoints.
+    pub fn add_lists(&mut self, assessor: &mut Assessor, most: usize) {
         self.judged_by = Some(assessor.criteria().fingerprint());
-        for assessed in assessor.take_changed() {
+        for assessed in assessor.take_changed(most) {
             let listed = |place: Vec<u8>, record: Vec<u8>| Listed {
                 place,
                 row: Row {

@@ -108,27 +108,27 @@ impl Store {
     /// # Errors
     /// The disk is full, or the database refuses. The store stays usable.
     pub fn save(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        self.transaction(|transaction| write(transaction, batch))
+    }
+
+    /// Writes a batch and those that come after it in one transaction: all of them are kept, or nothing. Each is made when
+    /// the one before it is written, so that no more than one is held. Gives back the number of rows.
+    ///
+    /// # Errors
+    /// As [`Self::save`].
+    pub fn save_all(
+        &mut self,
+        first: &Batch,
+        further: impl IntoIterator<Item = Batch>,
+    ) -> Result<usize, StoreError> {
         self.transaction(|transaction| {
-            // Removals first: an id that waited to be removed may be in use again.
-            for table in [Table::Endpoints, Table::Summaries, Table::Risks] {
-                remove(transaction, table, &batch.removed_endpoints)?;
+            write(transaction, first)?;
+            let mut rows = first.len();
+            for batch in further {
+                rows += batch.len();
+                write(transaction, &batch)?;
             }
-            remove(transaction, Table::Risks, &batch.removed_risks)?;
-            for table in Table::ALL {
-                upsert(transaction, table, batch.rows(table))?;
-            }
-            listed::replace(transaction, Table::Summaries, &batch.summaries)?;
-            listed::replace(transaction, Table::Risks, &batch.risks)?;
-            let judged_by = batch.judged_by.as_ref().map(String::as_bytes);
-            for (key, value) in [("status", batch.status.as_deref()), ("judged_by", judged_by)] {
-                let Some(value) = value else { continue };
-                transaction.execute(
-                    "INSERT INTO meta (key, value) VALUES (?1, ?2)
-                     ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                    params![key, value],
-                )?;
-            }
-            Ok(())
+            Ok(rows)
         })
     }
 
@@ -191,6 +191,12 @@ impl Store {
         })
     }
 
+    /// Rows that were written since it was opened.
+    #[cfg(test)]
+    pub(super) fn changes(&self) -> u64 {
+        self.connection.total_changes()
+    }
+
     /// From now on every write fails, as on a full disk; or no longer.
     #[cfg(test)]
     pub(crate) fn refuse_writes(&self, refuse: bool) {
@@ -247,7 +253,33 @@ fn connect(directory: &Path, max_bytes: u64) -> Result<Connection, StoreError> {
     }
 }
 
+fn write(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
+    // Removals first: an id that waited to be removed may be in use again.
+    for table in [Table::Endpoints, Table::Summaries, Table::Risks] {
+        remove(transaction, table, &batch.removed_endpoints)?;
+    }
+    remove(transaction, Table::Risks, &batch.removed_risks)?;
+    for table in Table::ALL {
+        upsert(transaction, table, batch.rows(table))?;
+    }
+    listed::replace(transaction, Table::Summaries, &batch.summaries)?;
+    listed::replace(transaction, Table::Risks, &batch.risks)?;
+    let judged_by = batch.judged_by.as_ref().map(String::as_bytes);
+    for (key, value) in [("status", batch.status.as_deref()), ("judged_by", judged_by)] {
+        let Some(value) = value else { continue };
+        transaction.execute(
+            "INSERT INTO meta (key, value) VALUES (?1, ?2)
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            params![key, value],
+        )?;
+    }
+    Ok(())
+}
+
 fn remove(transaction: &Transaction<'_>, table: Table, ids: &[String]) -> rusqlite::Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
     let mut remove = transaction.prepare_cached(&format!("DELETE FROM {} WHERE id = ?1", table.name()))?;
     for id in ids {
         remove.execute([id])?;
@@ -257,6 +289,9 @@ fn remove(transaction: &Transaction<'_>, table: Table, ids: &[String]) -> rusqli
 
 /// Writes rows whose content differs from what is there, so that an unchanged row costs no page.
 fn upsert(transaction: &Transaction<'_>, table: Table, rows: &[Row]) -> rusqlite::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
     let mut statement = transaction.prepare_cached(&format!(
         "INSERT INTO {} (id, workload, last_seen, record) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (id) DO UPDATE SET workload = excluded.workload, last_seen = excluded.last_seen,

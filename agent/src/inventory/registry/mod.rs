@@ -8,7 +8,7 @@ mod records;
 mod routes;
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -35,7 +35,11 @@ pub(super) struct Registry {
     endpoints: Vec<EndpointSlot>,
     endpoint_places: HashMap<EndpointId, usize, FixedState>,
     dirty_workloads: Vec<usize>,
-    dirty_endpoints: Vec<usize>,
+    dirty_endpoints: VecDeque<usize>,
+    /// Endpoints that were taken to be kept, and are not said to be yet.
+    taken: Vec<EndpointId>,
+    /// Places of workloads that were.
+    taken_workloads: Vec<usize>,
     /// Places to be used again.
     free: Vec<usize>,
     /// Templates that the operator has given.
@@ -98,7 +102,9 @@ impl Registry {
             endpoints: Vec::new(),
             endpoint_places: HashMap::default(),
             dirty_workloads: Vec::new(),
-            dirty_endpoints: Vec::new(),
+            dirty_endpoints: VecDeque::new(),
+            taken: Vec::new(),
+            taken_workloads: Vec::new(),
             free: Vec::new(),
             pins: Pins::default(),
             documents: Routes::default(),
@@ -262,7 +268,7 @@ impl Registry {
         let slot = self.endpoints.get_mut(place)?;
         let endpoint = slot.endpoint.as_mut()?;
         if !std::mem::replace(&mut slot.is_dirty, true) {
-            self.dirty_endpoints.push(place);
+            self.dirty_endpoints.push_back(place);
         }
         self.revision += 1;
         slot.revision = self.revision;

@@ -7,28 +7,53 @@ use super::Registry;
 use crate::inventory::record::{EndpointRecord, RECORD_VERSION, WorkloadRecord};
 
 impl Registry {
-    /// Endpoints that changed since the last call.
-    pub(in crate::inventory) fn take_dirty_endpoints(&mut self) -> Vec<EndpointRecord> {
-        let places = std::mem::take(&mut self.dirty_endpoints);
-        let records = places.into_iter().filter_map(|place| {
-            let slot = self.endpoints.get_mut(place)?;
+    /// Endpoints that changed since they were taken: at most so many of them. When nothing is given, there are none left.
+    pub(in crate::inventory) fn take_dirty_endpoints(&mut self, most: usize) -> Vec<EndpointRecord> {
+        let mut records = Vec::new();
+        while records.len() < most
+            && let Some(place) = self.dirty_endpoints.pop_front()
+        {
+            let Some(slot) = self.endpoints.get_mut(place) else {
+                continue;
+            };
             slot.is_dirty = false;
-            if let Some(endpoint) = &mut slot.endpoint {
-                endpoint.schemas.note_words();
-                self.revision += 1;
-                slot.revision = self.revision;
-            }
-            Some(EndpointRecord {
+            let Some(endpoint) = &mut slot.endpoint else {
+                continue;
+            };
+            endpoint.schemas.note_words();
+            self.revision += 1;
+            slot.revision = self.revision;
+            self.taken.push(endpoint.id);
+            records.push(EndpointRecord {
                 version: RECORD_VERSION,
-                endpoint: slot.endpoint.clone()?,
-            })
-        });
-        records.collect()
+                endpoint: endpoint.clone(),
+            });
+        }
+        records
+    }
+
+    /// What was taken is kept.
+    pub(in crate::inventory) fn kept(&mut self) {
+        self.taken = Vec::new();
+        self.taken_workloads = Vec::new();
+    }
+
+    /// What was taken was not kept: it is given again.
+    pub(in crate::inventory) fn take_again(&mut self) {
+        for place in std::mem::take(&mut self.taken_workloads) {
+            self.workload_mut(place);
+        }
+        for id in std::mem::take(&mut self.taken) {
+            if let Some(place) = self.place(id) {
+                self.endpoint_mut(place);
+            }
+        }
     }
 
     /// Workloads that changed since the last call.
     pub(in crate::inventory) fn take_dirty_workloads(&mut self) -> Vec<WorkloadRecord> {
         let places = std::mem::take(&mut self.dirty_workloads);
+        self.taken_workloads.extend(&places);
         let records = places.into_iter().filter_map(|place| {
             let slot = self.workloads.get_mut(place)?;
             slot.is_dirty = false;
@@ -39,6 +64,7 @@ impl Registry {
 
     /// Everything counts as changed: what was kept of it may be gone.
     pub(in crate::inventory) fn mark_all_dirty(&mut self) {
+        self.kept();
         let workloads = self.workloads.iter_mut().enumerate();
         self.dirty_workloads = workloads
             .map(|(place, slot)| {
