@@ -28,6 +28,7 @@ pub mod protocol;
 pub mod replay;
 pub mod report;
 pub mod risk;
+pub mod select;
 pub mod sink;
 pub mod snapshot;
 pub mod spec;

@@ -4,7 +4,7 @@
 
 use std::{
     fs,
-    io::Write as _,
+    io::{BufRead as _, Write as _},
     path::Path,
     process::{Command, Output, Stdio},
 };
@@ -190,6 +190,18 @@ fn bad_usage_is_one_sentence_and_code_2() {
         "at column 8: expected a value",
     );
     refuses(&["endpoints", "--since", "yesterday"], 2, "is no time");
+    refuses(&["endpoints", "--limit=-1"], 2, "--limit");
+    refuses(&["endpoints", "--limit", "99999999999999999999"], 2, "--limit");
+    refuses(
+        &["endpoints", "--sort", &"x".repeat(2000)],
+        2,
+        "--sort is longer than 1024 bytes: shorten it",
+    );
+    refuses(
+        &["endpoints", "--filter", "template ~ '(a{0,1000}){0,1000}'"],
+        2,
+        "--filter is wrong at column 12: this regular expression matches too much",
+    );
     refuses(
         &["endpoints", "--store", "a", "--socket", "b"],
         2,
@@ -275,12 +287,63 @@ fn queries_show_what_the_agent_answers() {
         refuses(
             &["endpoints", "--socket", socket, "--sort", "hit"],
             2,
-            "did you mean `hits`?",
+            "--sort: no row has `hit`: did you mean `hits`?",
         );
+        let pages = [("0", "1"), ("1", "1"), ("2", "18446744073709551615")].map(|(offset, limit)| {
+            let page = ["--offset", offset, "--limit", limit, "--sort", "-hits"];
+            succeeds(&[&["endpoints", "--socket", socket, "-o", "jsonl"], &page[..]].concat())
+        });
+        let all = succeeds(&["endpoints", "--socket", socket, "-o", "jsonl", "--sort", "-hits"]);
+        assert_eq!(pages.concat(), all);
         let status: Value =
             serde_json::from_str(&succeeds(&["status", "--socket", socket, "-o", "json"])).unwrap();
         assert_eq!(status["tier"], 1);
         assert!(succeeds(&["status", "--coverage", "--socket", socket]).contains("No workload seen yet."));
+    });
+}
+
+/// Answers requests as an agent does that knows no more of lists than how many rows are wanted: first so many requests.
+fn with_older_agent(requests: usize, test: impl FnOnce(&str)) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("api.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let agent = std::thread::spawn(move || {
+        for _ in 0..requests {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = String::new();
+            let mut reader = std::io::BufReader::new(stream.try_clone().unwrap());
+            while !head.ends_with("\r\n\r\n") {
+                assert!(reader.read_line(&mut head).unwrap() > 0);
+            }
+            let most = match head.split_once("limit=") {
+                Some((_, rest)) => rest.split([' ', '&']).next().unwrap().parse().unwrap(),
+                None => usize::MAX,
+            };
+            let rows = endpoints().into_iter().take(most);
+            let body: String = rows
+                .map(|row| format!("{}\n", serde_json::to_string(&row).unwrap()))
+                .collect();
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\ncontent-type: application/jsonl\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            )
+            .unwrap();
+        }
+    });
+    test(path.to_str().unwrap());
+    agent.join().unwrap();
+}
+
+#[test]
+fn what_an_older_agent_does_not_select_is_selected_here() {
+    // The first endpoint has more hits: an answer of one row does not hold the one that is wanted.
+    with_older_agent(2, |socket| {
+        let run = ["endpoints", "--socket", socket, "-o", "jsonl", "--limit", "1"];
+        let found = succeeds(&[&run[..], &["--sort", "hits"]].concat());
+        let row: Value = serde_json::from_str(&found).unwrap();
+        let fewest = endpoints().into_iter().min_by_key(|row| row.hits).unwrap();
+        assert_eq!(row, serde_json::to_value(fewest).unwrap());
     });
 }
 

@@ -8,12 +8,15 @@ use super::{
     Context, Failure, Terminal,
     list::{List, Shown, text},
     output::{self, Format},
-    query::{self, at},
+    query,
     source::Topic,
     table::{Column, shorten, visible},
-    time::{self, ago},
+    time::ago,
 };
-use crate::verdict::Alert;
+use crate::{
+    select::{at, time_of},
+    verdict::Alert,
+};
 
 const EXAMPLES: &str = "EXAMPLES:
   apiarist alerts
@@ -49,7 +52,7 @@ pub(super) struct AnomalyArgs {
 
 const COLUMNS: [Shown; 9] = [
     Shown::made(Column::number("UPDATED"), &["updated"], |row, now| {
-        ago(time::of(at(row, "updated")), now)
+        ago(time_of(at(row, "updated")), now)
     }),
     Shown::member(Column::text("SEVERITY"), "severity"),
     Shown::member(Column::text("CLASS"), "class"),
@@ -102,7 +105,7 @@ fn follow(query: &query::Args, context: &mut Context<'_>) -> Result<(), Failure>
                 tracing::warn!(%missed, "alerts came faster than they were read; these are left out");
                 return ControlFlow::Continue(());
             }
-            if !query.accepts(&row, &selection) {
+            if !selection.accepts(&row) {
                 return ControlFlow::Continue(());
             }
             match write(query.output, &row, context) {

@@ -4,8 +4,11 @@
 
 use std::ops::ControlFlow;
 
-use super::{Failure, rows::Line};
+use super::Failure;
 use crate::risk::EndpointKey;
+
+/// One row: a JSON object in one line.
+pub(super) type Line = String;
 
 /// Rows of the first batch: what fills a screen is soon there.
 const FIRST: usize = 512;

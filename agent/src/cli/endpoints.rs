@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use super::{
     list::{List, Shown, dash, joined, operation, text},
-    query::at,
     source::Topic,
     table::Column,
 };
+use crate::select::at;
 
 /// Shown by `--help`.
 pub(super) const EXAMPLES: &str = "EXAMPLES:

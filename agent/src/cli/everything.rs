@@ -7,12 +7,12 @@ use serde::de::DeserializeOwned;
 use super::{
     Failure,
     batches::Wanted,
-    rows,
     source::{Settled, Topic},
 };
 use crate::{
     inventory::{EndpointView, WorkloadView},
     risk::{Assessment, RiskView},
+    select::each,
     status::Status,
     verdict::{Alert, Finding},
 };
@@ -91,7 +91,7 @@ pub(super) fn list_of<T: Send>(
         ..Wanted::default()
     };
     source.batches(topic, wanted, &mut |batch| {
-        for row in rows::each(&batch, |line| read(line)) {
+        for row in each(&batch, |line| read(line)) {
             all.push(row.map_err(unreadable)?);
         }
         Ok(ControlFlow::Continue(()))

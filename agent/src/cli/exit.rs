@@ -8,6 +8,7 @@ use std::{
 use std::io::Write;
 
 use super::Terminal;
+use crate::select::SelectError;
 
 /// Exit code of an invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +92,16 @@ impl Failure {
     /// The sentence for standard error, if there is anything to say.
     pub fn sentence(&self) -> Option<&str> {
         self.sentence.as_deref()
+    }
+}
+
+/// Failures to select rows: options are named as they are typed.
+impl From<SelectError> for Failure {
+    fn from(error: SelectError) -> Self {
+        match error.is_usage() {
+            true => Self::usage(format!("--{error}")),
+            false => Self::usage(error),
+        }
     }
 }
 

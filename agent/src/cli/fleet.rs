@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Context, Failure, list::text, query, rows::Line, source::Topic};
+use super::{Context, Failure, batches::Line, list::text, query, source::Topic};
 use crate::{
     clock::Timestamp,
     fleet::{self, Address, Client, FleetError, NEWEST, View, Wanted},
+    select::Options,
 };
 
 /// How long a statement may take.
@@ -77,7 +78,8 @@ pub(super) fn lines(
     };
     query.source.alone()?;
     let member = |name: &str| view.member(name);
-    let (conditions, necessary) = match query.filter()? {
+    let selection = query.selection(now)?;
+    let (conditions, necessary) = match selection.filter() {
         Some(filter) => {
             let condition = filter.to_sql(&member);
             let condition = condition.map_err(|name| unknown("--filter", &name, &view))?;
@@ -85,7 +87,17 @@ pub(super) fn lines(
         }
         None => (Vec::new(), Vec::new()),
     };
-    let sort = match query.sort.as_deref() {
+    let Options {
+        workload,
+        methods,
+        path,
+        since,
+        sort,
+        filter: _,
+        offset,
+        limit: asked,
+    } = selection.options().clone();
+    let sort = match sort.as_deref() {
         Some(key) => {
             let (name, descending) = key.strip_prefix('-').map_or((key, false), |name| (name, true));
             view.member(name).ok_or_else(|| unknown("--sort", name, &view))?;
@@ -93,23 +105,23 @@ pub(super) fn lines(
         }
         None => None,
     };
-    let limit = query.limit.unwrap_or(LIMIT);
+    let limit = asked.unwrap_or(LIMIT);
     let wanted = Wanted {
         conditions,
         necessary,
-        workload: query.workload.clone(),
-        methods: query.method.clone(),
-        path: query.path.clone(),
-        since: query.since(now)?,
+        workload,
+        methods,
+        path,
+        since,
         sort,
-        offset: query.offset.unwrap_or(0),
+        offset,
         // One more tells whether there are more.
         limit: limit.saturating_add(1),
     };
     let mut rows = fleet::ask(&client(address)?, &view, &wanted).map_err(failure)?;
     if rows.len() > limit {
         rows.truncate(limit);
-        if query.limit.is_none() {
+        if asked.is_none() {
             tracing::warn!("only the first {limit} rows are shown: ask for more with --limit");
         }
     }

@@ -11,8 +11,7 @@ use std::{
 
 use super::{
     Failure,
-    batches::{Batches, Take, Wanted},
-    rows::Line,
+    batches::{Batches, Line, Take, Wanted},
     source::Topic,
 };
 use crate::{

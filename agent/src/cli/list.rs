@@ -1,19 +1,21 @@
 //! What the commands that list rows have in common: select, then a table for people or a form for programs.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 use super::{
-    Context, Failure, fleet,
+    Context, Failure,
+    batches::Line,
+    fleet,
     output::{self, Format},
-    query::{self, at},
-    rows::{self, Line},
+    query,
     source::Topic,
     table::{self, Column},
-    time::{self, ago},
+    time::ago,
 };
-use crate::clock::Timestamp;
+use crate::{
+    clock::Timestamp,
+    select::{Members, at, each, pick, time_of},
+};
 
 /// A list: which rows, and how each becomes a line.
 pub(super) struct List<'a> {
@@ -60,7 +62,7 @@ impl Shown {
     /// How long ago it was last seen.
     pub(super) const fn seen() -> Self {
         Self::made(Column::number("SEEN"), &["last_seen"], |row, now| {
-            ago(time::of(at(row, "last_seen")), now)
+            ago(time_of(at(row, "last_seen")), now)
         })
     }
 
@@ -94,10 +96,10 @@ impl List<'_> {
         });
         let of_fleet = context.fleet.is_some();
         let shown: Vec<&Shown> = self.columns.iter().chain(of_fleet.then_some(&node)).collect();
-        let needed: BTreeSet<&str> = shown.iter().flat_map(|shown| shown.members()).collect();
+        let needed: Members = shown.iter().flat_map(|shown| shown.members()).collect();
         let now = context.now;
-        let cells = rows::each(&lines, |line: &Line| {
-            let row = rows::pick(line, &needed)?;
+        let cells = each(&lines, |line: &Line| {
+            let row = pick(line, &needed)?;
             Ok(shown.iter().map(|shown| shown.cell(&row, now)).collect())
         });
         let cells = cells.into_iter().collect::<Result<Vec<_>, Failure>>()?;

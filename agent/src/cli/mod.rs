@@ -17,7 +17,6 @@ mod endpoint;
 mod endpoints;
 mod everything;
 mod exit;
-mod filter;
 mod findings;
 mod fleet;
 mod graph;
@@ -29,7 +28,6 @@ mod logging;
 mod man;
 mod observe;
 mod output;
-mod picked;
 mod policy;
 mod progress;
 mod query;
@@ -37,7 +35,6 @@ mod record;
 mod replay;
 mod report;
 mod risks;
-mod rows;
 mod run;
 mod source;
 mod spec;
@@ -61,7 +58,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// Whether a filter expression, as `--filter` takes it, accepts a row; `None` if it is malformed.
 pub fn accepts(expression: &str, row: &serde_json::Value) -> Option<bool> {
-    let filter = filter::Filter::parse(expression).ok()?;
+    let filter = crate::select::Filter::parse(expression).ok()?;
     Some(filter.accepts(row))
 }
 

@@ -7,10 +7,8 @@ use std::io::Write;
 
 use serde_json::Value;
 
-use super::{
-    Failure,
-    rows::{self, Line},
-};
+use super::{Failure, batches::Line};
+use crate::select::whole;
 
 /// Form of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -61,7 +59,7 @@ pub(super) fn lines(out: &mut dyn Write, format: Format, lines: &[Line]) -> Resu
         other => {
             let whole = lines
                 .iter()
-                .map(|line| rows::whole(line))
+                .map(|line| whole(line))
                 .collect::<Result<Vec<_>, _>>()?;
             rows(out, other, &whole)?;
         }

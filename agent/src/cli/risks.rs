@@ -2,10 +2,10 @@
 
 use super::{
     list::{List, Shown, dash, joined, text},
-    query::at,
     source::Topic,
     table::Column,
 };
+use crate::select::at;
 
 /// Shown by `--help`.
 pub(super) const EXAMPLES: &str = "EXAMPLES:

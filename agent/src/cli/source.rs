@@ -9,17 +9,17 @@ use serde_json::{Value, json};
 
 use super::{
     Context, Failure,
-    batches::{Batches, Take, Wanted},
+    batches::{Batches, Line, Take, Wanted},
     kept,
-    rows::{self, Line},
 };
 use crate::{
     analysis::Kept,
     clock::Timestamp,
     config::Config,
-    control,
+    control::{self, ClientError},
     inventory::{Inventory, Limits},
     risk::{self, Assessment, Criteria},
+    select::{Options, whole},
     status::Status,
     store::{Reader, Restored, Table},
 };
@@ -90,7 +90,8 @@ impl Args {
     /// The rows of a list.
     pub(super) fn rows(&self, topic: Topic, context: &Context<'_>) -> Result<Vec<Value>, Failure> {
         let lines = self.lines(topic, context)?;
-        lines.iter().map(|line| rows::whole(line)).collect()
+        let rows = lines.iter().map(|line| Ok(whole(line)?));
+        rows.collect()
     }
 
     /// The rows of a list as they come.
@@ -180,15 +181,29 @@ impl Settled {
         Ok(all)
     }
 
+    /// The rows that an agent selects itself. `None` where it cannot: the list is no long one, the agent is of a version
+    /// that does not know how, or there is a store instead.
+    pub(super) fn page(&self, topic: Topic, wanted: &Options) -> Result<Option<Vec<Line>>, Failure> {
+        let (Self::Agent(socket), Topic::Endpoints | Topic::Findings | Topic::Risks) = (self, topic) else {
+            return Ok(None);
+        };
+        let answer = control::lines(socket, topic.route(), wanted).map_err(asked)?;
+        let rows = answer.rows().map(str::to_owned);
+        Ok(answer.is_selected.then(|| rows.collect()))
+    }
+
     /// Passes the rows of a list on, in the order of the agent, until `take` has enough. Rows that are not wanted may be
     /// among them.
     pub(super) fn batches(&self, topic: Topic, wanted: Wanted<'_>, take: Take<'_>) -> Result<(), Failure> {
         let most = wanted.most;
         match (self, topic) {
             (Self::Agent(socket), Topic::Endpoints | Topic::Findings | Topic::Risks) => {
-                let text = control::lines(socket, topic.route(), most).map_err(Failure::unreachable)?;
-                let lines = text.lines().filter(|line| !line.is_empty());
-                return pass_on(lines.map(str::to_owned), most, take);
+                let first = Options {
+                    limit: most,
+                    ..Options::default()
+                };
+                let answer = control::lines(socket, topic.route(), &first).map_err(asked)?;
+                return pass_on(answer.rows().map(str::to_owned), most, take);
             }
             (Self::Store { directory, config }, _)
                 if kept::list(directory, config, (topic, wanted), take)? =>
@@ -213,6 +228,14 @@ impl Settled {
         };
         let reader = Reader::open(directory).map_err(Failure::usage)?;
         Opened::read(&reader, directory, config).map(Some)
+    }
+}
+
+/// Why an agent did not answer: what it does not understand of the options is named as it is typed.
+fn asked(error: ClientError) -> Failure {
+    match error {
+        ClientError::Refused { status: 400, reason } => Failure::usage(format!("--{reason}")),
+        other => Failure::unreachable(other),
     }
 }
 

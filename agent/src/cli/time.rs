@@ -2,23 +2,8 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::Failure;
 use crate::clock::Timestamp;
-
-/// A time in JSON: nanoseconds or seconds since the epoch, or RFC 3339 text.
-pub(super) fn of(value: &Value) -> Option<Timestamp> {
-    match value {
-        // Seconds stay below this until the year 5138; nanoseconds passed it in the second minute of 1970.
-        Value::Number(number) => match number.as_f64()? {
-            seconds if seconds < 1e11 => Some(Timestamp::from_secs_f64(seconds)),
-            _ => number.as_u64().map(Timestamp),
-        },
-        Value::String(text) => Timestamp::from_rfc3339(text),
-        _ => None,
-    }
-}
 
 /// A span before `now`, or a time, as the user writes it.
 pub(super) fn point_in_time(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
@@ -26,7 +11,7 @@ pub(super) fn point_in_time(text: &str, now: Timestamp) -> Result<Timestamp, Fai
         let span = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
         return Ok(Timestamp(now.0.saturating_sub(span)));
     }
-    of(&Value::from(text)).ok_or_else(|| {
+    Timestamp::from_rfc3339(text).ok_or_else(|| {
         Failure::usage(format!(
             "`{}` is no time: write a span before now such as 10m, 2h or 1d, or a time such as 2026-01-31T08:00:00Z",
             text.escape_debug()

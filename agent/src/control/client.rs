@@ -12,6 +12,9 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::UnixStream;
 
+use super::SELECTED;
+use crate::{clock::Timestamp, select::Options};
+
 /// Time for a whole query. The core answers within [`super::ANSWER_TIMEOUT`].
 const TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -61,21 +64,80 @@ pub fn get(socket: &Path, route: &str) -> Result<Value, ClientError> {
     runtime(socket)?.block_on(fetch(socket, route))
 }
 
-/// Asks the agent on `socket` for a list, one JSON object a line; `route` has no parameters yet. Rows behind the first
-/// `most` may be missing. Waits as [`get`] does.
+/// Rows of a list.
+#[derive(Debug)]
+pub struct Lines {
+    text: String,
+    /// Whether they are those that were asked for. An agent of an older version may know no more than how many: then
+    /// conditions are still to be looked at, and rows may be missing.
+    pub is_selected: bool,
+}
+
+impl Lines {
+    /// The rows, each a JSON object.
+    pub fn rows(&self) -> impl Iterator<Item = &str> {
+        self.text.lines().filter(|line| !line.is_empty())
+    }
+}
+
+/// Asks the agent on `socket` for some rows of a list; `route` has no parameters yet. Waits as [`get`] does.
 ///
 /// # Errors
 /// See [`ClientError`].
-pub fn lines(socket: &Path, route: &str, most: Option<usize>) -> Result<String, ClientError> {
-    let limit = most.map_or_else(String::new, |most| format!("&limit={most}"));
-    let body = runtime(socket)?.block_on(body(socket, &format!("{route}?lines=true{limit}")))?;
-    let text = String::from_utf8(body.into()).map_err(|error| broken(socket, error))?;
+pub fn lines(socket: &Path, route: &str, wanted: &Options) -> Result<Lines, ClientError> {
+    let route = format!("{route}?{}", parameters(wanted));
+    let (body, is_selected) = runtime(socket)?.block_on(within(socket, async {
+        converse(socket, &route, async |response| {
+            let is_selected = response.headers().contains_key(SELECTED);
+            Ok((collect(socket, response.into_body()).await?, is_selected))
+        })
+        .await
+    }))?;
+    let mut text = String::from_utf8(body.into()).map_err(|error| broken(socket, error))?;
     if text.starts_with('[') {
         // An agent of a version that knows no lines.
         let rows: Vec<Value> = serde_json::from_str(&text).map_err(|error| broken(socket, error))?;
-        return Ok(rows.iter().map(|row| format!("{row}\n")).collect());
+        text = rows.iter().map(|row| format!("{row}\n")).collect();
     }
-    Ok(text)
+    Ok(Lines { text, is_selected })
+}
+
+/// What is wanted of a list as the parameters of a route.
+fn parameters(wanted: &Options) -> String {
+    let Options {
+        workload,
+        methods,
+        path,
+        since,
+        sort,
+        filter,
+        offset,
+        limit,
+    } = wanted;
+    let mut parameters = form_urlencoded::Serializer::new(String::new());
+    parameters.append_pair("lines", "true");
+    let method = (!methods.is_empty()).then(|| methods.join(","));
+    let since = since.map(Timestamp::rfc3339);
+    let texts = [
+        ("workload", workload),
+        ("method", &method),
+        ("path", path),
+        ("since", &since),
+        ("sort", sort),
+        ("filter", filter),
+    ];
+    for (name, text) in texts {
+        if let Some(text) = text {
+            parameters.append_pair(name, text);
+        }
+    }
+    if *offset > 0 {
+        parameters.append_pair("offset", &offset.to_string());
+    }
+    if let Some(limit) = limit {
+        parameters.append_pair("limit", &limit.to_string());
+    }
+    parameters.finish()
 }
 
 /// Asks the agent on `socket` for `route`, an answer that does not end, and passes each JSON line on until told to
@@ -104,7 +166,15 @@ pub(super) async fn fetch(socket: &Path, route: &str) -> Result<Value, ClientErr
 }
 
 async fn body(socket: &Path, route: &str) -> Result<Bytes, ClientError> {
-    tokio::time::timeout(TIMEOUT, exchange(socket, route))
+    within(socket, exchange(socket, route)).await
+}
+
+/// What an exchange gives, if it gives it in time.
+async fn within<T>(
+    socket: &Path,
+    exchange: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    tokio::time::timeout(TIMEOUT, exchange)
         .await
         .map_err(|_| ClientError::TimedOut(socket.display().to_string()))?
 }

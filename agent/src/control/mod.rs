@@ -6,6 +6,7 @@
 
 mod client;
 mod follow;
+mod list;
 mod listener;
 mod metrics;
 mod server;
@@ -14,7 +15,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-pub use client::{ClientError, follow, get, lines};
+pub use client::{ClientError, Lines, follow, get, lines};
 pub use listener::{BindError, Socket, bind};
 pub use server::{serve, serve_metrics};
 
@@ -34,6 +35,10 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Alerts that one who follows them may be behind. Overflow policy: the oldest are left out, and told as a number.
 pub const MAX_UNREAD_ALERTS: usize = 1024;
+
+/// Header of answers whose rows are those that the parameters ask for. Agents that knew no more of lists than where a page
+/// begins and ends do not send it.
+const SELECTED: &str = "apiarist-selected";
 
 /// Where an answer goes. Dropping it tells the client that there is none.
 pub type Reply<T> = oneshot::Sender<T>;

@@ -13,7 +13,7 @@ use std::{
 
 use axum::{
     Json, Router,
-    extract::{Path, Query as Parameters, State},
+    extract::{Path, Query as Parameters, State, rejection::QueryRejection},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
@@ -27,7 +27,8 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
-use super::{NoAnswer, Query, Socket, follow, metrics};
+use super::{NoAnswer, Query, Socket, follow, list::Wanted, metrics};
+use crate::select::SelectError;
 
 /// Clients that may be connected. Overflow policy: further ones wait in the listen queue.
 const MAX_CONNECTIONS: usize = 64;
@@ -94,55 +95,8 @@ fn router(query: Query) -> Router {
         .with_state(query)
 }
 
-/// Parameters of lists.
-#[derive(Deserialize)]
-struct ListParameters {
-    /// One object a line, not one array.
-    #[serde(default)]
-    lines: bool,
-    /// Rows left out before the first.
-    #[serde(default)]
-    offset: usize,
-    /// At most so many rows.
-    limit: Option<usize>,
-}
-
-impl ListParameters {
-    /// The page that was asked for.
-    fn list(&self, all: &[Arc<str>]) -> Response {
-        let page = all
-            .iter()
-            .skip(self.offset)
-            .take(self.limit.unwrap_or(usize::MAX));
-        match self.lines {
-            true => rows(page, ["", "\n", "\n"], "application/jsonl"),
-            false => rows(page, ["[", ",", "]"], "application/json"),
-        }
-    }
-}
-
-async fn endpoints(
-    State(query): State<Query>,
-    Parameters(parameters): Parameters<ListParameters>,
-) -> Result<Response, NoAnswer> {
-    Ok(parameters.list(&query.endpoints().await?))
-}
-
-/// Rows that are JSON already, with something before, between and behind them.
-fn rows<'a>(
-    rows: impl Iterator<Item = &'a Arc<str>>,
-    [before, between, behind]: [&str; 3],
-    media: &'static str,
-) -> Response {
-    let mut body = String::from(before);
-    for (number, row) in rows.enumerate() {
-        if number > 0 {
-            body.push_str(between);
-        }
-        body.push_str(row);
-    }
-    body.push_str(behind);
-    ([(header::CONTENT_TYPE, media)], body).into_response()
+async fn endpoints(State(query): State<Query>, wanted: Wanted) -> Result<Response, Refusal> {
+    wanted.of(query.endpoints().await?, Some).await
 }
 
 async fn endpoint(State(query): State<Query>, Path(id): Path<String>) -> Result<Response, NoAnswer> {
@@ -151,7 +105,7 @@ async fn endpoint(State(query): State<Query>, Path(id): Path<String>) -> Result<
         Err(_) => None,
     };
     Ok(match found {
-        Some(row) => rows([row].iter(), ["", "", ""], "application/json"),
+        Some(row) => ([(header::CONTENT_TYPE, "application/json")], row.to_string()).into_response(),
         None => refuse(StatusCode::NOT_FOUND, "no endpoint has this id"),
     })
 }
@@ -182,8 +136,9 @@ struct AlertParameters {
 
 async fn alerts(
     State(query): State<Query>,
-    Parameters(parameters): Parameters<AlertParameters>,
-) -> Result<Response, NoAnswer> {
+    parameters: Result<Parameters<AlertParameters>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Parameters(parameters) = parameters?;
     match parameters.follow {
         true => Ok(follow::response(query.follow().await?)),
         false => Ok(Json(query.alerts().await?).into_response()),
@@ -194,24 +149,17 @@ async fn anomalies(State(query): State<Query>) -> Result<Response, NoAnswer> {
     Ok(Json(query.anomalies().await?).into_response())
 }
 
-async fn findings(
-    State(query): State<Query>,
-    Parameters(parameters): Parameters<ListParameters>,
-) -> Result<Response, NoAnswer> {
-    Ok(parameters.list(&written(&query.findings().await?)))
+async fn findings(State(query): State<Query>, wanted: Wanted) -> Result<Response, Refusal> {
+    wanted.of(query.findings().await?, written).await
 }
 
-async fn risks(
-    State(query): State<Query>,
-    Parameters(parameters): Parameters<ListParameters>,
-) -> Result<Response, NoAnswer> {
-    Ok(parameters.list(&written(&query.risks().await?)))
+async fn risks(State(query): State<Query>, wanted: Wanted) -> Result<Response, Refusal> {
+    wanted.of(query.risks().await?, written).await
 }
 
-/// Rows as JSON. They hold maps with text keys and finite numbers only, which JSON can always write.
-fn written<T: Serialize>(rows: &[Arc<T>]) -> Vec<Arc<str>> {
-    let rows = rows.iter().filter_map(|row| serde_json::to_string(row).ok());
-    rows.map(Arc::from).collect()
+/// A row as JSON. It holds maps with text keys and finite numbers only, which JSON can always write.
+fn written<T: Serialize>(row: Arc<T>) -> Option<Arc<str>> {
+    serde_json::to_string(&*row).ok().map(Arc::from)
 }
 
 async fn prometheus(State(query): State<Query>) -> Result<Response, NoAnswer> {
@@ -219,13 +167,57 @@ async fn prometheus(State(query): State<Query>) -> Result<Response, NoAnswer> {
     Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
 }
 
-fn refuse(status: StatusCode, error: &str) -> Response {
+pub(super) fn refuse(status: StatusCode, error: &str) -> Response {
     (status, Json(json!({ "error": error }))).into_response()
 }
 
 impl IntoResponse for NoAnswer {
     fn into_response(self) -> Response {
         refuse(StatusCode::SERVICE_UNAVAILABLE, &self.to_string())
+    }
+}
+
+/// Why a request is not answered as it asks.
+pub(super) enum Refusal {
+    /// The core did not answer.
+    NoAnswer(NoAnswer),
+    /// A parameter has no value of its type.
+    Malformed(QueryRejection),
+    /// The rows could not be selected.
+    Select(SelectError),
+}
+
+impl From<NoAnswer> for Refusal {
+    fn from(error: NoAnswer) -> Self {
+        Self::NoAnswer(error)
+    }
+}
+
+impl From<QueryRejection> for Refusal {
+    fn from(error: QueryRejection) -> Self {
+        Self::Malformed(error)
+    }
+}
+
+impl From<SelectError> for Refusal {
+    fn from(error: SelectError) -> Self {
+        Self::Select(error)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NoAnswer(error) => error.into_response(),
+            Self::Malformed(error) => {
+                // The name of the parameter stands behind what is always the same.
+                let text = error.body_text();
+                let (_, sentence) = text.split_once(": ").unwrap_or(("", &text));
+                refuse(StatusCode::BAD_REQUEST, sentence)
+            }
+            Self::Select(error) if error.is_usage() => refuse(StatusCode::BAD_REQUEST, &error.to_string()),
+            Self::Select(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::broadcast;
 use super::*;
 use crate::{
     clock::Timestamp,
-    control::{ClientError, Followed, Request, bind, client},
+    control::{ClientError, Followed, Request, bind, client, list::ListParameters},
     inventory::{Inventory, Limits, fixture::call},
     risk::Assessor,
     status::Status,
@@ -93,6 +93,50 @@ async fn all_routes_answer_json() {
         assert_eq!(get("/v1/anomalies").await[0]["id"], "odd");
         assert_eq!(get("/v1/findings").await[0]["id"], "f1");
         assert_eq!(get("/v1/risks").await, json!([]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rows_are_selected_where_they_are() {
+    with_api(async |path| {
+        let ids = async |parameters: &str| {
+            let rows = client::fetch(path, &format!("/v1/endpoints?{parameters}")).await?;
+            Ok::<usize, ClientError>(rows.as_array().unwrap().len())
+        };
+        for (parameters, rows) in [
+            ("filter=hits+%3E+0", 1),
+            ("filter=hits+%3E+1", 0),
+            ("workload=sh*", 1),
+            ("workload=w1&method=post,get", 1),
+            ("method=post", 0),
+            ("path=/v1/&sort=-hits&limit=18446744073709551615&offset=18446744073709551615", 0),
+            ("path=/v1/&sort=-hits&limit=18446744073709551615", 1),
+            ("path=/v2", 0),
+            ("since=2001-01-31T08:00:00Z", 1),
+            ("since=2501-01-31T08:00:00Z", 0),
+            // What a later version may know is passed over.
+            ("colour=red", 1),
+        ] {
+            assert_eq!(ids(parameters).await.unwrap(), rows, "{parameters}");
+        }
+        for (parameters, sentence) in [
+            ("filter=hits+%3E", "filter is wrong at column 7: expected a value"),
+            ("filter=hit", "filter: no row has `hit`: did you mean `hits`?"),
+            ("sort=-hit", "sort: no row has `hit`: did you mean `hits`?"),
+            ("since=1h", "since is no time: write one such as"),
+            ("limit=-1", "limit: "),
+            ("limit=99999999999999999999", "limit: "),
+            ("lines=perhaps", "lines: "),
+        ] {
+            let error = ids(parameters).await.unwrap_err();
+            assert!(
+                matches!(&error, ClientError::Refused { status: 400, reason } if reason.starts_with(sentence)),
+                "{parameters}: {error:?}"
+            );
+        }
+        assert_eq!(client::fetch(path, "/v1/findings?filter=severity").await.unwrap()[0]["id"], "f1");
+        assert_eq!(client::fetch(path, "/v1/findings?workload=none").await.unwrap(), json!([]));
     })
     .await;
 }
@@ -212,7 +256,14 @@ fn described<'a>(document: &'a serde_json::Value, route: &str) -> Vec<&'a str> {
 #[tokio::test]
 async fn every_parameter_is_described_where_it_is_understood() {
     let known = [members::<ListParameters>(), members::<AlertParameters>()].concat();
-    assert_eq!(known, ["lines", "offset", "limit", "follow"]);
+    assert_eq!(
+        known,
+        [
+            "lines", "offset", "limit", "workload", "method", "path", "since", "sort", "filter", "follow"
+        ]
+    );
+    // No number, no time, no expression, and too long for any text.
+    let malformed = "%3F".repeat(5000);
     with_api(async |path| {
         let document = client::fetch(path, "/v1/openapi.json").await.unwrap();
         let routes = document["paths"].as_object().unwrap().keys();
@@ -224,9 +275,16 @@ async fn every_parameter_is_described_where_it_is_understood() {
             );
             for name in &known {
                 // What is understood is refused when it is malformed; other names are passed over.
-                let asked = client::fetch_text(path, &format!("{route}?{name}=%3F")).await;
+                let asked = client::fetch_text(path, &format!("{route}?{name}={malformed}")).await;
                 let refused = matches!(asked, Err(ClientError::Refused { status: 400, .. }));
                 assert_eq!(refused, described.contains(name), "{route}?{name}: {asked:?}");
+                if let Err(error) = asked {
+                    let said = error.to_string();
+                    assert!(
+                        said.contains(&format!("refused: {name}")) && !said.contains('\n'),
+                        "{said}"
+                    );
+                }
             }
         }
     })

@@ -1,4 +1,4 @@
-//! The rows of a list that a query wants, picked while they come.
+//! The rows of a list that are wanted, picked while they come.
 //!
 //! In: batches of rows, in the order of the agent. Out: the page that was asked for. Understands no more of a row than the
 //! options name, keeps no more rows than the page needs, and asks for no further ones when it is full.
@@ -8,10 +8,9 @@ use std::{cmp::Ordering, collections::BTreeSet, ops::ControlFlow};
 use serde_json::Value;
 
 use super::{
-    Failure,
+    Members, SelectError, Selection, at,
     filter::compare_text,
-    query::{Args, Selection, at},
-    rows::{self, Line},
+    rows::{self, pick},
 };
 
 /// Rows beyond the page that are kept before the last of them are dropped.
@@ -20,63 +19,70 @@ const SPARE: usize = 4096;
 /// Rows that are looked at for the members that there are, when one is named that no row has.
 const SAMPLE: usize = 1000;
 
-/// What was picked so far.
-pub(super) struct Picked<'a> {
-    query: &'a Args,
+/// Members that are told of when one is named that no row has. Overflow policy: the others are left out.
+const MAX_TOLD: usize = 64;
+
+/// What was picked so far; `L` holds the text of a row.
+pub(crate) struct Picked<'a, L> {
     selection: &'a Selection,
-    needed: BTreeSet<&'a str>,
+    needed: Members,
+    /// Whether looking at rows has taken too long.
+    is_late: &'a (dyn Fn() -> bool + Sync),
     /// Options with members that no row has had yet.
     missing: Vec<(&'static str, &'a str)>,
     /// Members that the first rows have.
     members: BTreeSet<String>,
     /// What a row is ordered by, and the row.
-    rows: Vec<(Value, Line)>,
+    rows: Vec<(Value, L)>,
 }
 
-impl<'a> Picked<'a> {
-    /// Nothing yet.
-    pub(super) fn new(query: &'a Args, selection: &'a Selection) -> Self {
+impl<'a, L: AsRef<str> + Sync> Picked<'a, L> {
+    /// Nothing yet. Gives up as soon as `is_late` says so, which is asked for every row.
+    pub(crate) fn new(selection: &'a Selection, is_late: &'a (dyn Fn() -> bool + Sync)) -> Self {
         Self {
-            query,
             selection,
-            needed: query.needed(selection),
-            missing: query.named(selection),
+            needed: selection.needed(),
+            is_late,
+            missing: selection.named(),
             members: BTreeSet::new(),
             rows: Vec::new(),
         }
     }
 
     /// How many of the first rows are enough, where every row is wanted as it comes.
-    pub(super) fn first_rows(&self) -> Option<usize> {
+    pub(crate) fn first_rows(&self) -> Option<usize> {
         self.most().filter(|_| self.needed.is_empty())
     }
 
     /// Rows that are needed for the page.
     fn most(&self) -> Option<usize> {
-        let offset = self.query.offset.unwrap_or(0);
-        self.query.limit.map(|limit| limit.saturating_add(offset))
+        let options = self.selection.options();
+        options.limit.map(|limit| limit.saturating_add(options.offset))
     }
 
     /// Picks of some rows those that are wanted.
-    pub(super) fn take(&mut self, batch: Vec<Line>) -> Result<ControlFlow<()>, Failure> {
+    pub(crate) fn take(&mut self, batch: Vec<L>) -> Result<ControlFlow<()>, SelectError> {
         if self.needed.is_empty() {
             self.rows
                 .extend(batch.into_iter().map(|line| (Value::Null, line)));
         } else {
             let read = rows::each(&batch, |line| {
-                let row = rows::pick(line, &self.needed)?;
-                let is_wanted = self.query.accepts(&row, self.selection);
+                if (self.is_late)() {
+                    return Err(SelectError::TooSlow);
+                }
+                let row = pick(line.as_ref(), &self.needed)?;
+                let is_wanted = self.selection.accepts(&row);
                 Ok((row, is_wanted))
             });
-            let read = read.into_iter().collect::<Result<Vec<_>, Failure>>()?;
+            let read = read.into_iter().collect::<Result<Vec<_>, SelectError>>()?;
             self.missing
                 .retain(|(_, name)| read.iter().all(|(row, _)| row.get(name).is_none()));
             if !self.missing.is_empty() && self.members.is_empty() {
                 for line in batch.iter().take(SAMPLE) {
-                    self.members.extend(rows::names(line)?);
+                    self.members.extend(rows::names(line.as_ref())?);
                 }
             }
-            let key = self.query.order().map(|(key, _)| key);
+            let key = self.selection.order().map(|(key, _)| key);
             let wanted = read
                 .into_iter()
                 .zip(batch)
@@ -89,7 +95,7 @@ impl<'a> Picked<'a> {
         let Some(most) = self.most() else {
             return Ok(ControlFlow::Continue(()));
         };
-        if self.query.order().is_none() {
+        if self.selection.order().is_none() {
             return Ok(match self.rows.len() < most {
                 true => ControlFlow::Continue(()),
                 false => ControlFlow::Break(()),
@@ -103,7 +109,7 @@ impl<'a> Picked<'a> {
     }
 
     /// The page that was asked for.
-    pub(super) fn page(mut self) -> Result<Vec<Line>, Failure> {
+    pub(crate) fn page(mut self) -> Result<Vec<L>, SelectError> {
         // Where there was no row at all, nothing is known of its members.
         if let Some((option, name)) = self.missing.first()
             && !self.members.is_empty()
@@ -111,16 +117,17 @@ impl<'a> Picked<'a> {
             return Err(self.unknown_member(option, name));
         }
         self.sort();
+        let options = self.selection.options();
         let rows = self.rows.into_iter().map(|(_, line)| line);
         let page = rows
-            .skip(self.query.offset.unwrap_or(0))
-            .take(self.query.limit.unwrap_or(usize::MAX));
+            .skip(options.offset)
+            .take(options.limit.unwrap_or(usize::MAX));
         Ok(page.collect())
     }
 
     /// The sort is stable: equal rows keep the order of the agent.
     fn sort(&mut self) {
-        let Some((_, reverse)) = self.query.order() else {
+        let Some((_, reverse)) = self.selection.order() else {
             return;
         };
         self.rows.sort_by(|(a, _), (b, _)| {
@@ -130,20 +137,25 @@ impl<'a> Picked<'a> {
         });
     }
 
-    fn unknown_member(&self, option: &str, name: &str) -> Failure {
+    fn unknown_member(&self, option: &'static str, name: &str) -> SelectError {
         let nearest = self
             .members
             .iter()
             .map(|member| (strsim::damerau_levenshtein(member, name), member))
             .min()
             .filter(|(distance, _)| *distance <= 2);
-        Failure::usage(match nearest {
-            Some((_, member)) => format!("{option}: no row has `{name}`: did you mean `{member}`?"),
+        let hint = match nearest {
+            Some((_, member)) => format!("did you mean `{member}`?"),
             None => {
-                let all: Vec<&str> = self.members.iter().map(String::as_str).collect();
-                format!("{option}: no row has `{name}`: there are {}", all.join(", "))
+                let all: Vec<&str> = self.members.iter().take(MAX_TOLD).map(String::as_str).collect();
+                format!("there are {}", all.join(", "))
             }
-        })
+        };
+        SelectError::UnknownMember {
+            option,
+            name: name.to_owned(),
+            hint,
+        }
     }
 }
 

@@ -1,8 +1,6 @@
 //! Builds the expression tree of a filter by recursive descent, with a bound on its depth.
 
-use std::collections::BTreeSet;
-
-use regex_lite::Regex;
+use regex_lite::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use super::{
@@ -12,6 +10,9 @@ use super::{
 
 /// Nesting of parentheses and `not`. Overflow policy: refused.
 const MAX_DEPTH: usize = 64;
+
+/// Size of a regular expression once it is compiled, in bytes: bounds the time that a row takes. Overflow policy: refused.
+const MAX_REGEX_BYTES: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub(super) enum Expression {
@@ -33,13 +34,11 @@ pub(super) struct Pattern {
 }
 
 impl Expression {
-    pub(super) fn members<'e>(&'e self, found: &mut BTreeSet<&'e str>) {
+    pub(super) fn paths<'e>(&'e self, found: &mut Vec<&'e [String]>) {
         match self {
-            Self::Or(all) | Self::And(all) => all.iter().for_each(|one| one.members(found)),
-            Self::Not(inner) => inner.members(found),
-            Self::Present(path) | Self::Compare(path, ..) | Self::Matches(path, ..) => {
-                found.extend(path.first().map(String::as_str));
-            }
+            Self::Or(all) | Self::And(all) => all.iter().for_each(|one| one.paths(found)),
+            Self::Not(inner) => inner.paths(found),
+            Self::Present(path) | Self::Compare(path, ..) | Self::Matches(path, ..) => found.push(path),
         }
     }
 }
@@ -142,7 +141,7 @@ impl<'t> Parser<'t> {
         };
         match (operator, value) {
             (Operator::Matches | Operator::MatchesNot, Value::String(text)) => {
-                let regex = Regex::new(&text).ok();
+                let regex = regex(&text).map_err(|message| error(column, message))?;
                 Ok(Expression::Matches(
                     path,
                     Pattern { text, regex },
@@ -163,6 +162,18 @@ impl<'t> Parser<'t> {
             true => Err(error(column, format!("nested deeper than {MAX_DEPTH}"))),
             false => Ok(()),
         }
+    }
+}
+
+/// The regular expression that a text is, if it is one.
+fn regex(text: &str) -> Result<Option<Regex>, String> {
+    match RegexBuilder::new(text).size_limit(MAX_REGEX_BYTES).build() {
+        Ok(regex) => Ok(Some(regex)),
+        // Nothing but its text tells this error from those of texts that are no expressions.
+        Err(error) if error.to_string().contains("size limit") => {
+            Err("this regular expression matches too much: repeat less in it".to_owned())
+        }
+        Err(_) => Ok(None),
     }
 }
 

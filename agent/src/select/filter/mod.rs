@@ -60,8 +60,16 @@ impl Filter {
 
     /// Top-level members that the expression names.
     pub(crate) fn members(&self) -> BTreeSet<&str> {
-        let mut found = BTreeSet::new();
-        self.expression.members(&mut found);
+        let paths = self.paths().into_iter();
+        paths
+            .filter_map(|path| path.first().map(String::as_str))
+            .collect()
+    }
+
+    /// What the expression looks at: members from the outside in.
+    pub(super) fn paths(&self) -> Vec<&[String]> {
+        let mut found = Vec::new();
+        self.expression.paths(&mut found);
         found
     }
 }
@@ -184,6 +192,13 @@ mod tests {
         assert!(Filter::parse(&deep).unwrap_err().message.contains("nested"));
         assert!(Filter::parse(&"not ".repeat(1000)).is_err());
         assert!(Filter::parse(&"a".repeat(5000)).is_err());
+    }
+
+    #[test]
+    fn regular_expressions_are_bounded() {
+        let error = Filter::parse("template ~ \"(a{0,1000}){0,1000}\"").unwrap_err();
+        assert_eq!(error.column, 12);
+        assert!(error.message.contains("matches too much"), "{error}");
     }
 
     #[test]

@@ -63,7 +63,7 @@ fn compare(value: &Value, wanted: &Value) -> Option<Ordering> {
 }
 
 /// By alphabet; severities by how bad they are.
-pub(in crate::cli) fn compare_text(a: &str, b: &str) -> Ordering {
+pub(in crate::select) fn compare_text(a: &str, b: &str) -> Ordering {
     match (Severity::named(a), Severity::named(b)) {
         (Some(a), Some(b)) => a.cmp(&b),
         _ => a.cmp(b),
