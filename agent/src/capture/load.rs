@@ -21,7 +21,7 @@ use apiarist_common::{
 };
 use aya::{
     Btf, Ebpf, EbpfLoader, Pod,
-    maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, Map, MapData, PerCpuArray},
     programs::{BtfTracePoint, FEntry, FExit, Iter, Program, UProbe},
 };
 
@@ -30,6 +30,7 @@ use super::{
     features::Features,
     older::{self, MAX_OLDER},
     plan::{AttachKind, AttachPlan, Attachment},
+    ring::Ring,
     tls::{discovery::Excluded, library, many, probe::Programs},
 };
 
@@ -253,7 +254,7 @@ impl Attached {
     ///
     /// # Errors
     /// When a ring is missing from the object or was taken before.
-    pub fn take_rings(&mut self, count: u32) -> Result<Vec<RingBuf<MapData>>> {
+    pub fn take_rings(&mut self, count: u32) -> Result<Vec<Ring>> {
         RINGS
             .iter()
             .take(count as usize)
@@ -261,7 +262,7 @@ impl Attached {
                 let map = lock(&self.object)
                     .take_map(name)
                     .ok_or_else(|| anyhow!("the kernel object has no map {name}"))?;
-                RingBuf::try_from(map).with_context(|| format!("cannot map {name}"))
+                Ring::new(map).with_context(|| format!("cannot map {name}"))
             })
             .collect()
     }
@@ -270,10 +271,10 @@ impl Attached {
     ///
     /// # Errors
     /// When it is missing from the object or was taken before.
-    pub fn take_processes(&mut self) -> Result<RingBuf<MapData>> {
+    pub fn take_processes(&mut self) -> Result<Ring> {
         let map = lock(&self.object).take_map("PROCESSES");
         let map = map.ok_or_else(|| anyhow!("the kernel object has no map PROCESSES"))?;
-        RingBuf::try_from(map).context("cannot map PROCESSES")
+        Ring::new(map).context("cannot map PROCESSES")
     }
 
     /// The table of processes whose TLS is let alone. To be called once.

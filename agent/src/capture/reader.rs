@@ -11,8 +11,9 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use aya::maps::{MapData, RingBuf};
 use rustix::event::epoll;
+
+use super::ring::Ring;
 
 /// Pause between two looks while events are coming. More than the programs' interval, so that no event can fall
 /// between the last look and the long sleep without waking the reader.
@@ -20,9 +21,6 @@ const LINGER: Duration = Duration::from_millis(5);
 
 /// Looks that found nothing before the long sleep.
 const QUIET_LOOKS: u32 = 2;
-
-/// A ring, mapped.
-pub type Ring = RingBuf<MapData>;
 
 /// A ring and what wakes its reader.
 pub struct RingReader {
@@ -77,10 +75,7 @@ impl RingReader {
 /// Hands waiting records to `record`, at most `most`; returns how many there were.
 pub fn drain(ring: &mut Ring, most: u64, record: &mut impl FnMut(&[u8])) -> u64 {
     let mut count = 0;
-    while count < most
-        && let Some(item) = ring.next()
-    {
-        record(&item);
+    while count < most && ring.next(record) {
         count += 1;
     }
     count

@@ -20,7 +20,8 @@ use crate::{
     capture::{
         load::Attached,
         process::decode,
-        reader::{Ring, RingReader, Waiter, drain, is_blocked},
+        reader::{RingReader, Waiter, drain, is_blocked},
+        ring::Ring,
     },
     clock::monotonic_ns,
     event::ProcessRef,
