@@ -6,6 +6,7 @@
 //! sans-IO: no clock, socket, file, thread or randomness inside; time is an argument.
 
 pub mod analysis;
+mod bounded;
 pub mod capture;
 pub mod cli;
 pub mod clock;

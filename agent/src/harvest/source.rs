@@ -7,7 +7,6 @@
 use std::{
     fs::File,
     io::Read as _,
-    num::NonZeroUsize,
     os::unix::fs::MetadataExt as _,
     path::{Component, Path, PathBuf},
     sync::Arc,
@@ -17,6 +16,7 @@ use lru::LruCache;
 use rustix::fs::{Mode, OFlags};
 
 use super::{Findings, Language, go, java};
+use crate::bounded::remember;
 
 /// Files of one program. Overflow policy: the first by name, directory by directory.
 const MAX_FILES: usize = 600;
@@ -88,7 +88,7 @@ pub struct Cache {
 impl Default for Cache {
     fn default() -> Self {
         Self {
-            files: LruCache::new(NonZeroUsize::new(REMEMBERED).unwrap_or(NonZeroUsize::MIN)),
+            files: remember(REMEMBERED),
             read: 0,
         }
     }

@@ -5,7 +5,7 @@
 //! shown, and forgotten when there are too many, so that a scan cannot grow the inventory. The first accepted
 //! answer makes it an endpoint, with all that was counted before.
 
-use std::{collections::BTreeSet, num::NonZeroUsize, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use lru::LruCache;
 
@@ -26,6 +26,7 @@ use super::{
     view::{EndpointView, WorkloadView},
 };
 use crate::{
+    bounded::remember,
     clock::Timestamp,
     exchange::{Exchange, Request, Side},
     openapi::{self, Specification},
@@ -95,12 +96,11 @@ pub(super) struct Served<'a> {
 impl Inventory {
     /// An empty inventory.
     pub fn new(limits: Limits) -> Self {
-        let candidates = NonZeroUsize::new(limits.candidates).unwrap_or(NonZeroUsize::MIN);
         Self {
             limits,
             stats: Stats::default(),
             registry: Registry::new(limits),
-            candidates: LruCache::new(candidates),
+            candidates: remember(limits.candidates),
             recent: Recent::new(limits.recent_paths, MAX_HITS),
             addresses: Addresses::default(),
             room: FieldRoom::of(limits.fields),

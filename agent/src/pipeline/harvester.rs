@@ -7,7 +7,6 @@
 
 use std::{
     fs::File,
-    num::NonZeroUsize,
     path::Path,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     time::Duration,
@@ -17,6 +16,7 @@ use anyhow::Result;
 use lru::LruCache;
 
 use crate::{
+    bounded::remember,
     capture::tls::elf,
     clock::Timestamp,
     harvest::{self, Cache},
@@ -81,12 +81,11 @@ impl Harvester {
                 }
             }
         })?);
-        let remembered = NonZeroUsize::new(REMEMBERED).unwrap_or(NonZeroUsize::MIN);
         Ok(Self {
             jobs,
             results,
             early: Vec::new(),
-            asked: LruCache::new(remembered),
+            asked: remember(REMEMBERED),
         })
     }
 

@@ -1,6 +1,6 @@
 //! How often something came, for each caller, in windows that follow each other.
 
-use std::{hash::Hasher as _, num::NonZeroUsize};
+use std::hash::Hasher as _;
 
 use lru::LruCache;
 use siphasher::sip::SipHasher13;
@@ -9,6 +9,7 @@ use super::{
     matching::Facts,
     rule::{By, Rate},
 };
+use crate::bounded::remember;
 
 /// Callers that are counted at a time, over all rules. Overflow policy: the one not seen the longest starts anew.
 const MAX_COUNTED: usize = 16_384;
@@ -19,9 +20,7 @@ pub(super) struct Rates(LruCache<u64, (u64, u64)>);
 
 impl Default for Rates {
     fn default() -> Self {
-        Self(LruCache::new(
-            NonZeroUsize::new(MAX_COUNTED).unwrap_or(NonZeroUsize::MIN),
-        ))
+        Self(remember(MAX_COUNTED))
     }
 }
 

@@ -7,7 +7,6 @@
 use std::{
     collections::HashSet,
     net::IpAddr,
-    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -21,7 +20,7 @@ use super::{
     runtime::Runtimes,
     unit_file,
 };
-use crate::event::ProcessRef;
+use crate::{bounded::remember, event::ProcessRef};
 
 /// Processes, and as many addresses, that are remembered. Overflow policy: the one not asked for the longest is
 /// forgotten and read again when needed; [`DirectoryStats::evicted`] counts.
@@ -99,7 +98,6 @@ impl Directory {
 
     /// As [`Directory::new`], remembering `entries` (at least one) processes and addresses.
     pub fn with_capacity(proc_root: &Path, entries: usize) -> Self {
-        let entries = NonZeroUsize::new(entries).unwrap_or(NonZeroUsize::MIN);
         let host_root = host_root(proc_root);
         Self {
             proc_root: proc_root.to_owned(),
@@ -107,8 +105,8 @@ impl Directory {
             host_root,
             owners: Owners::default(),
             cluster: Cluster::default(),
-            processes: LruCache::new(entries),
-            addresses: LruCache::new(entries),
+            processes: remember(entries),
+            addresses: remember(entries),
             interned: HashSet::new(),
             by_program: false,
             past: None,

@@ -1,8 +1,8 @@
 //! A bounded memory: the one not asked for the longest is forgotten.
 
-use std::num::NonZeroUsize;
-
 use lru::LruCache;
+
+use crate::bounded::remember_with;
 
 /// What is remembered of so many names at the most.
 #[derive(Debug)]
@@ -11,11 +11,7 @@ pub(in crate::analysis) struct Memory<T>(LruCache<u64, T, foldhash::fast::FixedS
 impl<T: Default> Memory<T> {
     /// Remembers `limit` names.
     pub(in crate::analysis) fn new(limit: usize) -> Self {
-        let limit = NonZeroUsize::new(limit).unwrap_or(NonZeroUsize::MIN);
-        Self(LruCache::with_hasher(
-            limit,
-            foldhash::fast::FixedState::default(),
-        ))
+        Self(remember_with(limit, foldhash::fast::FixedState::default()))
     }
 
     /// What is remembered of a name; nothing yet if it is new.

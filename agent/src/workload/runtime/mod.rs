@@ -14,7 +14,6 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::Read as _,
-    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -26,6 +25,7 @@ use super::{
     cgroup::Placement,
     kubernetes::{Cluster, Pod},
 };
+use crate::bounded::remember;
 
 /// Containers that are remembered. Overflow policy: the one not asked for the longest is read again when needed.
 const REMEMBERED: usize = 2048;
@@ -99,7 +99,7 @@ impl Runtimes {
     pub fn new(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
-            known: LruCache::new(NonZeroUsize::new(REMEMBERED).unwrap_or(NonZeroUsize::MIN)),
+            known: remember(REMEMBERED),
         }
     }
 
