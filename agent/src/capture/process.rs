@@ -52,22 +52,18 @@ fn program(record: &[u8]) -> Option<Program> {
     Some(Program {
         executable: path(first, executable),
         directory: path(second, directory),
-        arguments: String::from_utf8_lossy(arguments)
-            .trim_end_matches('\0')
-            .split('\0')
-            .map(str::to_owned)
-            .collect(),
+        arguments: String::from_utf8_lossy(arguments).trim_end_matches('\0').into(),
     })
 }
 
 /// A path from its names, last one first.
-fn path(names: &[u8], len: u32) -> Option<String> {
+fn path(names: &[u8], len: u32) -> Option<Box<str>> {
     if len == PROCESS_PATH_UNKNOWN {
         return None;
     }
     let names = names.get(..len as usize)?;
     if names.is_empty() {
-        return Some("/".to_owned());
+        return Some("/".into());
     }
     let names = String::from_utf8_lossy(names.strip_suffix(b"\0")?).into_owned();
     let mut path = String::with_capacity(names.len() + 1);
@@ -75,7 +71,7 @@ fn path(names: &[u8], len: u32) -> Option<String> {
         path.push('/');
         path.push_str(name);
     }
-    Some(path)
+    Some(path.into_boxed_str())
 }
 
 fn until_nul(bytes: &[u8]) -> String {
@@ -134,7 +130,7 @@ mod tests {
         assert_eq!(process.comm, "shop");
         assert_eq!(program.executable.as_deref(), Some("/usr/bin/python3.11"));
         assert_eq!(program.directory.as_deref(), Some("/"));
-        assert_eq!(program.arguments, ["python3", "app.py"]);
+        assert_eq!(&*program.arguments, "python3\0app.py");
     }
 
     #[test]

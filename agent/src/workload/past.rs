@@ -6,34 +6,49 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use apiarist_common::process::PROCESS_ARGUMENTS_BYTES;
 use lru::LruCache;
 
 use super::{
     ProcessFacts,
     proc::{self, StartTicks},
 };
-use crate::event::ProcessRef;
+use crate::{bounded::remember, event::ProcessRef};
 
 /// Processes that are remembered. Overflow policy: those that ended the longest ago go first, then the oldest.
 pub const PAST_ENTRIES: usize = 8192;
 
+/// Bytes of what these run; a build tool's thousands of calls with long arguments reach it. Overflow policy: the same.
+const MAX_PROGRAM_BYTES: usize = 4 << 20;
+
+/// Bytes kept of the arguments of a process that is older than the agent: as many as the kernel programs tell of others.
+/// Overflow policy: the rest is not looked at.
+const MAX_ARGUMENTS_BYTES: usize = PROCESS_ARGUMENTS_BYTES;
+
 /// Control groups whose path is remembered. Overflow policy: the one not asked for the longest is forgotten.
 const CGROUPS: usize = 1024;
 
-/// What a process runs.
+/// What a process runs. Thousands are kept: no room is left in them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Program {
     /// Path of its executable.
-    pub executable: Option<String>,
+    pub executable: Option<Box<str>>,
     /// Its working directory when it started.
-    pub directory: Option<String>,
-    /// Its arguments, as far as they are kept.
-    pub arguments: Vec<String>,
+    pub directory: Option<Box<str>>,
+    /// Its arguments, as far as they are kept, with a NUL between two.
+    pub arguments: Box<str>,
+}
+
+impl Program {
+    /// Bytes of memory.
+    fn bytes(&self) -> usize {
+        let path = |path: &Option<Box<str>>| path.as_ref().map_or(0, |path| path.len());
+        size_of::<Self>() + path(&self.executable) + path(&self.directory) + self.arguments.len()
+    }
 }
 
 /// Something that happened to a process.
@@ -66,7 +81,7 @@ type Key = (u32, u64);
 #[derive(Debug, Clone)]
 struct Entry {
     program: Arc<Program>,
-    comm: String,
+    comm: Box<str>,
     cgroup: u64,
 }
 
@@ -76,6 +91,8 @@ pub struct Past {
     proc_root: PathBuf,
     most: usize,
     entries: HashMap<Key, Entry>,
+    /// Of all programs, each counted once.
+    program_bytes: usize,
     /// In the order in which they came, and of those that ended, in which they did; some are gone by now.
     known: VecDeque<Key>,
     ended: VecDeque<Key>,
@@ -95,9 +112,10 @@ impl Past {
             proc_root: proc_root.to_owned(),
             most: most.max(1),
             entries: HashMap::new(),
+            program_bytes: 0,
             known: VecDeque::new(),
             ended: VecDeque::new(),
-            cgroups: LruCache::new(NonZeroUsize::new(CGROUPS).unwrap_or(NonZeroUsize::MIN)),
+            cgroups: remember(CGROUPS),
         }
     }
 
@@ -116,7 +134,7 @@ impl Past {
             }
             ProcessEvent::Executed { process, program } => {
                 self.learn_cgroup(&process);
-                self.insert(&process, Arc::new(program));
+                self.insert_program(&process, program);
             }
             ProcessEvent::Exited { process } => {
                 let key = (process.pid, process.start_ns);
@@ -134,16 +152,16 @@ impl Past {
             executable,
             directory,
             arguments,
-        } = (*entry.program).clone();
+        } = &*entry.program;
         let cgroup = match process.cgroup {
             0 => entry.cgroup,
             own => own,
         };
         Some(ProcessFacts {
-            executable,
-            arguments,
-            directory,
-            comm: entry.comm.clone(),
+            executable: executable.as_deref().map(str::to_owned),
+            arguments: arguments.split('\0').map(str::to_owned).collect(),
+            directory: directory.as_deref().map(str::to_owned),
+            comm: entry.comm.to_string(),
             cgroup: self
                 .cgroups
                 .get(&cgroup)
@@ -157,42 +175,60 @@ impl Past {
         if start != StartTicks::from_ns(start_ns) {
             return None;
         }
-        let program = Arc::new(Program {
-            executable: facts.executable,
-            directory: facts.directory,
-            arguments: facts.arguments,
-        });
+        let mut arguments = facts.arguments.join("\0");
+        arguments.truncate(arguments.floor_char_boundary(MAX_ARGUMENTS_BYTES));
+        let program = Program {
+            executable: facts.executable.map(String::into_boxed_str),
+            directory: facts.directory.map(String::into_boxed_str),
+            arguments: arguments.into_boxed_str(),
+        };
         let process = ProcessRef {
             pid,
             start_ns,
             cgroup: 0,
             comm: facts.comm,
         };
-        self.insert(&process, Arc::clone(&program));
-        Some(program)
+        Some(self.insert_program(&process, program))
+    }
+
+    fn insert_program(&mut self, process: &ProcessRef, program: Program) -> Arc<Program> {
+        let program = Arc::new(program);
+        self.program_bytes += program.bytes();
+        self.insert(process, Arc::clone(&program));
+        program
     }
 
     fn insert(&mut self, process: &ProcessRef, program: Arc<Program>) {
         let key = (process.pid, process.start_ns);
         let entry = Entry {
             program,
-            comm: process.comm.clone(),
+            comm: process.comm.as_str().into(),
             cgroup: process.cgroup,
         };
-        if self.entries.insert(key, entry).is_none() {
-            self.known.push_back(key);
+        match self.entries.insert(key, entry) {
+            Some(before) => self.release(before),
+            None => self.known.push_back(key),
         }
-        while self.entries.len() > self.most {
+        while self.entries.len() > self.most || self.program_bytes > MAX_PROGRAM_BYTES {
             let Some(oldest) = self.ended.pop_front().or_else(|| self.known.pop_front()) else {
                 break;
             };
-            self.entries.remove(&oldest);
+            if let Some(entry) = self.entries.remove(&oldest) {
+                self.release(entry);
+            }
         }
         // Each is at most once in either queue; those that went by the other one are left behind.
         if self.known.len() > 2 * self.most {
             let entries = &self.entries;
             self.known.retain(|key| entries.contains_key(key));
             self.ended.retain(|key| entries.contains_key(key));
+        }
+    }
+
+    /// Counts a program no more with the last process that runs it.
+    fn release(&mut self, entry: Entry) {
+        if let Some(program) = Arc::into_inner(entry.program) {
+            self.program_bytes = self.program_bytes.saturating_sub(program.bytes());
         }
     }
 
@@ -224,7 +260,7 @@ mod tests {
         ProcessEvent::Executed {
             process: process(pid, start_ns),
             program: Program {
-                executable: Some(executable.to_owned()),
+                executable: Some(executable.into()),
                 ..Program::default()
             },
         }
@@ -287,6 +323,35 @@ mod tests {
         }
         assert_eq!(past.entries.len(), 3);
         assert!(past.known.len() <= 7 && past.ended.len() <= 7);
+    }
+
+    #[test]
+    fn long_arguments_are_kept_of_fewer_and_counted_once() {
+        let mut past = Past::new(Path::new("/nonexistent"));
+        let long = |pid| ProcessEvent::Executed {
+            process: process(pid, 1),
+            program: Program {
+                arguments: "x".repeat(MAX_ARGUMENTS_BYTES).into(),
+                ..Program::default()
+            },
+        };
+        let last = PAST_ENTRIES as u32;
+        (1..=last).for_each(|pid| past.event(long(pid)));
+        assert!((PAST_ENTRIES / 2..PAST_ENTRIES).contains(&past.entries.len()));
+        for pid in last - 100..=last {
+            past.event(ProcessEvent::Forked {
+                process: process(pid, 2),
+                parent: (pid, 1),
+            });
+        }
+        assert!(past.program_bytes <= MAX_PROGRAM_BYTES);
+        assert!(past.facts(&process(last, 2)).is_some() && past.facts(&process(1, 1)).is_none());
+        let programs: HashMap<_, _> = past
+            .entries
+            .values()
+            .map(|entry| (Arc::as_ptr(&entry.program), entry.program.bytes()))
+            .collect();
+        assert_eq!(past.program_bytes, programs.values().sum::<usize>());
     }
 
     #[test]

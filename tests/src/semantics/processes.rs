@@ -42,11 +42,11 @@ pub(super) fn fork_exec_exit(observer: &mut Observer) -> Result<()> {
             }
             ProcessEvent::Executed { program, .. } => {
                 let path = program.executable.context("its executable is unknown")?;
-                ensure!(executable.as_os_str() == path.as_str(), "became {path}");
+                ensure!(executable.as_os_str() == &*path, "became {path}");
                 let place = program.directory.context("its directory is unknown")?;
-                ensure!(directory.as_os_str() == place.as_str(), "in {place}");
+                ensure!(directory.as_os_str() == &*place, "in {place}");
                 ensure!(
-                    program.arguments == ["/proc/self/exe", "--list"],
+                    &*program.arguments == "/proc/self/exe\0--list",
                     "as {:?}",
                     program.arguments
                 );
