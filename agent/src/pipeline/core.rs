@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     analysis::{AgentEvent, Analysis, Changes, Seen, settings::Settings},
-    capture::load::Throttle,
+    capture::{load::Throttle, memory},
     clock::{self, Timestamp},
     config,
     control::{Followed, MAX_UNREAD_ALERTS, Request},
@@ -545,5 +545,6 @@ impl Core {
             assessor: &mut self.assessor,
         };
         self.keeper.write(now, known, &status);
+        memory::release();
     }
 }

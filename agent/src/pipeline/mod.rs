@@ -132,6 +132,7 @@ pub fn run_until(
     mut notice: impl FnMut(Notice),
     ended: impl Future<Output = Result<()>>,
 ) -> Result<Summary> {
+    memory::bound();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

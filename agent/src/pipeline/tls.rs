@@ -18,6 +18,7 @@ use anyhow::Result;
 use crate::{
     capture::{
         load::{Attached, TlsPrograms},
+        memory,
         tls::{
             discovery::{Discovery, Exclusions, Libraries, Totals},
             probe::Uprobes,
@@ -127,6 +128,8 @@ pub(super) fn run(
         }
     }
     progress.set(TlsReading::On);
+    // Loading took a copy of the kernel object, and the host's libraries were read.
+    memory::release();
     let mut swept_ns = clock::monotonic_ns();
     discovery.list();
     while !stop.load(Ordering::Acquire) {
