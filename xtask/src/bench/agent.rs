@@ -33,6 +33,37 @@ pub(super) struct Figures {
     pub(super) peak: u64,
 }
 
+/// What is resident of it, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Resident {
+    all: u64,
+    /// Memory of its own.
+    own: u64,
+    /// Pages of files, its executable first, and the mapped rings.
+    files: u64,
+}
+
+impl Resident {
+    pub(super) fn json(&self) -> Value {
+        let Self { all, own, files } = self;
+        serde_json::json!({"all": all, "own": own, "files": files})
+    }
+}
+
+impl std::fmt::Display for Resident {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mb = |bytes: u64| bytes as f64 / 1e6;
+        let Self { all, own, files } = *self;
+        write!(
+            f,
+            "{:.1} MB resident: {:.1} of its own, {:.1} of files and rings",
+            mb(all),
+            mb(own),
+            mb(files)
+        )
+    }
+}
+
 /// Nanoseconds of the kernel programs for each of their runs.
 pub(super) struct KernelTime {
     pub(super) runs: u64,
@@ -93,6 +124,24 @@ impl Agent {
             resident: process::memory(pid, "VmRSS"),
             peak: process::memory(pid, "VmHWM"),
         })
+    }
+
+    pub(super) fn resident(&self) -> Resident {
+        let of = |field| process::memory(self.process.id(), field);
+        Resident {
+            all: of("VmRSS"),
+            own: of("RssAnon"),
+            files: of("RssFile") + of("RssShmem"),
+        }
+    }
+
+    /// How many endpoints it knows.
+    pub(super) fn endpoints(&self) -> Result<usize> {
+        let mut list = Command::new(&self.binary);
+        list.args(["endpoints", "-o", "json", "--socket"])
+            .arg(&self.socket);
+        let list: Vec<Value> = serde_json::from_str(&output_of(&mut list)?)?;
+        Ok(list.len())
     }
 
     /// Its figures once no further exchange comes.

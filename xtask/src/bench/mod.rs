@@ -8,6 +8,7 @@ mod agent;
 pub(crate) mod gate;
 mod kernel;
 mod load;
+mod memory;
 mod pipeline;
 mod process;
 mod scale;
@@ -81,6 +82,8 @@ pub(crate) enum Measure {
     Kernel,
     /// Milliseconds from the start of the agent to the first exchange that it sees
     Start,
+    /// Resident memory with 10,000 connections and 1,000 endpoints
+    Memory,
     /// Recorded events in memory through the whole user side, stage by stage
     Pipeline,
     /// The same among few and many endpoints, connections and workloads
@@ -116,14 +119,14 @@ impl Measure {
             Self::Python => Some(Work::Python),
             Self::Node => Some(Work::Node),
             Self::Files => Some(Work::Files),
-            Self::Kernel | Self::Start | Self::Pipeline | Self::Scale | Self::Gate => None,
+            Self::Kernel | Self::Start | Self::Memory | Self::Pipeline | Self::Scale | Self::Gate => None,
         }
     }
 }
 
 impl Measure {
     fn needs_agent(self) -> bool {
-        self.work().is_some() || matches!(self, Self::Kernel | Self::Start)
+        self.work().is_some() || matches!(self, Self::Kernel | Self::Start | Self::Memory)
     }
 }
 
@@ -156,6 +159,9 @@ pub(crate) fn main(options: &Options) -> Result<()> {
             }
             (None, Some(binary)) if measure == Measure::Start => {
                 results.push(start::measure(binary, options.rounds)?);
+            }
+            (None, Some(binary)) if measure == Measure::Memory => {
+                results.push(memory::measure(binary)?);
             }
             _ if measure == Measure::Pipeline => {
                 results.push(json!({"work": "pipeline", "stages": pipeline::measure(&root)?}));
