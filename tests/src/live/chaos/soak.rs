@@ -25,7 +25,8 @@ const CLIENTS: u64 = 10;
 /// Seconds without a wish for another length.
 const SHORT: u64 = 60;
 
-/// What memory may grow by, from the first third to the end. The tables of what is learned fill up meanwhile.
+/// What memory may grow by, from the first third to the end. The tables of what is learned fill up meanwhile, and what
+/// processes of this host have run: 4 MiB and its index at the most.
 const MOST_GROWTH_BYTES: u64 = 8 << 20;
 
 /// Its own, because the suite may run beside it.
