@@ -28,6 +28,12 @@ fn on_tls_write_ex(ctx: ProbeContext) -> u32 {
     call(&ctx, CallKind::Write, ctx.arg(3).unwrap_or(0))
 }
 
+/// `f(session, buffer, length, flags, &written)`: 1 on success.
+#[uprobe]
+fn on_tls_write_flags(ctx: ProbeContext) -> u32 {
+    call(&ctx, CallKind::Write, ctx.arg(4).unwrap_or(0))
+}
+
 /// `f(session, buffer, length, &read)`: 1 on success.
 #[uprobe]
 fn on_tls_read_ex(ctx: ProbeContext) -> u32 {

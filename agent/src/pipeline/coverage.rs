@@ -30,7 +30,7 @@ const MAX_UNNAMED: usize = 16;
 const OTHERS: &str = "(others)";
 
 /// Why the ciphertext of a library that is probed was not read: its plaintext went past the functions that are, as that of
-/// OpenSSL's filters (`BIO_f_ssl`) does, or moved before they were probed.
+/// OpenSSL's filters (`BIO_f_ssl`) does where these use other functions, or moved before they were probed.
 const PAST_PROBES: &str = "past the probed functions";
 
 #[derive(Debug, Default)]

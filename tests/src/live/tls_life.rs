@@ -63,7 +63,7 @@ pub(super) fn get(count: u64, caller: &str) -> Vec<String> {
 }
 
 /// Copies of OpenSSL's libraries in a directory of the test, for one server's use.
-fn own_libraries(place: &Place, name: &str) -> Result<PathBuf> {
+pub(super) fn own_libraries(place: &Place, name: &str) -> Result<PathBuf> {
     let system = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
     let directory = place.path().join(name);
     fs::create_dir(&directory)?;

@@ -14,7 +14,7 @@ use std::{
     os::unix::fs::FileExt,
 };
 
-use super::{golang, returns::Machine};
+use super::{golang, place, returns::Machine};
 
 /// Bytes of the buffer that tables are streamed through.
 pub(super) const BUFFER_BYTES: usize = 64 * 1024;
@@ -98,6 +98,8 @@ pub struct Image {
     pub functions: BTreeMap<String, u64>,
     /// Functions of Go by name.
     pub go: BTreeMap<String, golang::Function>,
+    /// First instructions of functions, and of those that they call first, by file offset. None but for x86-64.
+    pub code: BTreeMap<u64, Vec<u8>>,
 }
 
 /// Names of functions to look for.
@@ -142,6 +144,13 @@ struct Segment {
     offset: u64,
     address: u64,
     file_bytes: u64,
+}
+
+impl Segment {
+    fn has_code(&self, offset: u64) -> bool {
+        let inside = offset.checked_sub(self.offset);
+        self.flags & PF_X != 0 && inside.is_some_and(|inside| inside < self.file_bytes)
+    }
 }
 
 /// A part of a file.
@@ -207,9 +216,13 @@ pub fn read<S: Source + ?Sized>(
         build_id: build_id_of(&notes),
         functions: BTreeMap::new(),
         go: golang::functions(source, &layout, wanted.go)?,
+        code: BTreeMap::new(),
     };
     let Layout {
-        segments, sections, ..
+        machine,
+        segments,
+        sections,
+        ..
     } = &layout;
     // What is linked dynamically first: it is the smaller table by far.
     for symbols in [SHT_DYNSYM, SHT_SYMTAB]
@@ -222,6 +235,15 @@ pub fn read<S: Source + ?Sized>(
         if let Some(strings) = sections.get(symbols.link as usize) {
             functions(source, symbols, strings, wanted.symbols, segments, &mut image)?;
         }
+    }
+    if *machine == Some(Machine::X86_64) {
+        let offsets = image.functions.values().copied();
+        let one_piece = |a, b| {
+            segments
+                .iter()
+                .any(|segment| segment.has_code(a) && segment.has_code(b))
+        };
+        image.code = place::heads(source, offsets, one_piece)?;
     }
     Ok(Some(image))
 }

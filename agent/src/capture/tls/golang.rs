@@ -12,7 +12,8 @@ use std::{collections::BTreeMap, io};
 
 use super::{
     elf::{BUFFER_BYTES, Layout, Section, Source, positions, u32_at, u64_at},
-    returns::returns,
+    place,
+    returns::{Machine, returns},
 };
 
 /// How the table starts: Go 1.18 and 1.20. Two zeros, the instruction size and the pointer size follow.
@@ -33,7 +34,7 @@ const MAX_SEARCH_BYTES: u64 = 128 << 20;
 /// A function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Function {
-    /// File offset of its first instruction.
+    /// File offset of its first instruction, or of one soon after it that is cheaper to probe.
     pub entry: u64,
     /// File offsets of the instructions that return from it.
     pub returns: Vec<u64>,
@@ -73,6 +74,11 @@ pub fn functions<S: Source + ?Sized>(
             source.read_at(&mut code, entry)?;
             let returns = returns(machine, &code).into_iter().map(|at| entry + at);
             let returns = returns.collect();
+            let place = match machine {
+                Machine::X86_64 => place::of_go(&code),
+                Machine::Aarch64 => None,
+            };
+            let entry = entry + place.unwrap_or(0);
             found.insert((*name).to_owned(), Function { entry, returns });
         }
     }

@@ -2,9 +2,13 @@
 //!
 //! In: functions that a file has. Out: [`Probe`]s, as data. The table lists libraries by the shape of their functions;
 //! a file is taken for a library when it has the functions that move its plaintext, whatever it is called: executables
-//! that link a library in are served the same way.
+//! that link a library in are served the same way. Functions that are dear to probe (see [`super::place`]) are probed
+//! at the one that they hand their work to.
 
-use super::elf::{Image, Wanted};
+use super::{
+    elf::{Image, Wanted},
+    place::{self, LengthAt},
+};
 
 /// One probe: a program at an offset of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +28,8 @@ enum Role {
     Read,
     WriteEx,
     ReadEx,
+    /// From OpenSSL 3.3 on: with flags before the place for the length.
+    WriteFlags,
     Handshake,
     Free,
     FileWrite,
@@ -53,6 +59,7 @@ const LIBRARIES: &[Library] = &[
             ("SSL_write", Role::Write),
             ("SSL_read", Role::Read),
             ("SSL_write_ex", Role::WriteEx),
+            ("SSL_write_ex2", Role::WriteFlags),
             ("SSL_read_ex", Role::ReadEx),
             ("SSL_do_handshake", Role::Handshake),
             ("SSL_free", Role::Free),
@@ -101,6 +108,59 @@ impl Library {
             .iter()
             .all(|name| image.functions.contains_key(*name) || image.go.contains_key(*name))
     }
+}
+
+/// A function that others hand their work to, and that is cheaper to probe than they are.
+#[derive(Debug)]
+struct Inner {
+    /// Who, the one that has a place of its own for the length first.
+    serves: &'static [Role],
+    start: u64,
+    role: Role,
+}
+
+impl Inner {
+    /// Groups that may share one. Of `SSL_write_ex2` or, before it came, `SSL_write_ex`, the first that is there has to
+    /// agree with `SSL_write`.
+    const GROUPS: [&'static [Role]; 3] = [
+        &[Role::Write, Role::WriteFlags, Role::WriteEx],
+        &[Role::Write, Role::WriteEx],
+        &[Role::Read, Role::ReadEx],
+    ];
+
+    fn behind(library: &Library, image: &Image, serves: &'static [Role]) -> Option<Self> {
+        let [own, given, ..] = *serves else {
+            return None;
+        };
+        let call = |role: Role| {
+            let (name, _) = library.functions.iter().find(|(_, of)| *of == role)?;
+            let start = *image.functions.get(*name)?;
+            let call = place::first_call(image.code.get(&start)?)?;
+            Some((start.checked_add_signed(call.target)?, call))
+        };
+        let given_at = match given {
+            Role::WriteFlags => LengthAt::Fifth,
+            _ => LengthAt::Fourth,
+        };
+        let [(start, own), (other, given)] = [call(own)?, call(given)?];
+        let length_at = own.with_own_length()?;
+        let agrees = start == other && given.with_given_length(given_at) == Some(length_at);
+        let role = match (serves.first()?, length_at) {
+            (Role::Write, LengthAt::Fourth) => Role::WriteEx,
+            (Role::Write, LengthAt::Fifth) => Role::WriteFlags,
+            (_, LengthAt::Fourth) => Role::ReadEx,
+            (_, LengthAt::Fifth) => return None,
+        };
+        let is_cheap = place::of_c(image.code.get(&start)?, role.arguments()).is_some();
+        (agrees && is_cheap).then_some(Self { serves, start, role })
+    }
+}
+
+/// Where to probe a function, counted from its start.
+fn place_in(image: &Image, start: u64, role: Role) -> u64 {
+    let code = image.code.get(&start);
+    code.and_then(|code| place::of_c(code, role.arguments()))
+        .unwrap_or(0)
 }
 
 /// Names of all functions that matter, among symbols and in executables of Go.
@@ -179,9 +239,13 @@ impl Plan {
 pub fn plan(image: &Image, has_loop: bool) -> Option<Plan> {
     let library = LIBRARIES.iter().find(|library| library.is_in(image))?;
     let (mut ends, mut entries) = (Vec::new(), Vec::new());
+    let inner: Vec<Inner> = Inner::GROUPS
+        .iter()
+        .filter_map(|serves| Inner::behind(library, image, serves))
+        .collect();
     for (name, role) in library.functions {
-        let (entry, end) = programs(*role, has_loop);
         if let Some(function) = image.go.get(*name) {
+            let (entry, end) = programs(*role, has_loop);
             let at = |program, offset| Probe {
                 program,
                 offset,
@@ -193,9 +257,19 @@ pub fn plan(image: &Image, has_loop: bool) -> Option<Plan> {
             entries.push(at(entry, function.entry));
             continue;
         }
-        let Some(&offset) = image.functions.get(*name) else {
+        let Some(&start) = image.functions.get(*name) else {
             continue;
         };
+        let (start, role) = match inner.iter().find(|inner| inner.serves.contains(role)) {
+            Some(inner) if inner.serves.first() == Some(role) => (inner.start, inner.role),
+            // The first of its group stands for all.
+            Some(_) => continue,
+            // `SSL_write_ex` hands its work to this one, and is probed itself.
+            None if *role == Role::WriteFlags => continue,
+            None => (start, *role),
+        };
+        let (entry, end) = programs(role, has_loop);
+        let offset = start + place_in(image, start, role);
         ends.extend(end.map(|program| Probe {
             program,
             offset,
@@ -215,11 +289,12 @@ pub fn plan(image: &Image, has_loop: bool) -> Option<Plan> {
 }
 
 impl Role {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Write,
         Self::Read,
         Self::WriteEx,
         Self::ReadEx,
+        Self::WriteFlags,
         Self::Handshake,
         Self::Free,
         Self::FileWrite,
@@ -229,6 +304,16 @@ impl Role {
         Self::GoHandshake,
         Self::GoClose,
     ];
+
+    /// Arguments that the program at the entry may read, from the first on.
+    fn arguments(self) -> usize {
+        match self {
+            Self::Handshake | Self::Free => 1,
+            Self::WriteEx | Self::ReadEx => 4,
+            Self::WriteFlags => 5,
+            _ => 3,
+        }
+    }
 
     fn is_go(self) -> bool {
         matches!(
@@ -249,6 +334,7 @@ fn programs(role: Role, has_loop: bool) -> (&'static str, Option<&'static str>) 
         Role::FileWrite => ("on_file_write", moved()),
         Role::FileRead => ("on_file_read", moved()),
         Role::WriteEx => ("on_tls_write_ex", moved()),
+        Role::WriteFlags => ("on_tls_write_flags", moved()),
         Role::ReadEx => ("on_tls_read_ex", moved()),
         Role::Handshake => (
             "on_tls_handshake",
@@ -324,6 +410,87 @@ mod tests {
                 ("on_tls_free", false, vec![3]),
             ]
         );
+    }
+
+    /// `sub rsp, 0x18; mov rcx, rsp` or `mov r8, rsp`, `movsxd rdx, edx; call` to `target`.
+    fn own_length(start: i32, fifth: bool, target: i32) -> Vec<u8> {
+        let given: &[u8] = if fifth { b"\x49\x89\xe0" } else { b"\x48\x89\xe1" };
+        let call = (target - start - 15).to_le_bytes();
+        [b"\x48\x83\xec\x18", given, b"\x48\x63\xd2\xe8", &call].concat()
+    }
+
+    /// `sub rsp, 8`, for a fifth argument `mov r8, rcx`, `call` to `target`.
+    fn given_length(start: i32, fifth: bool, target: i32) -> Vec<u8> {
+        let given: &[u8] = if fifth { b"\x49\x89\xc8\x31\xc9" } else { b"" };
+        let call = (target - start - 9 - given.len() as i32).to_le_bytes();
+        [b"\x48\x83\xec\x08", given, b"\xe8", &call].concat()
+    }
+
+    fn programs_at(image: &Image) -> Vec<(&'static str, u64)> {
+        let plan = plan(image, true).unwrap();
+        plan.probes
+            .iter()
+            .map(|probe| (probe.program, probe.offset))
+            .collect()
+    }
+
+    #[test]
+    fn a_pair_is_probed_at_the_function_behind_both() {
+        let names = ["SSL_read", "SSL_read_ex", "SSL_write", "SSL_write_ex"];
+        let functions = names.iter().zip([0x100, 0x200, 0x300, 0x400]);
+        let functions = functions.map(|(name, at)| ((*name).to_owned(), at)).collect();
+        let push = vec![0x41, 0x56];
+        let mut image = Image {
+            functions,
+            code: [
+                (0x100, own_length(0x100, false, 0x1000)),
+                (0x200, given_length(0x200, false, 0x1000)),
+                (0x300, own_length(0x300, true, 0x2000)),
+                (0x400, given_length(0x400, true, 0x2000)),
+                (0x1000, push.clone()),
+                // endbr64 first
+                (0x2000, [&b"\xf3\x0f\x1e\xfa"[..], &push].concat()),
+            ]
+            .into(),
+            ..Image::default()
+        };
+        assert_eq!(
+            programs_at(&image),
+            [
+                ("on_tls_return", 0x2004),
+                ("on_tls_return", 0x1000),
+                ("on_tls_write_flags", 0x2004),
+                ("on_tls_read_ex", 0x1000),
+            ]
+        );
+        // From 3.3 on one jumps to a third.
+        let mut newer = image.clone();
+        newer.functions.insert("SSL_write_ex2".to_owned(), 0x500);
+        newer
+            .code
+            .insert(0x400, b"\x49\x89\xc8\x31\xc9\xe9\0\0\0\0".to_vec());
+        assert_eq!(
+            Inner::behind(&LIBRARIES[0], &newer, Inner::GROUPS[1]).map(|inner| inner.start),
+            None
+        );
+        newer.code.insert(0x500, given_length(0x500, false, 0x2000));
+        assert_eq!(programs_at(&newer), programs_at(&image));
+        // One that calls another function than its pair does is probed itself, and so is the other.
+        image.code.insert(0x200, given_length(0x200, false, 0x1008));
+        // One whose inner function is no cheaper, too.
+        image.code.insert(0x2000, b"\x48\x83\xec\x18".to_vec());
+        let places: Vec<_> = programs_at(&image).into_iter().map(|(_, at)| at).collect();
+        assert_eq!(places, [0x300, 0x100, 0x400, 0x200, 0x300, 0x100, 0x400, 0x200]);
+        assert!(programs_at(&image).contains(&("on_tls_write", 0x300)));
+    }
+
+    #[test]
+    fn a_function_that_starts_cheap_soon_is_probed_there() {
+        let mut image = image(&["gnutls_record_recv", "gnutls_record_send"]);
+        // xor r8d, r8d; xor ecx, ecx; jmp
+        image.code = [(2, b"\x45\x31\xc0\x31\xc9\xe9\0\0\0\0".to_vec())].into();
+        let places: Vec<_> = programs_at(&image).into_iter().map(|(_, at)| at).collect();
+        assert_eq!(places, [7, 1, 7, 1]);
     }
 
     #[test]
