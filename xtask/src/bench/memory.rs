@@ -66,7 +66,7 @@ pub(super) fn measure(binary: &Path) -> Result<Value> {
     std::thread::park_timeout(REST);
     note("at rest", agent.resident());
     say(format!(
-        "memory: {} of {asked} exchanges seen, {} events lost, {} endpoints",
+        "memory: {} of {asked} exchanges seen, {} events and bytes lost, {} endpoints",
         cost.exchanges,
         cost.lost,
         agent.endpoints()?
