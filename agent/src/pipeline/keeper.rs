@@ -102,17 +102,19 @@ impl Known<'_> {
     /// The snapshot of a day. Large inventories are taken without the fields of their messages: telling these takes
     /// longer than the core may be busy.
     fn snapshot(&self, now: Timestamp) -> std::io::Result<Row> {
-        let endpoints = self.inventory.endpoint_views(now);
-        let documents = match endpoints.len() <= MAX_DESCRIBED {
-            true => self.inventory.specifications(now),
+        let inventory = &*self.inventory;
+        let documents = match inventory.revised().count() <= MAX_DESCRIBED {
+            true => inventory.specifications(now),
             false => Vec::new(),
         };
+        let endpoints = inventory.revised();
+        let endpoints = endpoints.filter_map(|revised| inventory.endpoint_view(revised.endpoint.id, now));
         let taken = now.rfc3339();
         Ok(Row {
             id: taken.chars().take("2026-01-31".len()).collect(),
             workload: String::new(),
             last_seen: now,
-            record: Snapshot::of(&endpoints, &documents, taken).pack()?,
+            record: Snapshot::of(endpoints, &documents, taken).pack()?,
         })
     }
 

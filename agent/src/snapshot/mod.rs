@@ -7,7 +7,7 @@
 mod diff;
 mod fields;
 
-use std::{collections::BTreeMap, io::Read as _};
+use std::{borrow::Borrow, collections::BTreeMap, io::Read as _};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
@@ -68,8 +68,13 @@ pub struct Entry {
 type Name<'a> = (&'a str, &'a str, &'a str, Option<&'a str>);
 
 impl Snapshot {
-    /// Takes one of these endpoints, with the fields that these documents tell of.
-    pub fn of(endpoints: &[EndpointView], documents: &[Specification], taken: String) -> Self {
+    /// Takes one of these endpoints, with the fields that these documents tell of. Each is looked at as it comes: nobody
+    /// needs to hold them all.
+    pub fn of(
+        endpoints: impl IntoIterator<Item = impl Borrow<EndpointView>>,
+        documents: &[Specification],
+        taken: String,
+    ) -> Self {
         let documents: BTreeMap<&str, &Specification> = documents
             .iter()
             .map(|document| (document.workload_id.as_str(), document))
@@ -95,8 +100,9 @@ impl Snapshot {
                     .unwrap_or_default(),
             }
         };
-        let mut endpoints: Vec<Entry> = endpoints.iter().map(entry).collect();
-        endpoints.sort_by(|a, b| a.name().cmp(&b.name()));
+        let endpoints = endpoints.into_iter();
+        let mut endpoints: Vec<Entry> = endpoints.map(|view| entry(view.borrow())).collect();
+        endpoints.sort_by(|a, b| a.name().cmp(&b.name()).then(a.id.cmp(&b.id)));
         Self {
             apiarist_snapshot: VERSION,
             taken,
@@ -206,7 +212,7 @@ mod tests {
         }
         let now = Timestamp(1_700_000_100_000_000_000);
         let snapshot = Snapshot::of(
-            &inventory.endpoint_views(now),
+            inventory.endpoint_views(now),
             &inventory.specifications(now),
             now.rfc3339(),
         );
