@@ -271,6 +271,8 @@ impl Keeper {
             self.failures += 1;
             tracing::warn!(%error, "what is too old was not removed from the store");
         }
+        // A snapshot is as large as the inventory while it is packed.
+        memory::release();
     }
 }
 
