@@ -158,7 +158,9 @@ impl Conn {
 
     /// Gives an exchange what is known of its connection now.
     pub(super) fn bring_up_to_date(&self, exchange: &mut Exchange) {
-        if let Stage::Decided(_, connection) = &self.stage {
+        if let Stage::Decided(_, connection) = &self.stage
+            && !Arc::ptr_eq(&exchange.connection, connection)
+        {
             exchange.connection = Arc::clone(connection);
         }
     }

@@ -259,15 +259,17 @@ impl Flows {
     }
 
     fn data(&mut self, data: &SocketData<'_>, out: &mut Vec<Exchange>) {
-        if !self.connections.contains_key(&data.socket) {
-            self.stats.connections_unknown += 1;
-            self.insert(unknown(data), out);
-            if let Some(conn) = self.connections.get_mut(&data.socket) {
+        let conn = match self.connections.get_mut(&data.socket) {
+            Some(conn) => conn,
+            None => {
+                self.stats.connections_unknown += 1;
+                self.insert(unknown(data), out);
+                let Some(conn) = self.connections.get_mut(&data.socket) else {
+                    return;
+                };
                 conn.alone = true;
+                conn
             }
-        }
-        let Some(conn) = self.connections.get_mut(&data.socket) else {
-            return;
         };
         let start = out.len();
         conn.data(data, &mut environment!(self, out));
@@ -329,7 +331,11 @@ impl Flows {
     /// Passes on the exchanges of one socket that were appended to `out` from `start` on, by role and twin.
     fn deliver(&mut self, socket: SocketId, start: usize, out: &mut Vec<Exchange>) {
         let count = out.len().saturating_sub(start);
-        let Some(conn) = self.connections.get_mut(&socket).filter(|_| count > 0) else {
+        // Most events complete no exchange.
+        if count == 0 {
+            return;
+        }
+        let Some(conn) = self.connections.get_mut(&socket) else {
             return;
         };
         // The other end may have shown itself after the exchange began.
@@ -339,6 +345,7 @@ impl Flows {
             recognise::name(exchange);
         }
         conn.count_whole(out.get(start..).unwrap_or_default());
+        let awaits_caller = conn.awaits_caller();
         if conn.side() == Some(Side::Client) {
             let (tells, silent) = conn
                 .twin
@@ -364,11 +371,7 @@ impl Flows {
                 back.tells = true;
             }
         }
-        if self
-            .connections
-            .get(&socket)
-            .is_some_and(|conn| conn.awaits_caller())
-        {
+        if awaits_caller {
             self.hold(socket, start, out);
         } else {
             self.stats.exchanges += count as u64;
