@@ -166,7 +166,7 @@ fn strict(kind: Kind, bytes: &[u8]) -> httparse::Result<Parsed> {
         }
     };
     let mut lengths = Lengths::default();
-    let mut fields = Fields::new();
+    let mut fields = Fields::with_capacity(headers.len());
     for header in &*headers {
         lengths.field(header.name.as_bytes(), header.value);
         fields.push(place(bytes, header));

@@ -96,7 +96,7 @@ impl Pending {
     }
 
     /// Takes the request head.
-    pub(super) fn set_request(&mut self, parsed: Parsed, mut bytes: Vec<u8>, cx: &Context<'_>) {
+    pub(super) fn set_request(&mut self, parsed: Box<Parsed>, mut bytes: Vec<u8>, cx: &Context<'_>) {
         let Line::Request(method, target) = &parsed.line else {
             return;
         };
@@ -123,7 +123,7 @@ impl Pending {
     pub(super) fn set_response(
         &mut self,
         status: u16,
-        parsed: Parsed,
+        parsed: Box<Parsed>,
         mut bytes: Vec<u8>,
         at: Timestamp,
         cx: &Context<'_>,
@@ -270,7 +270,7 @@ impl Pending {
     }
 }
 
-fn whole_head(parsed: Parsed, bytes: Vec<u8>) -> Head {
+fn whole_head(parsed: Box<Parsed>, bytes: Vec<u8>) -> Head {
     Head {
         buffer: Bytes::from(bytes),
         fields: parsed.fields,

@@ -31,7 +31,7 @@ impl Http1 {
                         self.pairing.requests = Hole::Between;
                         continue;
                     };
-                    self.request_head(*parsed, bytes, chunk.at, cx);
+                    self.request_head(parsed, bytes, chunk.at, cx);
                 }
                 Step::Body(bytes, expected) => {
                     let room = self.body_room(cx);
@@ -64,7 +64,7 @@ impl Http1 {
         }
     }
 
-    fn request_head(&mut self, parsed: Parsed, bytes: Vec<u8>, at: Timestamp, cx: &mut Context<'_>) {
+    fn request_head(&mut self, parsed: Box<Parsed>, bytes: Vec<u8>, at: Timestamp, cx: &mut Context<'_>) {
         let rule = parsed.lengths.rule();
         let ambiguous = parsed.lengths.ambiguous();
         self.request_starts(parsed, bytes, at, cx);
@@ -84,7 +84,7 @@ impl Http1 {
     }
 
     /// Puts a new exchange into the queue.
-    fn request_starts(&mut self, parsed: Parsed, bytes: Vec<u8>, at: Timestamp, cx: &mut Context<'_>) {
+    fn request_starts(&mut self, parsed: Box<Parsed>, bytes: Vec<u8>, at: Timestamp, cx: &mut Context<'_>) {
         if self.pairing.queue.len() >= cx.limits.pending_requests {
             // The order is not certain any more once one is given up.
             cx.stats.pending_full += 1;
@@ -166,7 +166,7 @@ impl Http1 {
         if self.pairing.orphans > 0 {
             // Its response may have come already, before its loss was known of.
             let mut pending = Pending::new(self.requests.started, parsed.minor, cx);
-            pending.set_request(parsed, head, cx);
+            pending.set_request(Box::new(parsed), head, cx);
             pending.body(false).lose_framing();
             pending.loss = true;
             self.emit(pending, cx);
@@ -174,7 +174,7 @@ impl Http1 {
         }
         // It is known of, as well as what came before it; what follows it is not.
         self.pairing.requests = before;
-        self.request_starts(parsed, head, at, cx);
+        self.request_starts(Box::new(parsed), head, at, cx);
         if self.pairing.requests == Hole::None {
             self.pairing.requests = Hole::Inside;
         }

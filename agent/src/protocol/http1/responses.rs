@@ -36,7 +36,7 @@ impl Http1 {
                         self.pairing.responses_lost = true;
                         continue;
                     };
-                    self.response_head(*parsed, bytes, chunk.at, cx);
+                    self.response_head(parsed, bytes, chunk.at, cx);
                 }
                 Step::Body(bytes, expected) => {
                     let room = self.body_room(cx);
@@ -91,7 +91,7 @@ impl Http1 {
         }
     }
 
-    fn response_head(&mut self, parsed: Parsed, bytes: Vec<u8>, at: Timestamp, cx: &mut Context<'_>) {
+    fn response_head(&mut self, parsed: Box<Parsed>, bytes: Vec<u8>, at: Timestamp, cx: &mut Context<'_>) {
         let Line::Status(status) = parsed.line else {
             return;
         };
@@ -128,7 +128,7 @@ impl Http1 {
     }
 
     /// Finds the exchange of a response that begins and puts its head there.
-    fn response_starts(&mut self, status: u16, parsed: Parsed, bytes: Vec<u8>, cx: &mut Context<'_>) {
+    fn response_starts(&mut self, status: u16, parsed: Box<Parsed>, bytes: Vec<u8>, cx: &mut Context<'_>) {
         self.response_matches(cx);
         let started = self.responses.started;
         let held = bytes.len();
@@ -245,7 +245,7 @@ impl Http1 {
         };
         if let Some(mut parsed) = parsed {
             parsed.cut = true;
-            self.response_starts(status, parsed, head, cx);
+            self.response_starts(status, Box::new(parsed), head, cx);
             if let Some(pending) = self.current() {
                 pending.loss |= loss;
                 pending.body(true).lose_framing();
