@@ -24,7 +24,6 @@ use crate::{
     capture::{decode::decode, load::Told, reader::RingReader},
     clock::{self, Clock, Timestamp},
     event::{SocketEvent, SocketId},
-    exchange::Exchange,
     flow::Flows,
     workload::Translations,
 };
@@ -60,7 +59,8 @@ struct Work {
     seen: Timestamp,
     excluded: HashSet<SocketId, FixedState>,
     batch: Batch,
-    fresh: Vec<Exchange>,
+    /// Exchanges of the batch that its weight counts.
+    weighed: usize,
     weight: usize,
     /// Events that the last batch told of.
     told_events: u64,
@@ -91,7 +91,7 @@ impl Shard {
                 shard: number,
                 ..Batch::default()
             },
-            fresh: Vec::new(),
+            weighed: 0,
             weight: 0,
             told_events: 0,
             hint,
@@ -130,12 +130,12 @@ impl Shard {
                     false => work.seen,
                 };
                 work.flows.set_budget(work.budget_bytes.load(Ordering::Relaxed));
-                work.flows.tick(time, &mut work.fresh);
+                work.flows.tick(time, &mut work.batch.exchanges);
                 work.undo_translations(time);
-                work.take_fresh();
             }
             self.leave_out();
             let work = &mut self.work;
+            work.weigh();
             // Small batches wait for company while more is coming.
             if work.weight >= BATCH_BYTES || (drained < DRAIN && work.has_news()) {
                 self.send();
@@ -154,8 +154,7 @@ impl Shard {
         }
         let work = &mut self.work;
         work.flows
-            .finish(work.clock.wall(clock::monotonic_ns()), &mut work.fresh);
-        work.take_fresh();
+            .finish(work.clock.wall(clock::monotonic_ns()), &mut work.batch.exchanges);
         self.send();
     }
 
@@ -186,7 +185,7 @@ impl Shard {
             ..Batch::default()
         };
         let batch = std::mem::replace(&mut work.batch, next);
-        work.weight = 0;
+        (work.weighed, work.weight) = (0, 0);
         work.told_events = batch.totals.events;
         // A core that is gone has said why already.
         self.to_core.send(ToCore::Batch(Box::new(batch))).unwrap_or(());
@@ -208,8 +207,10 @@ impl Work {
         // Where the table has gone nothing waits any longer.
         if self.flows.awaits_translations() && (self.translations.look(now) || !is_kept) {
             let table = &self.translations;
-            self.flows
-                .translate(&|local, remote| table.other_end(local, remote), &mut self.fresh);
+            self.flows.translate(
+                &|local, remote| table.other_end(local, remote),
+                &mut self.batch.exchanges,
+            );
         }
     }
 
@@ -256,12 +257,13 @@ impl Work {
                 }
             }
         }
-        self.flows.event(&event, &mut self.fresh);
-        self.take_fresh();
+        self.flows.event(&event, &mut self.batch.exchanges);
     }
 
-    fn take_fresh(&mut self) {
-        self.weight += self.fresh.iter().map(weight).sum::<usize>();
-        self.batch.exchanges.append(&mut self.fresh);
+    /// Weighs what was added to the batch since the last time.
+    fn weigh(&mut self) {
+        let added = self.batch.exchanges.iter().skip(self.weighed);
+        self.weight += added.map(weight).sum::<usize>();
+        self.weighed = self.batch.exchanges.len();
     }
 }
