@@ -76,11 +76,16 @@ pub(crate) fn inspect(exchange: &Exchange, signals: &mut Vec<Signal>) {
 /// Whether a path begins like one that scanners ask for, and ends there or goes on below.
 fn is_probed(target: &str) -> bool {
     let mut lower = [0_u8; MAX_PATH_BYTES];
-    let length = target.len().min(MAX_PATH_BYTES);
-    for (slot, byte) in lower.iter_mut().zip(target.bytes()) {
-        *slot = byte.to_ascii_lowercase();
-    }
-    let path = lower.get(..length).unwrap_or_default();
+    let head = target
+        .as_bytes()
+        .get(..MAX_PATH_BYTES)
+        .unwrap_or(target.as_bytes());
+    let Some(path) = lower.get_mut(..head.len()) else {
+        return false;
+    };
+    path.copy_from_slice(head);
+    path.make_ascii_lowercase();
+    let path = &*path;
     // The known beginnings that sort before the path: the closest is its prefix, if any is.
     let behind = SORTED_PATHS.partition_point(|known| known.as_bytes() <= path);
     SORTED_PATHS

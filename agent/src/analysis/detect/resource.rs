@@ -35,9 +35,11 @@ const SLOW_TIMES: f64 = 5.0;
 pub(super) fn inspect(scene: &Scene<'_>, signals: &mut Vec<Signal>) {
     let look = scene.look;
     signals.extend(body_size(scene));
-    if let Some((usual, (asked, path))) = scene.usual.zip(amount(scene.asked)) {
+    if let Some((usual, (asked, path))) = scene.usual.zip(amount(scene.asked))
+        && asked > PAGE
+    {
         let most = usual.amount.quantile(0.99).unwrap_or(0.0);
-        if usual.amount.n() >= 30 && asked > PAGE && asked as f64 > 10.0 * most {
+        if usual.amount.n() >= 30 && asked as f64 > 10.0 * most {
             let text = "far more elements are asked for than usual";
             signals.push(
                 signal("resource", "page_size", Group::Resource, 0.6, text)

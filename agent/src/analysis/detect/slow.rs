@@ -26,13 +26,13 @@ pub(super) fn inspect(scene: &Scene<'_>, signals: &mut Vec<Signal>) {
         return;
     };
     let latency = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
-    let usually = usual.latency_us.quantile(0.99);
-    let Some(usually) = usually.filter(|_| latency >= SLOW_US && usual.latency_us.n() >= MIN) else {
-        return;
-    };
-    if (latency as f64) < TIMES * usually {
+    if latency < SLOW_US || usual.latency_us.n() < MIN {
         return;
     }
+    let usually = usual.latency_us.quantile(0.99);
+    let Some(usually) = usually.filter(|usually| latency as f64 >= TIMES * usually) else {
+        return;
+    };
     let mut fields = scene.asked.iter();
     let Some(field) = fields.find(|field| field.kind == Kind::Text && repeats(field.text.as_bytes())) else {
         return;
