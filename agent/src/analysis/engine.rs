@@ -104,13 +104,19 @@ impl Engine {
         is_bad
     }
 
-    /// What an exchange shows by itself; what was found ahead is taken.
+    /// What an exchange shows by itself; what was found ahead is taken. The body of its request is read for that, once for
+    /// all.
     fn by_itself(&mut self, exchange: &Exchange) -> Vec<Signal> {
         if let Some(signals) = self.ahead.take() {
             return signals;
         }
+        match &exchange.request {
+            Some(request) => self.asked.read_body(request),
+            None => self.asked.clear(),
+        }
         let mut signals = Vec::new();
-        self.signatures.inspect(exchange, &mut signals);
+        self.signatures
+            .inspect(exchange, self.asked.strings(), &mut signals);
         protocol::inspect(exchange, &mut signals);
         recon::inspect(exchange, &mut signals);
         signals
@@ -120,7 +126,7 @@ impl Engine {
     pub(super) fn served(&mut self, look: &Look<'_>) -> Conclusion {
         let mut signals = self.by_itself(look.exchange);
         let by_itself = signals.len();
-        self.asked.read_request(look);
+        self.asked.read_target(look);
         let learned = look.endpoint.and_then(|id| self.baselines.get(id));
         let usual = learned.filter(|baseline| baseline.is_active() && !self.learning_only);
         self.asked.compare(usual.map(|usual| &usual.asked));

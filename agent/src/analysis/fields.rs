@@ -4,10 +4,13 @@
 //! at; the buffers are used again for the next one. What a cut body does not show is not there, and not missing.
 
 mod places;
+mod strings;
 
 use std::ops::Range;
 
 use places::{Before, Places};
+use strings::Noted;
+pub(super) use strings::{Quoted, Strings};
 
 use super::{
     baseline::{FieldTable, Novelty},
@@ -15,7 +18,7 @@ use super::{
     look::Look,
 };
 use crate::{
-    exchange::{Body, Head},
+    exchange::{Body, Head, Request},
     inventory::schema::{Value, walk},
 };
 
@@ -62,6 +65,10 @@ struct Item {
 pub(crate) struct Fields {
     text: String,
     items: Vec<Item>,
+    /// Fields from which on there are no more.
+    most: usize,
+    /// Names and strings of the body that are worth a look.
+    noted: Noted,
     places: Places,
     /// Of the last comparison: which items were new, and how.
     news: Vec<(usize, Novelty)>,
@@ -87,10 +94,12 @@ pub(crate) struct Field<'a> {
 impl<'a> Field<'a> {
     /// The last part of the place.
     pub(crate) fn name(&self) -> &'a str {
-        self.path
-            .rsplit_once('.')
-            .map_or(self.path, |(_, name)| name)
-            .trim_end_matches("[]")
+        let mut name = self.path.rsplit_once('.').map_or(self.path, |(_, name)| name);
+        // Setting up a search would cost more.
+        while let Some(list) = name.strip_suffix("[]") {
+            name = list;
+        }
+        name
     }
 
     /// Names the value.
@@ -106,14 +115,22 @@ impl<'a> Field<'a> {
 }
 
 impl Fields {
-    /// Reads the request of an exchange.
-    pub(crate) fn read_request(&mut self, look: &Look<'_>) {
+    /// Reads the body of a request: the first half of reading one.
+    pub(crate) fn read_body(&mut self, request: &Request) {
         self.clear();
+        self.body(&request.head, &request.body);
+    }
+
+    /// Reads the path and the query of a request whose body was read; their fields go before those of the body.
+    pub(crate) fn read_target(&mut self, look: &Look<'_>) {
+        let of_body = self.items.len();
+        self.most = of_body + MAX_FIELDS;
         self.path(look);
         if let Some((_, query)) = look.request.target.split_once('?') {
             self.pairs(Part::Query, "query.", query.as_bytes());
         }
-        self.body(&look.request.head, &look.request.body);
+        self.items.rotate_left(of_body);
+        self.items.truncate(MAX_FIELDS);
     }
 
     /// Reads the answer of an exchange.
@@ -122,6 +139,11 @@ impl Fields {
         if let Some(response) = &look.exchange.response {
             self.body(&response.head, &response.body);
         }
+    }
+
+    /// Names and strings of the body that are worth a look, where it is JSON that was read whole.
+    pub(crate) fn strings(&self) -> Option<Strings<'_>> {
+        self.noted.strings(&self.places.paths)
     }
 
     /// All fields, in order.
@@ -195,7 +217,11 @@ impl Fields {
         self.text.clear();
         self.items.clear();
         self.news.clear();
-        self.places.begin();
+        self.most = MAX_FIELDS;
+        self.noted.clear();
+        if self.places.begin() {
+            self.noted.forget();
+        }
     }
 
     /// Parameters of the path: where the template has names.
@@ -227,7 +253,10 @@ impl Fields {
         let first = sample.trim_ascii_start().first();
         if matches!(first, Some(b'{' | b'[')) {
             let mut paths = std::mem::take(&mut self.places.paths);
-            walk(sample, &mut paths, |event| {
+            let outline = walk(sample, &mut paths, |event| {
+                if event.value != Value::ObjectEnd {
+                    self.noted.see(&event, sample);
+                }
                 let (kind, text) = match &event.value {
                     Value::Text(text) => (Kind::Text, text.as_ref()),
                     Value::Number(number) => (Kind::Number, *number),
@@ -237,19 +266,21 @@ impl Fields {
                     Value::Array | Value::Object => (Kind::Nested, ""),
                     Value::ObjectEnd | Value::File => return,
                 };
-                if self.items.len() < MAX_FIELDS {
+                if self.items.len() < self.most {
                     let place = self.places.walked(event.place, "body.", event.path);
                     self.add(Part::Body, kind, place, text);
                 }
             });
             self.places.paths = paths;
+            self.noted
+                .end(outline.is_whole && sample.len() == body.sample.len());
         } else if is_form(head) {
             self.pairs(Part::Body, "body.", sample);
         }
     }
 
     fn push(&mut self, part: Part, kind: Kind, prefix: &str, path: &str, text: &str) {
-        if self.items.len() < MAX_FIELDS {
+        if self.items.len() < self.most {
             let place = self.places.named(prefix, shortened(path, MAX_VALUE_BYTES));
             self.add(part, kind, place, text);
         }

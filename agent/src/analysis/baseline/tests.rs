@@ -23,7 +23,8 @@ fn learn(baseline: &mut Baseline, exchange: &Exchange) {
     };
     let look = Look::new(&seen).expect("a request");
     let (mut asked, mut answered) = (Fields::default(), Fields::default());
-    asked.read_request(&look);
+    asked.read_body(look.request);
+    asked.read_target(&look);
     answered.read_answer(&look);
     baseline.pass(&look);
     baseline.learn(&look, &asked, Some(&answered), Voucher::Operator);

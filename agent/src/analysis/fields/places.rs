@@ -54,11 +54,13 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// A message begins.
-    pub(super) fn begin(&mut self) {
-        if self.all.len() > MAX_PLACES || self.paths.len() > MAX_PLACES {
+    /// A message begins. Whether everything was forgotten.
+    pub(super) fn begin(&mut self) -> bool {
+        let is_full = self.all.len() > MAX_PLACES || self.paths.len() > MAX_PLACES;
+        if is_full {
             *self = Self::default();
         }
+        is_full
     }
 
     /// The place of this number.

@@ -21,7 +21,7 @@ fn post(kind: &str, body: &str) -> Exchange {
 
 fn signals(exchange: &Exchange) -> Vec<Signal> {
     let mut signals = Vec::new();
-    Inspector::default().inspect(exchange, &mut signals);
+    Inspector::default().inspect(exchange, None, &mut signals);
     signals
 }
 
@@ -261,10 +261,10 @@ fn bounds_are_kept_and_counted() {
     let body = serde_json::json!({ "a": values }).to_string();
     let mut inspector = Inspector::default();
     let mut found = Vec::new();
-    inspector.inspect(&post("application/json", &body), &mut found);
+    inspector.inspect(&post("application/json", &body), None, &mut found);
     assert_eq!(found.len(), 1, "one signal per class and place");
     let long = format!("{{\"a\":\"{}\"}}", "(x) ".repeat(10_000));
-    inspector.inspect(&post("application/json", &long), &mut found);
+    inspector.inspect(&post("application/json", &long), None, &mut found);
     assert!(inspector.counts().skipped_bytes > 30_000);
 }
 
@@ -286,7 +286,7 @@ fn what_is_remembered_changes_no_conclusion() {
     for round in 0..3 {
         for exchange in &exchanges {
             let mut found = Vec::new();
-            remembering.inspect(exchange, &mut found);
+            remembering.inspect(exchange, None, &mut found);
             assert_eq!(found, signals(exchange), "round {round}");
         }
     }
@@ -301,7 +301,7 @@ fn an_attack_that_was_not_told_is_not_remembered_as_harmless() {
     let second = r#"{"x":["2' or '2'='2"]}"#;
     for body in [both, both, second] {
         let mut found = Vec::new();
-        inspector.inspect(&post("application/json", body), &mut found);
+        inspector.inspect(&post("application/json", body), None, &mut found);
         assert_eq!(found.len(), 1, "{body}");
     }
 }

@@ -58,7 +58,7 @@ fn clean_exchanges() {
         for _ in 0..7 {
             let start = clock::now();
             for _ in 0..rounds {
-                inspector.inspect(black_box(&exchange), &mut signals);
+                inspector.inspect(black_box(&exchange), None, &mut signals);
             }
             best = best.min(clock::now().since(start) / rounds);
         }

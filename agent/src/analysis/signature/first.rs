@@ -5,10 +5,15 @@
 
 use super::{
     command, deserialisation,
-    scan::Bits,
+    scan::{Bits, is_plain},
     text::{self, Source},
     values::Item,
 };
+
+/// Whether a name or a string of JSON is to be seen at all, as between its quotes: short ones of letters and digits are not.
+pub(in crate::analysis) fn is_of_note(quoted: &[u8]) -> bool {
+    !is_plain(quoted) || deserialisation::begins_encoded(quoted)
+}
 
 /// Whether a value without any byte of note may still be an attack: words that begin a statement, a path, a URL.
 pub(super) fn deserves_a_look(item: &Item<'_>, bits: Bits) -> bool {

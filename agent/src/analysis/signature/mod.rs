@@ -45,11 +45,13 @@ use std::borrow::Cow;
 pub(crate) use class::Class;
 use decode::{Encoding, decode};
 use first::deserves_a_look;
+pub(super) use first::is_of_note;
 use known::Known;
 use scan::{Bits, scan};
 use text::{Shape, Source, Text};
 use values::{Item, Place};
 
+use super::fields::Strings;
 use crate::{
     exchange::Exchange,
     verdict::{Group, Reason, Signal},
@@ -152,8 +154,13 @@ impl Inspector {
         self.known.start(key);
     }
 
-    /// Adds what the request of this exchange shows.
-    pub(crate) fn inspect(&mut self, exchange: &Exchange, signals: &mut Vec<Signal>) {
+    /// Adds what the request of this exchange shows. `strings` are those of its body, where a walk of it has noted them.
+    pub(super) fn inspect(
+        &mut self,
+        exchange: &Exchange,
+        strings: Option<Strings<'_>>,
+        signals: &mut Vec<Signal>,
+    ) {
         let mut look = Look {
             counts: &mut self.counts,
             known: &mut self.known,
@@ -163,7 +170,7 @@ impl Inspector {
             left: MAX_EXCHANGE_BYTES,
             nesting: 0,
         };
-        values::of_exchange(exchange, &mut |item| look.at(item));
+        values::of_exchange(exchange, strings, &mut |item| look.at(item));
     }
 
     /// What was looked at so far.

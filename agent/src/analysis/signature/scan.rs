@@ -112,6 +112,11 @@ pub(super) fn plain_to_quote(bytes: &[u8]) -> Option<usize> {
     (head.get(end) == Some(&b'"')).then_some(end)
 }
 
+/// Whether a text is short, and has no byte of note: with a quote behind it, [`plain_to_quote`] would find its end.
+pub(super) fn is_plain(bytes: &[u8]) -> bool {
+    bytes.len() < MAX_QUOTED_BYTES && bytes.iter().all(|byte| kind(*byte) == 0)
+}
+
 /// Longest text that [`plain_to_quote`] reads, with its quote.
 const MAX_QUOTED_BYTES: usize = 24;
 
@@ -185,6 +190,17 @@ mod tests {
 
     #[test]
     fn plain_texts_are_read_to_their_quote() {
+        for (text, expected) in [
+            ("item-1", true),
+            ("", true),
+            ("a;b", false),
+            ("a_text_of_23_bytes_12345", false),
+            ("a_text_of_23_bytes_1234", true),
+        ] {
+            assert_eq!(is_plain(text.as_bytes()), expected, "{text}");
+            let quoted = format!("{text}\"");
+            assert_eq!(plain_to_quote(quoted.as_bytes()).is_some(), expected, "{text}");
+        }
         assert_eq!(plain_to_quote(b"item-1\",\"a;b\""), Some(6));
         assert_eq!(plain_to_quote(b"\""), Some(0));
         for other in [

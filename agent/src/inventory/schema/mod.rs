@@ -21,7 +21,7 @@ pub(crate) use paths::Paths;
 pub(super) use room::FieldRoom;
 use shape::Shapes;
 use walk::outline;
-pub(crate) use walk::{Value, walk};
+pub(crate) use walk::{Event, Value, walk};
 
 use super::sensitive::{self, SensitiveType, Verdict};
 use crate::exchange::{Body, Exchange, Head, Request};

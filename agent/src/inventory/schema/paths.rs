@@ -25,15 +25,17 @@ pub(crate) struct Paths {
 
 /// One place.
 #[derive(Debug, Clone)]
-struct Place {
-    /// The name as between its quotes.
-    key: Box<str>,
+pub(super) struct Place {
+    /// The name as between its quotes; of elements nothing.
+    pub(super) key: Box<str>,
     /// The name of the field, or of the list it is an element of.
-    name: Box<str>,
-    path: Box<str>,
-    /// The first member, and the one that was met last.
+    pub(super) name: Box<str>,
+    pub(super) path: Box<str>,
+    /// The object or list that it is in; the outermost value is in none.
+    around: u32,
+    is_element: bool,
+    /// The first member.
     first: u32,
-    last: u32,
     /// The next member of the same object.
     next: u32,
     /// Its elements.
@@ -41,17 +43,28 @@ struct Place {
 }
 
 impl Place {
-    fn new(key: &str, name: &str, path: String) -> Self {
+    fn new(around: u32, key: &str, name: &str, path: String) -> Self {
         Self {
             key: key.into(),
             name: name.into(),
             path: path.into(),
+            around,
+            is_element: false,
             first: NONE,
-            last: NONE,
             next: NONE,
             element: NONE,
         }
     }
+}
+
+/// Where a walk stands among the members of an object.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Among {
+    object: u32,
+    /// The member that was met last.
+    last: u32,
+    /// The one that came behind it in an object before.
+    next: u32,
 }
 
 impl Paths {
@@ -63,20 +76,29 @@ impl Paths {
     /// A text begins.
     pub(super) fn begin(&mut self) {
         if self.places.is_empty() {
-            self.push(Place::new("", "", "$".to_owned()));
+            self.push(Place::new(NONE, "", "", "$".to_owned()));
         }
     }
 
-    /// The path of a place, and the name of its field.
-    pub(super) fn of(&self, place: u32) -> (&str, &str) {
-        self.get(place)
-            .map_or(("", ""), |place| (&*place.path, &*place.name))
+    /// The name of a place as between its quotes.
+    pub(crate) fn key(&self, place: u32) -> &str {
+        self.get(place).map_or("", |place| &place.key)
+    }
+
+    /// The steps from a place to the outermost value: the name of each member as between its quotes, and `None` for an
+    /// element of a list.
+    pub(crate) fn outward(&self, place: u32) -> impl Iterator<Item = Option<&str>> {
+        let inner = |place: u32| self.get(place).filter(|place| place.around != NONE);
+        std::iter::successors(inner(place), move |place| inner(place.around))
+            .map(|place| (!place.is_element).then_some(&*place.key))
     }
 
     /// An object begins: its members come from the first.
-    pub(super) fn enter(&mut self, object: u32) {
-        if let Some(object) = self.get_mut(object) {
-            object.last = NONE;
+    pub(super) fn enter(&self, object: u32) -> Among {
+        Among {
+            object,
+            last: NONE,
+            next: self.first(object),
         }
     }
 
@@ -91,7 +113,10 @@ impl Paths {
         } else {
             of.path.to_string()
         };
-        let element = Place::new("", &of.name, path);
+        let element = Place {
+            is_element: true,
+            ..Place::new(list, "", &of.name, path)
+        };
         let number = self.push(element);
         if let Some(list) = self.get_mut(list) {
             list.element = number;
@@ -99,50 +124,47 @@ impl Paths {
         number
     }
 
-    /// The member of an object whose name stands so between its quotes; `plain` takes escapes off.
+    /// The member whose name stands so between its quotes; `plain` takes escapes off.
     pub(super) fn member<'k>(
         &mut self,
-        object: u32,
+        among: &mut Among,
         key: &'k str,
         plain: impl FnOnce() -> std::borrow::Cow<'k, str>,
     ) -> u32 {
-        let Some(of) = self.get(object) else { return ROOT };
-        let (first, last) = (of.first, of.last);
-        let expected = self.next(of);
-        let found = self.among(expected, key).or_else(|| {
-            if expected == first {
+        let first = self.first(among.object);
+        let found = self.find(among.next, key).or_else(|| {
+            if among.next == first {
                 None
             } else {
-                self.among(first, key)
+                self.find(first, key)
             }
         });
-        let number = found.unwrap_or_else(|| self.add(object, last, key, &plain()));
-        if let Some(object) = self.get_mut(object) {
-            object.last = number;
-        }
+        let number = found.unwrap_or_else(|| self.add(*among, key, &plain()));
+        among.last = number;
+        among.next = self.get(number).map_or(NONE, |member| member.next);
         number
     }
 
-    /// The member that comes next, as far as that is known.
-    fn next(&self, object: &Place) -> u32 {
-        self.get(object.last).map_or(object.first, |last| last.next)
-    }
-
     /// The member that comes next, if its name stands at the front of a text between quotes, and the bytes of that.
-    pub(super) fn expected(&mut self, object: u32, text: &[u8]) -> Option<(u32, usize)> {
-        let number = self.next(self.get(object)?);
-        let key = self.get(number)?.key.as_bytes();
+    pub(super) fn expected(&self, among: &mut Among, text: &[u8]) -> Option<(u32, usize)> {
+        let number = among.next;
+        let Place { key, next, .. } = self.get(number)?;
         let length = key.len() + 2;
         match text.get(..length)? {
-            [b'"', name @ .., b'"'] if name == key => {}
+            [b'"', name @ .., b'"'] if name == key.as_bytes() => {}
             _ => return None,
         }
-        self.get_mut(object)?.last = number;
+        among.last = number;
+        among.next = *next;
         Some((number, length))
     }
 
+    fn first(&self, object: u32) -> u32 {
+        self.get(object).map_or(NONE, |object| object.first)
+    }
+
     /// A member of this name, here or a little further on.
-    fn among(&self, mut number: u32, key: &str) -> Option<u32> {
+    fn find(&self, mut number: u32, key: &str) -> Option<u32> {
         for _ in 0..MAX_TRIES {
             let place = self.get(number)?;
             if *place.key == *key {
@@ -154,9 +176,10 @@ impl Paths {
     }
 
     /// A new member behind the one that was met last.
-    fn add(&mut self, object: u32, last: u32, key: &str, name: &str) -> u32 {
+    fn add(&mut self, among: Among, key: &str, name: &str) -> u32 {
+        let Among { object, last, .. } = among;
         let path = self.get(object).map(|object| below(&object.path, name));
-        let number = self.push(Place::new(key, name, path.unwrap_or_default()));
+        let number = self.push(Place::new(object, key, name, path.unwrap_or_default()));
         let before = match self.get_mut(last) {
             Some(last) => std::mem::replace(&mut last.next, number),
             None => self
@@ -175,7 +198,7 @@ impl Paths {
         number
     }
 
-    fn get(&self, number: u32) -> Option<&Place> {
+    pub(super) fn get(&self, number: u32) -> Option<&Place> {
         self.places.get(number as usize)
     }
 
@@ -208,8 +231,16 @@ fn below(path: &str, name: &str) -> String {
 mod tests {
     use super::*;
 
+    /// The only member that an object has this time.
     fn member(paths: &mut Paths, object: u32, key: &'static str) -> u32 {
-        paths.member(object, key, || key.into())
+        let mut among = paths.enter(object);
+        paths.member(&mut among, key, || key.into())
+    }
+
+    fn named(paths: &Paths, place: u32) -> (&str, &str) {
+        paths
+            .get(place)
+            .map_or(("", ""), |place| (&*place.path, &*place.name))
     }
 
     #[test]
@@ -218,12 +249,12 @@ mod tests {
         paths.begin();
         let mut numbers = std::collections::BTreeMap::new();
         for order in ["abcd", "dcba", "bd", "acbe", "e", "abcde"] {
-            paths.enter(ROOT);
+            let mut among = paths.enter(ROOT);
             for at in 0..order.len() {
                 let key = &order[at..=at];
-                let number = member(&mut paths, ROOT, key);
+                let number = paths.member(&mut among, key, || key.into());
                 assert_eq!(*numbers.entry(key).or_insert(number), number, "{key} in {order}");
-                assert_eq!(paths.of(number), (&*format!("$.{key}"), key));
+                assert_eq!(named(&paths, number), (&*format!("$.{key}"), key));
             }
         }
         assert_eq!(paths.len(), 6);
@@ -233,14 +264,17 @@ mod tests {
     fn what_comes_next_is_told_from_what_begins_like_it() {
         let mut paths = Paths::default();
         paths.begin();
-        let (one, two) = (member(&mut paths, ROOT, "a"), member(&mut paths, ROOT, "bc"));
-        paths.enter(ROOT);
+        let mut among = paths.enter(ROOT);
+        let (one, two) = ["a", "bc"]
+            .map(|key| paths.member(&mut among, key, || key.into()))
+            .into();
+        let mut among = paths.enter(ROOT);
         for other in ["", "a", "\"a", "\"ab\"", "a\"", "\"b\""] {
-            assert_eq!(paths.expected(ROOT, other.as_bytes()), None, "{other}");
+            assert_eq!(paths.expected(&mut among, other.as_bytes()), None, "{other}");
         }
-        assert_eq!(paths.expected(ROOT, b"\"a\":1"), Some((one, 3)));
-        assert_eq!(paths.expected(ROOT, b"\"bc\""), Some((two, 4)));
-        assert_eq!(paths.expected(ROOT, b"\"bc\""), None);
+        assert_eq!(paths.expected(&mut among, b"\"a\":1"), Some((one, 3)));
+        assert_eq!(paths.expected(&mut among, b"\"bc\""), Some((two, 4)));
+        assert_eq!(paths.expected(&mut among, b"\"bc\""), None);
     }
 
     #[test]
@@ -251,8 +285,20 @@ mod tests {
         let element = paths.element(list);
         assert_eq!(paths.element(list), element);
         let inner = member(&mut paths, element, "k.1");
-        assert_eq!(paths.of(element), ("$.tags[]", "tags"));
-        assert_eq!(paths.of(inner), ("$.tags[].k1", "k.1"));
+        assert_eq!(named(&paths, element), ("$.tags[]", "tags"));
+        assert_eq!(named(&paths, inner), ("$.tags[].k1", "k.1"));
+    }
+
+    #[test]
+    fn the_way_outward_has_names_and_lists() {
+        let mut paths = Paths::default();
+        paths.begin();
+        let list = member(&mut paths, ROOT, "tags");
+        let element = paths.element(list);
+        let inner = member(&mut paths, element, "");
+        let way: Vec<_> = paths.outward(inner).collect();
+        assert_eq!(way, [Some(""), None, Some("tags")]);
+        assert_eq!(paths.outward(ROOT).count(), 0);
     }
 
     #[test]
@@ -261,15 +307,15 @@ mod tests {
         paths.begin();
         let keys: Vec<String> = (0..500).map(|at| format!("k{at}x")).collect();
         for _ in 0..3 {
-            paths.enter(ROOT);
+            let mut among = paths.enter(ROOT);
             for key in &keys {
-                paths.member(ROOT, key, || key.into());
+                paths.member(&mut among, key, || key.into());
             }
         }
         assert_eq!(paths.len(), 501, "the same order has the same numbers");
-        paths.enter(ROOT);
+        let mut among = paths.enter(ROOT);
         for key in keys.iter().rev() {
-            paths.member(ROOT, key, || key.into());
+            paths.member(&mut among, key, || key.into());
         }
         assert!(paths.len() <= 1001);
     }
@@ -283,6 +329,6 @@ mod tests {
             place = member(&mut paths, place, "a_name_of_some_length");
             place = paths.element(place);
         }
-        assert!(paths.of(place).0.len() <= MAX_PATH_BYTES + 64 + 2);
+        assert!(named(&paths, place).0.len() <= MAX_PATH_BYTES + 64 + 2);
     }
 }

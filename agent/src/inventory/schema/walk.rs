@@ -4,9 +4,9 @@
 //! names that are identifiers are left out: `$.users.*`. Linear, bounded in depth, values and list elements; ends
 //! quietly where the text ends or is no JSON.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
-use super::paths::{MAX_PATH_BYTES, Paths, ROOT};
+use super::paths::{Among, MAX_PATH_BYTES, Paths, Place, ROOT};
 use crate::protocol::json::string_end;
 
 /// Nested objects and lists. Overflow policy: what is deeper is passed over.
@@ -44,30 +44,29 @@ pub(crate) struct Event<'a> {
     pub(crate) path: &'a str,
     /// The name of the field, or of the list it is an element of.
     pub(crate) name: &'a str,
+    /// The name as between its quotes; elements of lists have none.
+    pub(crate) key: &'a str,
+    /// Where a string stands between its quotes, escapes included; of other values nothing.
+    pub(crate) quoted: Range<usize>,
     pub(crate) value: Value<'a>,
-}
-
-/// Walks a text with the paths of others like it. Whether it was JSON as far as it went. Fields whose path is longer than
-/// 256 bytes are passed over.
-pub(crate) fn walk(text: &[u8], paths: &mut Paths, mut visit: impl FnMut(Event<'_>)) -> bool {
-    read(text, paths, &mut visit).is_json
 }
 
 /// What became of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Outline {
-    /// It was JSON as far as it went.
-    pub(crate) is_json: bool,
     /// Some of it was passed over: too deep, too long, or too much.
     pub(crate) is_cut: bool,
+    /// It was JSON to its last byte, and all of that was told: who has seen the events has seen every name and string.
+    pub(crate) is_whole: bool,
 }
 
-/// As [`walk`], with paths of its own, telling whether a bound was reached.
-pub(crate) fn outline(text: &[u8], mut visit: impl FnMut(Event<'_>)) -> Outline {
-    read(text, &mut Paths::default(), &mut visit)
+/// As [`walk`], with paths of its own.
+pub(crate) fn outline(text: &[u8], visit: impl FnMut(Event<'_>)) -> Outline {
+    walk(text, &mut Paths::default(), visit)
 }
 
-fn read(text: &[u8], paths: &mut Paths, visit: &mut dyn FnMut(Event<'_>)) -> Outline {
+/// Walks a text with the paths of others like it. Fields whose path is longer than 256 bytes are passed over.
+pub(crate) fn walk(text: &[u8], paths: &mut Paths, visit: impl FnMut(Event<'_>)) -> Outline {
     let is_long = text.len() > MAX_BYTES;
     let text = text.get(..MAX_BYTES).unwrap_or(text);
     // Much quicker than a look for what is to be replaced.
@@ -79,30 +78,33 @@ fn read(text: &[u8], paths: &mut Paths, visit: &mut dyn FnMut(Event<'_>)) -> Out
         paths,
         left: MAX_VALUES,
         is_cut: is_long,
+        is_told: matches!(text, Cow::Borrowed(_)),
         visit,
     };
-    let is_json = walker.value(ROOT, 0).is_some() || walker.at >= text.len();
+    let is_read = walker.value(ROOT, 0).is_some();
     Outline {
-        is_json,
+        is_whole: is_read && walker.peek().is_none() && walker.is_told && !walker.is_cut,
         is_cut: walker.is_cut,
     }
 }
 
-struct Walker<'a, 'v> {
+struct Walker<'a, 'v, V> {
     text: &'a str,
     at: usize,
     paths: &'v mut Paths,
     left: usize,
     is_cut: bool,
-    visit: &'v mut dyn FnMut(Event<'_>),
+    /// All that was read was told as it stands.
+    is_told: bool,
+    visit: V,
 }
 
-impl<'a> Walker<'a, '_> {
-    /// The next byte that is no white space.
+impl<'a, V: FnMut(Event<'_>)> Walker<'a, '_, V> {
+    /// The next byte that is no white space (RFC 8259 §2).
     fn peek(&mut self) -> Option<u8> {
         loop {
             let byte = *self.text.as_bytes().get(self.at)?;
-            if byte > b' ' || !byte.is_ascii_whitespace() {
+            if byte > b' ' || !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
                 return Some(byte);
             }
             self.at += 1;
@@ -113,16 +115,23 @@ impl<'a> Walker<'a, '_> {
         (self.peek()? == byte).then(|| self.at += 1)
     }
 
-    fn emit(&mut self, place: u32, value: Value<'_>) {
-        let (path, name) = self.paths.of(place);
-        if path.len() <= MAX_PATH_BYTES {
-            (self.visit)(Event {
-                place,
-                path,
-                name,
-                value,
-            });
+    fn emit(&mut self, place: u32, quoted: Range<usize>, value: Value<'_>) {
+        let Some(Place { key, name, path, .. }) = self.paths.get(place) else {
+            self.is_told = false;
+            return;
+        };
+        if path.len() > MAX_PATH_BYTES {
+            self.is_told = false;
+            return;
         }
+        (self.visit)(Event {
+            place,
+            path,
+            name,
+            key,
+            quoted,
+            value,
+        });
     }
 
     /// One value with everything in it; `None` at the end of the text, or where it is no JSON.
@@ -137,7 +146,8 @@ impl<'a> Walker<'a, '_> {
             b'[' => self.array(place, depth),
             b'"' => {
                 let (text, is_escaped) = self.string()?;
-                self.emit(place, Value::Text(plain(text, is_escaped)));
+                let end = self.at - 1;
+                self.emit(place, end - text.len()..end, Value::Text(plain(text, is_escaped)));
                 Some(())
             }
             _ => self.word(place),
@@ -146,11 +156,11 @@ impl<'a> Walker<'a, '_> {
 
     fn object(&mut self, place: u32, depth: usize) -> Option<()> {
         self.take(b'{')?;
-        self.emit(place, Value::Object);
+        self.emit(place, 0..0, Value::Object);
         if self.take(b'}').is_none() {
-            self.paths.enter(place);
+            let mut among = self.paths.enter(place);
             loop {
-                let member = self.member(place)?;
+                let member = self.member(&mut among)?;
                 self.nested(member, depth)?;
                 if self.take(b',').is_none() {
                     break;
@@ -158,27 +168,27 @@ impl<'a> Walker<'a, '_> {
             }
             self.take(b'}')?;
         }
-        self.emit(place, Value::ObjectEnd);
+        self.emit(place, 0..0, Value::ObjectEnd);
         Some(())
     }
 
     /// The name of a member and the colon behind it.
-    fn member(&mut self, object: u32) -> Option<u32> {
+    fn member(&mut self, among: &mut Among) -> Option<u32> {
         self.peek()?;
         let rest = self.text.as_bytes().get(self.at..)?;
-        if let Some((member, length)) = self.paths.expected(object, rest) {
+        if let Some((member, length)) = self.paths.expected(among, rest) {
             self.at += length;
             self.take(b':')?;
             return Some(member);
         }
         let (key, is_escaped) = self.string()?;
         self.take(b':')?;
-        Some(self.paths.member(object, key, || plain(key, is_escaped)))
+        Some(self.paths.member(among, key, || plain(key, is_escaped)))
     }
 
     fn array(&mut self, place: u32, depth: usize) -> Option<()> {
         self.take(b'[')?;
-        self.emit(place, Value::Array);
+        self.emit(place, 0..0, Value::Array);
         if self.take(b']').is_some() {
             return Some(());
         }
@@ -227,10 +237,13 @@ impl<'a> Walker<'a, '_> {
             b"null" => Value::Null,
             b"true" => Value::Bool(true),
             b"false" => Value::Bool(false),
-            [b'-' | b'0'..=b'9', ..] => Value::Number(word),
+            [b'-' | b'0'..=b'9', ..] => {
+                self.is_told &= word.bytes().all(is_of_number);
+                Value::Number(word)
+            }
             _ => return None,
         };
-        self.emit(place, value);
+        self.emit(place, 0..0, value);
         Some(())
     }
 
@@ -264,6 +277,11 @@ impl<'a> Walker<'a, '_> {
             }
         }
     }
+}
+
+/// Whether a byte is one that numbers are written with (RFC 8259 §6).
+const fn is_of_number(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')
 }
 
 /// A string without its escapes (RFC 8259 §7).
@@ -331,6 +349,51 @@ mod tests {
                 "$.d d Bool(true)",
                 "$  ObjectEnd",
             ]
+        );
+    }
+
+    #[test]
+    fn whole_is_what_was_read_and_told_to_its_end() {
+        let mut paths = Paths::default();
+        let mut is_whole = |text: &[u8]| walk(text, &mut paths, |_| {}).is_whole;
+        for text in [
+            r#" {"a":["x",-1.5e+3,true,null,{}],"":{"b":"\u0041\""}} "#,
+            "[]\r\n",
+        ] {
+            assert!(is_whole(text.as_bytes()), "{text}");
+        }
+        let deep = format!("{}1{}", "[".repeat(20), "]".repeat(20));
+        let wide = format!("[{}1]", "1,".repeat(40));
+        let long = format!("{}1{}", "{\"a_name_of_some_length\":".repeat(14), "}".repeat(14));
+        for text in [
+            r#"{"a":1"#,
+            r#"{"a":1} {"b":2}"#,
+            r#"{"a":1}x"#,
+            "[1'or'1]",
+            "[1x]",
+            "[TRUE]",
+            "[1\u{c}]",
+            &deep,
+            &wide,
+            &long,
+        ] {
+            assert!(!is_whole(text.as_bytes()), "{text}");
+        }
+        assert!(!is_whole(b"[\"\xff\"]"), "it was replaced");
+    }
+
+    #[test]
+    fn strings_are_where_they_stand() {
+        let text = r#"{"a b":"x\"y","c":["z",1]}"#;
+        let mut found = Vec::new();
+        walk(text.as_bytes(), &mut Paths::default(), |event| {
+            found.push((event.key.to_owned(), text.get(event.quoted).map(str::to_owned)));
+        });
+        found.retain(|(key, quoted)| !key.is_empty() || quoted.as_deref() != Some(""));
+        let expected = [("a b", "x\\\"y"), ("c", ""), ("", "z")];
+        assert_eq!(
+            found,
+            expected.map(|(key, quoted)| (key.to_owned(), Some(quoted.to_owned())))
         );
     }
 

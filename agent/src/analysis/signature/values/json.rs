@@ -7,11 +7,14 @@ use smallvec::SmallVec;
 
 use super::{Item, MAX_VALUES, Place, Visit};
 use crate::{
-    analysis::signature::{
-        decode::Encoding,
-        deserialisation,
-        scan::plain_to_quote,
-        text::{Source, at, from, skip_while},
+    analysis::{
+        fields::Quoted,
+        signature::{
+            decode::Encoding,
+            deserialisation::begins_encoded,
+            scan::plain_to_quote,
+            text::{Source, at, from, skip_while},
+        },
     },
     protocol::json::string_end,
 };
@@ -68,7 +71,7 @@ pub(super) fn walk(bytes: &[u8], whole: Place<'_>, is_graphql: bool, visit: &mut
                 if values > MAX_VALUES {
                     return true;
                 }
-                let is_cold = plain.is_some() && !deserialisation::begins_encoded(text);
+                let is_cold = plain.is_some() && !begins_encoded(text);
                 if expects_name {
                     expects_name = false;
                     if let Some(frame) = frames.last_mut() {
@@ -82,24 +85,10 @@ pub(super) fn walk(bytes: &[u8], whole: Place<'_>, is_graphql: bool, visit: &mut
                     } else {
                         whole
                     };
-                    visit(&Item {
-                        source: Source::Name,
-                        place,
-                        bytes: text,
-                        encoding: Encoding::Json,
-                    });
+                    name(text, place, visit);
                 } else if !is_cold {
                     let place = if in_body { Place::Json(&frames) } else { whole };
-                    if is_graphql && place.name() == b"query" {
-                        graphql_literals(text, place, visit);
-                    } else {
-                        visit(&Item {
-                            source: Source::Body,
-                            place,
-                            bytes: text,
-                            encoding: Encoding::Json,
-                        });
-                    }
+                    value(text, place, is_graphql, visit);
                 }
             }
             _ if is_between(byte) => rest = skip_while(rest, is_between),
@@ -108,6 +97,45 @@ pub(super) fn walk(bytes: &[u8], whole: Place<'_>, is_graphql: bool, visit: &mut
         }
     }
     true
+}
+
+/// Visits the names and strings of a body that a walk has noted: the same as [`walk`] would.
+pub(super) fn noted<'a>(strings: impl Iterator<Item = Quoted<'a>>, is_graphql: bool, visit: &mut Visit<'_>) {
+    let mut frames: SmallVec<[Frame<'_>; MAX_DEPTH]> = SmallVec::new();
+    for string in strings {
+        frames.clear();
+        frames.extend(string.outward().map(|key| Frame {
+            key: key.unwrap_or_default().as_bytes(),
+            is_list: key.is_none(),
+        }));
+        frames.reverse();
+        if string.is_name {
+            name(string.text, Place::Json(&frames), visit);
+        } else {
+            value(string.text, Place::Json(&frames), is_graphql, visit);
+        }
+    }
+}
+
+fn name(text: &[u8], place: Place<'_>, visit: &mut Visit<'_>) {
+    visit(&Item {
+        source: Source::Name,
+        place,
+        bytes: text,
+        encoding: Encoding::Json,
+    });
+}
+
+fn value(text: &[u8], place: Place<'_>, is_graphql: bool, visit: &mut Visit<'_>) {
+    if is_graphql && place.name() == b"query" {
+        return graphql_literals(text, place, visit);
+    }
+    visit(&Item {
+        source: Source::Body,
+        place,
+        bytes: text,
+        encoding: Encoding::Json,
+    });
 }
 
 /// Whether a byte may stand between strings and brackets: of numbers, words, white space, and colons.
@@ -168,6 +196,7 @@ fn graphql_literals(document: &[u8], place: Place<'_>, visit: &mut Visit<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{analysis::fields::Fields, inventory::fixture::call};
 
     fn values(text: &str) -> Vec<(String, String)> {
         let mut found = Vec::new();
@@ -208,6 +237,66 @@ mod tests {
             }
         });
         assert_eq!(found, ["1' or 1=1", "b c"]);
+    }
+
+    /// What a walk of the body's fields has noted, if it has seen all of it.
+    fn noted_in(fields: &mut Fields, body: &str, is_graphql: bool) -> Option<Vec<String>> {
+        let request = call("POST", "/a")
+            .body("application/json", body)
+            .exchange()
+            .request?;
+        fields.read_body(&request);
+        let mut found = Vec::new();
+        noted(fields.strings()?.of(body.as_bytes()), is_graphql, &mut |item| {
+            found.push(format!("{item:?} {}", item.place.render()));
+        });
+        Some(found)
+    }
+
+    fn walked_in(body: &str, is_graphql: bool) -> Vec<String> {
+        let mut found = Vec::new();
+        assert!(walk(body.as_bytes(), Place::Body, is_graphql, &mut |item| {
+            found.push(format!("{item:?} {}", item.place.render()));
+        }));
+        found
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_noted_is_what_a_walk_visits(
+            parts in proptest::collection::vec(proptest::sample::select(vec![
+                "{", "}", "[", "]", ",", ":", " ", "\n", "1", "-2.5e3", "true", "null", "x", "\"a\"", "\"b c\"", "\"\"",
+                "\"query\"", "\"rO0ABx\"", "\"d;\":", "\"e\":", "\"f\\\"g\"", "\"a_text_of_more_bytes_than_are_read\"",
+                "\"k\":[", "\"o\":{", "\"v\":\"1' or 1=1\"", "\u{c}", "'", "é",
+            ]), 0..14),
+        ) {
+            let mut fields = Fields::default();
+            let inside = parts.concat();
+            for body in [inside.clone(), format!("{{{inside}}}"), format!("[{inside}]"), format!("{{\"l\":[{inside}]}}")] {
+                for is_graphql in [false, true] {
+                    if let Some(found) = noted_in(&mut fields, &body, is_graphql) {
+                        proptest::prop_assert_eq!(found, walked_in(&body, is_graphql), "{}", body);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bodies_that_were_read_whole_are_noted() {
+        let mut fields = Fields::default();
+        for body in [
+            r#"{"a b":{"c":[["d e"],{"f;":"x","g":"rO0ABx"}]},"query":"{ u(id: \"1\") }","n":-1.5}"#,
+            r#"["it's",{"":"a text of more bytes than are read"}]"#,
+            "{}",
+        ] {
+            let found = noted_in(&mut fields, body, true);
+            assert_eq!(found, Some(walked_in(body, true)), "{body}");
+        }
+        let long = format!("[{}\"x y\"]", " ".repeat(9_000));
+        for body in [r#"{"a":"x y""#, "[1'2]", &long, "no JSON"] {
+            assert_eq!(noted_in(&mut fields, body, false), None, "{body:.20}");
+        }
     }
 
     #[test]

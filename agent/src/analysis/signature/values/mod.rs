@@ -18,6 +18,7 @@ use super::{
     text::{self, Source},
 };
 use crate::{
+    analysis::fields::Strings,
     exchange::{Exchange, Request},
     protocol::operation::Detail,
 };
@@ -40,8 +41,8 @@ pub(super) const MAX_VALUES: usize = 4_096;
 /// Longest body of an unknown kind that is taken for a value. Overflow policy: it is content.
 const MAX_TEXT_BYTES: usize = 4_096;
 
-/// All values of the request.
-pub(super) fn of_exchange(exchange: &Exchange, visit: &mut Visit<'_>) {
+/// All values of the request. Those of a body of JSON are taken from its `strings`, where a walk has noted them.
+pub(super) fn of_exchange(exchange: &Exchange, strings: Option<Strings<'_>>, visit: &mut Visit<'_>) {
     let Some(request) = &exchange.request else {
         return;
     };
@@ -58,8 +59,22 @@ pub(super) fn of_exchange(exchange: &Exchange, visit: &mut Visit<'_>) {
     let body: &[u8] = &request.body.sample;
     if !binary && !body.is_empty() {
         let kind = request.head.first("content-type").unwrap_or_default();
-        walk_body(kind, body, is_graphql, visit);
+        let body = Whole {
+            body,
+            is_graphql,
+            strings,
+        };
+        walk_body(kind, body, visit);
     }
+}
+
+/// A body, or a part of one that is like it.
+#[derive(Clone, Copy)]
+struct Whole<'a> {
+    body: &'a [u8],
+    is_graphql: bool,
+    /// Names and strings of JSON that was walked already.
+    strings: Option<Strings<'a>>,
 }
 
 fn target(request: &Request, visit: &mut Visit<'_>) {
@@ -80,11 +95,12 @@ fn target(request: &Request, visit: &mut Visit<'_>) {
 }
 
 /// The values of a body of this media type; of what it looks like where the type says nothing.
-pub(super) fn walk_body(kind: &[u8], body: &[u8], is_graphql: bool, visit: &mut Visit<'_>) {
+fn walk_body(kind: &[u8], whole: Whole<'_>, visit: &mut Visit<'_>) {
     // What most are.
     if kind == b"application/json" {
-        return json_or_raw(body, is_graphql, visit);
+        return json_or_raw(whole, visit);
     }
+    let body = whole.body;
     let kind = lower(kind);
     let kind = kind.as_slice();
     let has = |name: &[u8]| text::has(kind, name);
@@ -92,7 +108,7 @@ pub(super) fn walk_body(kind: &[u8], body: &[u8], is_graphql: bool, visit: &mut 
     if has(b"multipart/") && has(b"boundary=") {
         multipart::walk(kind, body, visit);
     } else if has(b"json") || matches!(start, b'{' | b'[') && !has(b"graphql") && !has(b"urlencoded") {
-        json_or_raw(body, is_graphql, visit);
+        json_or_raw(whole, visit);
     } else if has(b"xml") && !has(b"urlencoded") || start == b'<' && !has(b"urlencoded") {
         xml::walk(body, visit);
     } else if has(b"x-www-form-urlencoded") || looks_like_form(body) {
@@ -104,8 +120,15 @@ pub(super) fn walk_body(kind: &[u8], body: &[u8], is_graphql: bool, visit: &mut 
     }
 }
 
-fn json_or_raw(body: &[u8], is_graphql: bool, visit: &mut Visit<'_>) {
-    if !json::walk(body, Place::Body, is_graphql, visit) {
+fn json_or_raw(whole: Whole<'_>, visit: &mut Visit<'_>) {
+    let Whole {
+        body,
+        is_graphql,
+        strings,
+    } = whole;
+    if let Some(strings) = strings {
+        json::noted(strings.of(body), is_graphql, visit);
+    } else if !json::walk(body, Place::Body, is_graphql, visit) {
         raw(body, visit);
     }
 }

@@ -1,6 +1,6 @@
 //! Parts of multipart bodies (RFC 7578): names, file names, and what is in them.
 
-use super::{Item, Place, Visit, walk_body};
+use super::{Item, Place, Visit, Whole, walk_body};
 use crate::analysis::signature::{
     decode::Encoding,
     text::{Source, from},
@@ -91,7 +91,12 @@ fn part(part: &[u8], visit: &mut Visit<'_>) {
         .iter()
         .any(|known| memchr::memmem::find(kind, known).is_some());
     if structured {
-        walk_body(kind, content, false, visit);
+        let part = Whole {
+            body: content,
+            is_graphql: false,
+            strings: None,
+        };
+        walk_body(kind, part, visit);
     } else if !content.contains(&0) {
         visit(&Item {
             source: Source::Body,
