@@ -22,6 +22,8 @@ import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Answer(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body in one write: else the client's delayed acknowledgement is what is measured.
+    wbufsize = -1
     def do_GET(self):
         body = b"x" * 600
         self.send_response(200)
