@@ -9,9 +9,8 @@ use siphasher::sip::SipHasher13;
 
 /// The name of some bytes.
 pub(crate) fn hash(bytes: &[u8]) -> u64 {
-    let mut hasher = SipHasher13::new_with_keys(0, 0);
-    hasher.write(bytes);
-    hasher.finish()
+    // The same as piece by piece, and cheaper.
+    SipHasher13::new_with_keys(0, 0).hash(bytes)
 }
 
 /// The name of several texts in their order.
@@ -39,7 +38,12 @@ mod tests {
 
     #[test]
     fn names_are_stable_and_tell_apart() {
-        assert_eq!(hash(b"a"), hash(b"a"));
+        for length in 0..40 {
+            let bytes = vec![b'x'; length];
+            let mut pieces = SipHasher13::new_with_keys(0, 0);
+            pieces.write(&bytes);
+            assert_eq!(hash(&bytes), pieces.finish());
+        }
         assert_ne!(hash_all(["ab", "c"]), hash_all(["a", "bc"]));
         assert_ne!(mix(1, 2), mix(2, 1));
     }

@@ -35,11 +35,13 @@ const SLOW_TIMES: f64 = 5.0;
 pub(super) fn inspect(scene: &Scene<'_>, signals: &mut Vec<Signal>) {
     let look = scene.look;
     signals.extend(body_size(scene));
-    if let Some((usual, (asked, path))) = scene.usual.zip(amount(scene.asked))
+    // Most endpoints are asked for no amounts: then no names are looked at.
+    if let Some(usual) = scene.usual.filter(|usual| usual.amount.n() >= 30)
+        && let Some((asked, path)) = amount(scene.asked)
         && asked > PAGE
     {
         let most = usual.amount.quantile(0.99).unwrap_or(0.0);
-        if usual.amount.n() >= 30 && asked as f64 > 10.0 * most {
+        if asked as f64 > 10.0 * most {
             let text = "far more elements are asked for than usual";
             signals.push(
                 signal("resource", "page_size", Group::Resource, 0.6, text)

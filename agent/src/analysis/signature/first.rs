@@ -142,12 +142,10 @@ const BEHIND_NUMBERS: [&[u8]; 9] = [
 
 /// Whether the first of several words is one of these.
 fn begins_with(bytes: &[u8], words: &[&[u8]]) -> bool {
-    let length = bytes
-        .iter()
-        .take(12)
-        .position(|byte| matches!(byte, b' ' | b'+'))
-        .unwrap_or(0);
-    let word = bytes.get(..length).unwrap_or_default();
+    let length = bytes.iter().take(12).position(|byte| matches!(byte, b' ' | b'+'));
+    let Some(word) = length.and_then(|length| bytes.get(..length)) else {
+        return false;
+    };
     words.iter().any(|known| known.eq_ignore_ascii_case(word))
 }
 
