@@ -15,7 +15,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use aya::maps::Map;
+use aya::maps::{Map, MapData};
 
 /// Bytes before each record: its length and flags, and a number that only the kernel needs.
 const HEADER_BYTES: usize = 8;
@@ -88,6 +88,9 @@ impl Drop for Pages {
 /// A ring, mapped.
 pub struct Ring {
     fd: OwnedFd,
+    /// The map as it was loaded: programs that are loaded later name it by the number of its descriptor, which therefore
+    /// must not be closed and given to another file.
+    _loaded: Option<MapData>,
     /// How far the reader is.
     read: Pages,
     /// How far the programs are, and behind the first page the data.
@@ -117,10 +120,14 @@ impl Ring {
             .context("cannot ask for the size of a ring")?
             .max_entries();
         let fd = map.fd().as_fd().try_clone_to_owned();
-        Self::map(
+        let ring = Self::map(
             fd.context("cannot keep the descriptor of a ring")?,
             data_bytes as usize,
-        )
+        )?;
+        Ok(Self {
+            _loaded: Some(map),
+            ..ring
+        })
     }
 
     fn map(fd: OwnedFd, data_bytes: usize) -> Result<Self> {
@@ -137,6 +144,7 @@ impl Ring {
         let at = read.position().load(Ordering::Acquire);
         Ok(Self {
             fd,
+            _loaded: None,
             read,
             written,
             page_bytes,
