@@ -117,7 +117,7 @@ const BENCH: &[Need] = &[
     ("go", "golang-go"),
     ("taskset", "util-linux"),
     ("openssl", "openssl"),
-    ("python3", "python3"),
+    ("gunicorn", "gunicorn"),
     ("node", "nodejs"),
 ];
 

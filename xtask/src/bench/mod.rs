@@ -72,9 +72,9 @@ pub(crate) enum Measure {
     Large,
     /// A plain server in Go, as fast as it can
     Go,
-    /// An application server in Python
+    /// An application server in Python, gunicorn
     Python,
-    /// An application server in Node
+    /// A plain server in Node, as fast as it can
     Node,
     /// Small reads and writes of files; no socket is opened
     Files,

@@ -17,22 +17,11 @@ use super::{
 };
 use crate::shell::{find_program, output_of};
 
+/// A WSGI application by gunicorn, one worker with as many threads as there are connections.
 const PYTHON: &str = r#"
-import sys
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-class Answer(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    # Head and body in one write: else the client's delayed acknowledgement is what is measured.
-    wbufsize = -1
-    def do_GET(self):
-        body = b"x" * 600
-        self.send_response(200)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *_):
-        pass
-ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Answer).serve_forever()
+def application(environ, start):
+    start("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "600")])
+    return [b"x" * 600]
 "#;
 
 const NODE: &str = r#"
@@ -68,7 +57,21 @@ pub(super) fn start(work: Work, place: &Place, port: u16) -> Result<Option<(Proc
         Work::Python => {
             let script = place.file("server.py");
             fs::write(&script, PYTHON)?;
-            pinned("python3").arg(&script).arg(&number).spawn_in(&log)?
+            pinned("gunicorn")
+                .arg("--chdir")
+                .arg(place.file(""))
+                .arg("--bind")
+                .arg(format!("127.0.0.1:{number}"))
+                .args(&[
+                    "--worker-class",
+                    "gthread",
+                    "--threads",
+                    "32",
+                    "--keep-alive",
+                    "75",
+                ])
+                .arg("server:application")
+                .spawn_in(&log)?
         }
         Work::Node => {
             let script = place.file("server.js");
@@ -129,6 +132,11 @@ fn pinned(program: impl AsRef<OsStr>) -> Pinned {
 impl Pinned {
     fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.0.arg(argument);
+        self
+    }
+
+    fn args(mut self, arguments: &[&str]) -> Self {
+        self.0.args(arguments);
         self
     }
 
