@@ -70,7 +70,8 @@ pub(super) fn tls_of_real_programs(place: &Place) -> Result<()> {
     agent.shows("nginx-tls", &rows)?;
     for (workload, library) in [("nginx-tls", "openssl"), ("curl", "openssl"), ("wget", "gnutls")] {
         let row = coverage(&agent, workload, |row| row.bytes > 0 && row.read_pct == 100.0)?;
-        // Who is gone before its library was looked for is not named; an emulated processor takes its time for that.
+        // A name may be missing, not wrong. Who is gone before its library was looked for has none; on 5.10 nginx, which was
+        // not gone, once had none either, and why is not known.
         let is_right = row.tls_library.as_deref().is_none_or(|named| named == library);
         ensure!(is_right && row.unreadable.is_empty(), "{row:?}");
     }

@@ -1,7 +1,7 @@
 //! Work out of proportion (API4:2023): pages, bodies, batches, depth and aliases far beyond what is usual.
 //!
-//! In: exchanges. Out: resource signals. A large body counts by what it does to the server: people paste what they like. Documents of GraphQL are measured, not parsed: the depth of braces, and names
-//! with an alias.
+//! In: exchanges. Out: resource signals. A large body counts by what it does to the server: people paste what they like.
+//! Documents of GraphQL are measured, not parsed: the depth of braces, and names with an alias.
 
 use super::{Scene, signal, words::has_word};
 use crate::{
