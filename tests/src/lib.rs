@@ -7,3 +7,4 @@ pub mod python;
 pub mod schemas;
 pub mod semantics;
 pub mod simulated;
+pub mod tries;

@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result};
 use apiarist_tests::{
     gate::skip_reason,
     semantics::{Observer, Outcome, SEMANTICS, Semantic},
+    tries::{tell_unsteady, tried},
 };
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         })
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
+    tell_unsteady();
     // Detaches before the process ends, so that a problem in doing so shows.
     drop(observer().take());
     conclusion.exit_code()
@@ -45,14 +47,13 @@ fn observer() -> MutexGuard<'static, Option<Observer>> {
 
 fn run(semantic: &'static Semantic) -> Result<Completion, Failed> {
     let mut observer = observer();
-    match attached(&mut observer) {
-        Ok(observer) => match semantic.run(observer) {
-            Outcome::Passed => Ok(Completion::Completed),
-            Outcome::Skipped(reason) => Ok(Completion::ignored_with(reason)),
-            Outcome::Failed(reason) => Err(reason.into()),
-        },
-        Err(error) => Err(format!("{error:#}").into()),
-    }
+    let observer = attached(&mut observer).map_err(|error| format!("{error:#}"))?;
+    let completion = tried(semantic.name, || match semantic.run(observer) {
+        Outcome::Passed => Ok(Completion::Completed),
+        Outcome::Skipped(reason) => Ok(Completion::ignored_with(reason)),
+        Outcome::Failed(reason) => Err(reason),
+    })?;
+    Ok(completion)
 }
 
 fn attached(observer: &mut Option<Observer>) -> Result<&mut Observer> {

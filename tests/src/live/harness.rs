@@ -7,7 +7,10 @@ use std::{io::Write as _, process::ExitCode};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use super::Live;
-use crate::gate::skip_reason;
+use crate::{
+    gate::skip_reason,
+    tries::{tell_unsteady, tried},
+};
 
 /// Runs those that the command line asks for.
 #[must_use]
@@ -24,11 +27,13 @@ pub fn main(table: &'static [Live]) -> ExitCode {
         .iter()
         .map(|live| Trial::ignorable_test(live.name, || run(live)).with_ignored_flag(skipped.is_some()))
         .collect();
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    tell_unsteady();
+    conclusion.exit_code()
 }
 
 fn run(live: &Live) -> Result<Completion, Failed> {
-    match live.run() {
+    match tried(live.name, || live.run()) {
         Ok(None) => Ok(Completion::Completed),
         Ok(Some(reason)) => Ok(Completion::ignored_with(reason)),
         Err(error) => Err(format!("{error:#}").into()),
