@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use crate::{
     ebpf_check, elf,
     manifest::{Manifest, Object, object_path},
+    own_stacks,
     shell::{cargo, run, say},
     source_hash::{sha256_hex, sources_sha256},
     toolchain::{Origin, Toolchain, without_flags},
@@ -132,6 +133,7 @@ fn build(root: &Path, toolchain: &Toolchain, architecture: &str) -> Result<Vec<u
         .arg(&built))?;
     let bytes = fs::read(&stripped).with_context(|| format!("cannot read {}", stripped.display()))?;
     elf::require_btf(&bytes)?;
+    own_stacks::required(&bytes)?;
     Ok(bytes)
 }
 
