@@ -13,6 +13,7 @@ mod elf;
 mod fuzz;
 mod image;
 mod manifest;
+mod npm;
 mod own_stacks;
 mod package;
 mod packages;

@@ -119,6 +119,7 @@ const BENCH: &[Need] = &[
     ("openssl", "openssl"),
     ("gunicorn", "gunicorn"),
     ("node", "nodejs"),
+    ("npm", "npm"),
 ];
 
 const GATE: &[Need] = &[("cc", "gcc"), ("valgrind", "valgrind")];

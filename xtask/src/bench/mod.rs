@@ -74,6 +74,8 @@ pub(crate) enum Measure {
     Go,
     /// An application server in Python, gunicorn
     Python,
+    /// An application server in Node, by Express
+    Express,
     /// A plain server in Node, as fast as it can
     Node,
     /// Small reads and writes of files; no socket is opened
@@ -102,6 +104,7 @@ pub(crate) enum Work {
     Large,
     Go,
     Python,
+    Express,
     Node,
     Files,
 }
@@ -117,6 +120,7 @@ impl Measure {
             Self::Large => Some(Work::Large),
             Self::Go => Some(Work::Go),
             Self::Python => Some(Work::Python),
+            Self::Express => Some(Work::Express),
             Self::Node => Some(Work::Node),
             Self::Files => Some(Work::Files),
             Self::Kernel | Self::Start | Self::Memory | Self::Pipeline | Self::Scale | Self::Gate => None,
@@ -240,6 +244,7 @@ impl Work {
             Self::Large => "large",
             Self::Go => "go",
             Self::Python => "python",
+            Self::Express => "express",
             Self::Node => "node",
             Self::Files => "files",
         }

@@ -15,13 +15,26 @@ use super::{
     Work,
     process::{Place, Process},
 };
-use crate::shell::{find_program, output_of};
+use crate::{
+    npm,
+    shell::{find_program, output_of},
+    workspace,
+};
 
 /// A WSGI application by gunicorn, one worker with as many threads as there are connections.
 const PYTHON: &str = r#"
 def application(environ, start):
     start("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "600")])
     return [b"x" * 600]
+"#;
+
+/// What most applications in Node are made with.
+const EXPRESS: (&str, &str) = ("express", "5.3.0");
+
+const EXPRESS_APPLICATION: &str = r#"
+const application = require("express")();
+application.get("/small", (_, answer) => answer.type("text").send("x".repeat(600)));
+application.listen(Number(process.argv[2]), "127.0.0.1");
 "#;
 
 const NODE: &str = r#"
@@ -72,6 +85,14 @@ pub(super) fn start(work: Work, place: &Place, port: u16) -> Result<Option<(Proc
                 ])
                 .arg("server:application")
                 .spawn_in(&log)?
+        }
+        Work::Express => {
+            let packages = workspace::target_directory(&workspace::root()?).join("bench-node");
+            npm::install(&packages, &[EXPRESS])?;
+            // Where it finds them.
+            let script = packages.join("server.js");
+            fs::write(&script, EXPRESS_APPLICATION)?;
+            pinned("node").arg(&script).arg(&number).spawn_in(&log)?
         }
         Work::Node => {
             let script = place.file("server.js");
