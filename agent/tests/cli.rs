@@ -7,6 +7,7 @@ use std::{
     io::{BufRead as _, Write as _},
     path::Path,
     process::{Command, Output, Stdio},
+    sync::Arc,
 };
 
 use apiarist::{
@@ -15,6 +16,7 @@ use apiarist::{
     control::{self, Followed, Query, Request},
     inventory::EndpointView,
     risk::RiskView,
+    select::Line,
     status::Status,
     store::{Batch, Row, Store},
     verdict::{Alert, Finding},
@@ -76,8 +78,9 @@ fn with_agent(test: impl FnOnce(&str)) {
                     match request {
                         Request::Endpoints(reply) => {
                             let views = endpoints();
-                            let rows = views.iter().map(|row| serde_json::to_string(row).unwrap().into());
-                            reply.send(rows.collect()).unwrap();
+                            let row = |view| Line::from(serde_json::to_string(view).unwrap());
+                            let rows: Vec<_> = views.iter().map(row).map(Arc::new).collect();
+                            reply.send(rows.into()).unwrap();
                         }
                         Request::Endpoint(_, reply) => reply.send(None).unwrap(),
                         Request::Workloads(reply) => reply.send(Vec::new()).unwrap(),

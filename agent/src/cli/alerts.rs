@@ -105,10 +105,12 @@ fn follow(query: &query::Args, context: &mut Context<'_>) -> Result<(), Failure>
                 tracing::warn!(%missed, "alerts came faster than they were read; these are left out");
                 return ControlFlow::Continue(());
             }
-            if !selection.accepts(&row) {
-                return ControlFlow::Continue(());
-            }
-            match write(query.output, &row, context) {
+            let written = match selection.accepts(&row.to_string()) {
+                Ok(true) => write(query.output, &row, context),
+                Ok(false) => Ok(()),
+                Err(error) => Err(error.into()),
+            };
+            match written {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(failure) => {
                     outcome = Err(failure);

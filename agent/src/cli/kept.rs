@@ -162,7 +162,11 @@ mod tests {
     fn a_store_lists_what_its_agent_would() {
         let directory = tempfile::tempdir().unwrap();
         let assessor = filled(directory.path());
-        let endpoints: Vec<Line> = assessor.endpoints().iter().map(ToString::to_string).collect();
+        let endpoints: Vec<Line> = assessor
+            .endpoints()
+            .iter()
+            .map(|row| row.as_str().to_owned())
+            .collect();
         assert_eq!(endpoints.len(), 9);
         assert_eq!(listed(directory.path(), Topic::Endpoints, None), endpoints);
         let risks: Vec<Line> = assessor

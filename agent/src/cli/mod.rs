@@ -59,7 +59,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 /// Whether a filter expression, as `--filter` takes it, accepts a row; `None` if it is malformed.
 pub fn accepts(expression: &str, row: &serde_json::Value) -> Option<bool> {
     let filter = crate::select::Filter::parse(expression).ok()?;
-    Some(filter.accepts(row))
+    filter.accepts(&row.to_string()).ok()
 }
 
 pub use exit::{Exit, Failure};

@@ -21,13 +21,13 @@ use axum::{
 };
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use super::{ANSWER_TIMEOUT, NoAnswer, SELECTED, server::Refusal};
 use crate::{
     clock::{Timestamp, monotonic_ns},
-    select::{Options, Picked, SelectError, Selection},
+    select::{Line, Options, Picked, Row, Rows, SelectError, Selection},
 };
 
 /// Requests whose rows are looked at at the same time. Overflow policy: further ones wait, then get status 503.
@@ -36,8 +36,8 @@ const MAX_SELECTING: usize = 2;
 /// How long the rows of a request may be looked at. Overflow policy: status 400.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Rows that are looked at together: as many as are worth a second thread.
-const BATCH: usize = 4096;
+/// Rows that are looked at first: few requests without an order need more. Then there are more and more at a time.
+const FIRST: usize = 4096;
 
 /// Bytes of an answer that are put together at a time; one row more may be in it.
 const PART_BYTES: usize = 64 * 1024;
@@ -107,11 +107,22 @@ impl<S: Send + Sync> FromRequestParts<S> for Wanted {
 }
 
 impl Wanted {
-    /// The answer, given all rows of the list and how one becomes JSON.
-    pub(super) async fn of<T: Clone + Send + Sync + 'static>(
+    /// The answer, given all rows of the list.
+    pub(super) async fn of(self, all: Rows) -> Result<Response, Refusal> {
+        self.answer(move |selection| page_of(&all, selection)).await
+    }
+
+    /// The answer, given all rows of a list that are not text yet: no more of them become text than are looked at.
+    pub(super) async fn written<T>(self, all: Vec<Arc<T>>) -> Result<Response, Refusal>
+    where
+        T: Serialize + Send + Sync + 'static,
+    {
+        self.answer(move |selection| written_page(&all, selection)).await
+    }
+
+    async fn answer<R: Row + Send + Unpin + 'static>(
         self,
-        all: Vec<T>,
-        text: fn(T) -> Option<Arc<str>>,
+        page: impl FnOnce(&Selection) -> Result<Vec<R>, SelectError> + Send + 'static,
     ) -> Result<Response, Refusal> {
         let Self { lines, selection } = self;
         let permit = tokio::time::timeout(ANSWER_TIMEOUT, SELECTING.acquire());
@@ -120,7 +131,7 @@ impl Wanted {
         let selecting = tokio::task::spawn_blocking(move || {
             // Held until the work is done, even when the client has gone.
             let _permit = permit;
-            page(all, text, &selection)
+            page(&selection)
         });
         let page = selecting.await.map_err(|_| NoAnswer::Stopping)??;
         let (marks, media) = match lines {
@@ -133,34 +144,50 @@ impl Wanted {
 }
 
 /// The rows that are wanted.
-fn page<T: Clone>(
-    all: Vec<T>,
-    text: fn(T) -> Option<Arc<str>>,
-    selection: &Selection,
-) -> Result<Vec<Arc<str>>, SelectError> {
+fn page_of(all: &[Arc<Line>], selection: &Selection) -> Result<Vec<Arc<Line>>, SelectError> {
+    let is_late = patience();
+    let mut picked = Picked::new(selection, &is_late);
+    let (mut rest, mut size) = (all, FIRST);
+    while let (batch @ [_, ..], behind) = rest.split_at(size.min(rest.len())) {
+        if picked.take_of(batch)?.is_break() {
+            break;
+        }
+        (rest, size) = (behind, size.saturating_mul(2));
+    }
+    picked.page()
+}
+
+/// The rows that are wanted, as text.
+fn written_page<T: Serialize>(all: &[Arc<T>], selection: &Selection) -> Result<Vec<String>, SelectError> {
+    // They hold maps with text keys and finite numbers only, which JSON can always write.
+    let text = |row: &Arc<T>| serde_json::to_string(&**row).ok();
     let options = selection.options();
     if options.is_plain() {
-        let page = all.into_iter().skip(options.offset);
+        let page = all.iter().skip(options.offset);
         return Ok(page
             .take(options.limit.unwrap_or(usize::MAX))
             .filter_map(text)
             .collect());
     }
-    let end = monotonic_ns().saturating_add(u64::try_from(PATIENCE.as_nanos()).unwrap_or(u64::MAX));
-    let is_late = || monotonic_ns() > end;
+    let is_late = patience();
     let mut picked = Picked::new(selection, &is_late);
-    for batch in all.chunks(BATCH) {
-        let rows = batch.iter().cloned().filter_map(text);
-        if picked.take(rows.collect())?.is_break() {
+    for batch in all.chunks(FIRST) {
+        if picked.take(batch.iter().filter_map(text).collect())?.is_break() {
             break;
         }
     }
     picked.page()
 }
 
+/// Tells whether the time of a request is over.
+fn patience() -> impl Fn() -> bool {
+    let end = monotonic_ns().saturating_add(u64::try_from(PATIENCE.as_nanos()).unwrap_or(u64::MAX));
+    move || monotonic_ns() > end
+}
+
 /// Rows as the body of an answer, with something before, between and behind them.
-struct Parts {
-    rows: std::iter::Peekable<std::vec::IntoIter<Arc<str>>>,
+struct Parts<R> {
+    rows: std::iter::Peekable<std::vec::IntoIter<R>>,
     before: &'static str,
     between: &'static str,
     behind: Option<&'static str>,
@@ -168,9 +195,9 @@ struct Parts {
     left: u64,
 }
 
-impl Parts {
-    fn of(rows: Vec<Arc<str>>, [before, between, behind]: [&'static str; 3]) -> Self {
-        let texts: usize = rows.iter().map(|row| row.len()).sum();
+impl<R: Row> Parts<R> {
+    fn of(rows: Vec<R>, [before, between, behind]: [&'static str; 3]) -> Self {
+        let texts: usize = rows.iter().map(|row| row.text().len()).sum();
         let marks = before.len() + between.len() * rows.len().saturating_sub(1) + behind.len();
         Self {
             rows: rows.into_iter().peekable(),
@@ -182,7 +209,7 @@ impl Parts {
     }
 }
 
-impl hyper::body::Body for Parts {
+impl<R: Row + Unpin> hyper::body::Body for Parts<R> {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -199,7 +226,7 @@ impl hyper::body::Body for Parts {
                 part.push_str(self.behind.take().unwrap_or_default());
                 break;
             };
-            part.push_str(&row);
+            part.push_str(row.text());
             if self.rows.peek().is_some() {
                 part.push_str(self.between);
             }
@@ -223,12 +250,14 @@ mod tests {
 
     use super::*;
 
-    fn rows(number: usize) -> Vec<Arc<str>> {
+    fn rows(number: usize) -> Vec<Arc<Line>> {
         let row = |number: usize| format!(r#"{{"id":"{number:05}","hits":{}}}"#, number % 7);
-        (0..number).map(|number| row(number).into()).collect()
+        (0..number)
+            .map(|number| Arc::new(Line::of(row(number), &["id", "hits"])))
+            .collect()
     }
 
-    async fn body(rows: Vec<Arc<str>>) -> (usize, String) {
+    async fn body(rows: Vec<Arc<Line>>) -> (usize, String) {
         let mut parts = Parts::of(rows, ["[", ",", "]"]);
         let whole = hyper::body::Body::size_hint(&parts).exact().unwrap();
         let (mut number, mut text) = (0, String::new());
@@ -271,7 +300,7 @@ mod tests {
             ..Options::default()
         };
         let selection = Selection::new(options).unwrap();
-        let page = page(rows(10_000), Some, &selection).unwrap();
+        let page = page_of(&rows(10_000), &selection).unwrap();
         let mut wanted: Vec<usize> = (0..10_000).filter(|number| number % 7 >= 5).collect();
         wanted.sort_by_key(|number| std::cmp::Reverse(number % 7));
         let all = rows(10_000);

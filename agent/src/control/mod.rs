@@ -23,6 +23,7 @@ use crate::{
     inventory::{EndpointId, WorkloadView},
     openapi::Specification,
     risk::RiskView,
+    select::{Line, Rows},
     status::Status,
     verdict::{Alert, Finding},
 };
@@ -46,10 +47,10 @@ pub type Reply<T> = oneshot::Sender<T>;
 /// What the core thread is asked.
 #[derive(Debug)]
 pub enum Request {
-    /// The rows of all endpoints as JSON, in a stable order.
-    Endpoints(Reply<Vec<Arc<str>>>),
-    /// The row of one endpoint as JSON, if there is one.
-    Endpoint(EndpointId, Reply<Option<Arc<str>>>),
+    /// The rows of all endpoints, in a stable order.
+    Endpoints(Reply<Rows>),
+    /// The row of one endpoint, if there is one.
+    Endpoint(EndpointId, Reply<Option<Arc<Line>>>),
     /// All workloads, in a stable order.
     Workloads(Reply<Vec<WorkloadView>>),
     /// The OpenAPI documents of all workloads.
@@ -108,7 +109,7 @@ impl Query {
     ///
     /// # Errors
     /// The core did not answer.
-    pub async fn endpoints(&self) -> Result<Vec<Arc<str>>, NoAnswer> {
+    pub async fn endpoints(&self) -> Result<Rows, NoAnswer> {
         self.ask(Request::Endpoints).await
     }
 
@@ -116,7 +117,7 @@ impl Query {
     ///
     /// # Errors
     /// The core did not answer.
-    pub async fn endpoint(&self, id: EndpointId) -> Result<Option<Arc<str>>, NoAnswer> {
+    pub async fn endpoint(&self, id: EndpointId) -> Result<Option<Arc<Line>>, NoAnswer> {
         self.ask(|reply| Request::Endpoint(id, reply)).await
     }
 

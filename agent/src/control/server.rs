@@ -19,7 +19,7 @@ use axum::{
     routing::get,
     serve::Listener,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -96,7 +96,7 @@ fn router(query: Query) -> Router {
 }
 
 async fn endpoints(State(query): State<Query>, wanted: Wanted) -> Result<Response, Refusal> {
-    wanted.of(query.endpoints().await?, Some).await
+    wanted.of(query.endpoints().await?).await
 }
 
 async fn endpoint(State(query): State<Query>, Path(id): Path<String>) -> Result<Response, NoAnswer> {
@@ -105,7 +105,11 @@ async fn endpoint(State(query): State<Query>, Path(id): Path<String>) -> Result<
         Err(_) => None,
     };
     Ok(match found {
-        Some(row) => ([(header::CONTENT_TYPE, "application/json")], row.to_string()).into_response(),
+        Some(row) => (
+            [(header::CONTENT_TYPE, "application/json")],
+            row.as_str().to_owned(),
+        )
+            .into_response(),
         None => refuse(StatusCode::NOT_FOUND, "no endpoint has this id"),
     })
 }
@@ -150,16 +154,11 @@ async fn anomalies(State(query): State<Query>) -> Result<Response, NoAnswer> {
 }
 
 async fn findings(State(query): State<Query>, wanted: Wanted) -> Result<Response, Refusal> {
-    wanted.of(query.findings().await?, written).await
+    wanted.written(query.findings().await?).await
 }
 
 async fn risks(State(query): State<Query>, wanted: Wanted) -> Result<Response, Refusal> {
-    wanted.of(query.risks().await?, written).await
-}
-
-/// A row as JSON. It holds maps with text keys and finite numbers only, which JSON can always write.
-fn written<T: Serialize>(row: Arc<T>) -> Option<Arc<str>> {
-    serde_json::to_string(&*row).ok().map(Arc::from)
+    wanted.written(query.risks().await?).await
 }
 
 async fn prometheus(State(query): State<Query>) -> Result<Response, NoAnswer> {

@@ -236,6 +236,36 @@ impl SensitiveView {
 }
 
 impl EndpointView {
+    /// Its members as JSON, in their order.
+    pub const MEMBERS: &[&str] = &[
+        "id",
+        "workload",
+        "kind",
+        "method",
+        "template",
+        "operation",
+        "hosts",
+        "hits",
+        "first_seen",
+        "last_seen",
+        "state",
+        "exposure",
+        "auth",
+        "sensitive",
+        "status",
+        "codes",
+        "latency_ms",
+        "callers",
+        "owner",
+        "risk",
+        "spec",
+        "completeness",
+        "workload_id",
+        "parameters",
+        "nature",
+        "source",
+    ];
+
     /// The row of an endpoint at a time.
     pub(super) fn new(endpoint: &Endpoint, workload: &Workload, now: Timestamp) -> Self {
         let traffic = &endpoint.traffic;

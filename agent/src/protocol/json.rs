@@ -29,18 +29,21 @@ impl<'a> Value<'a> {
 /// Members of an object, with keys as they stand between their quotes.
 pub(crate) fn members(bytes: &[u8]) -> impl Iterator<Item = (&[u8], Value<'_>)> {
     let mut rest = bytes.trim_ascii_start().strip_prefix(b"{").unwrap_or_default();
-    std::iter::from_fn(move || {
-        skip(&mut rest, b',');
-        let Some(Value::String(key)) = take(&mut rest) else {
-            return None;
-        };
-        skip(&mut rest, b':');
-        Some((key, take(&mut rest)?))
-    })
+    std::iter::from_fn(move || member(&mut rest))
+}
+
+/// The member whose key stands next in an object, and what is behind it.
+pub(crate) fn member<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], Value<'a>)> {
+    skip(rest, b',');
+    let Some(Value::String(key)) = take(rest) else {
+        return None;
+    };
+    skip(rest, b':');
+    Some((key, take(rest)?))
 }
 
 /// Elements of an array.
-pub(in crate::protocol) fn elements(bytes: &[u8]) -> impl Iterator<Item = Value<'_>> {
+pub(crate) fn elements(bytes: &[u8]) -> impl Iterator<Item = Value<'_>> {
     let mut rest = bytes.trim_ascii_start().strip_prefix(b"[").unwrap_or_default();
     std::iter::from_fn(move || {
         skip(&mut rest, b',');

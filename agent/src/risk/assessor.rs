@@ -18,6 +18,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     inventory::{EndpointId, EndpointState, EndpointView, Inventory, Revised},
+    select::{Line, Rows},
     verdict::{Alert, Finding},
 };
 
@@ -30,8 +31,8 @@ pub struct Assessed {
     pub workload: String,
     /// Its last exchange.
     pub last_seen: Timestamp,
-    /// Its row as JSON in one line.
-    pub row: Arc<str>,
+    /// Its row.
+    pub row: Arc<Line>,
     order: (String, Arc<str>, Box<str>, Option<Box<str>>, EndpointId),
     owner: Option<String>,
     revision: u64,
@@ -76,6 +77,8 @@ pub struct Assessor {
     criteria: Criteria,
     /// By workload, template, method and operation.
     known: Vec<Arc<Assessed>>,
+    /// Their rows, place by place. Those who asked may still hold them as they were.
+    rows: Rows,
     places: HashMap<EndpointId, usize>,
     /// Judged since they were taken, and not taken since.
     changed: BTreeSet<EndpointId>,
@@ -142,6 +145,9 @@ impl Assessor {
                 Some(known) => {
                     is_in_order &= known.order == assessed.order;
                     *known = Arc::new(assessed);
+                    if let Some(row) = place.and_then(|place| Arc::make_mut(&mut self.rows).get_mut(place)) {
+                        *row = Arc::clone(&known.row);
+                    }
                 }
                 None => {
                     is_in_order = false;
@@ -163,16 +169,17 @@ impl Assessor {
                 .zip(0..)
                 .map(|(known, place)| (known.id, place))
                 .collect();
+            self.rows = Arc::new(self.known.iter().map(|known| Arc::clone(&known.row)).collect());
         }
     }
 
     /// The rows of all endpoints, by workload, template, method and operation.
-    pub fn endpoints(&self) -> Vec<Arc<str>> {
-        self.known.iter().map(|known| Arc::clone(&known.row)).collect()
+    pub fn endpoints(&self) -> Rows {
+        Arc::clone(&self.rows)
     }
 
     /// The row of one endpoint.
-    pub fn endpoint(&self, id: EndpointId) -> Option<Arc<str>> {
+    pub fn endpoint(&self, id: EndpointId) -> Option<Arc<Line>> {
         let known = self.known.get(*self.places.get(&id)?)?;
         Some(Arc::clone(&known.row))
     }
@@ -284,8 +291,9 @@ impl Assessed {
 }
 
 /// A row as JSON in one line. Rows hold maps with text keys and finite numbers only, which JSON can always write.
-fn line(view: &EndpointView) -> Option<Arc<str>> {
-    serde_json::to_string(view).ok().map(Arc::from)
+fn line(view: &EndpointView) -> Option<Arc<Line>> {
+    let text = serde_json::to_string(view).ok()?;
+    Some(Arc::new(Line::of(text, EndpointView::MEMBERS)))
 }
 
 #[cfg(test)]
@@ -293,6 +301,7 @@ mod tests {
     use super::*;
     use crate::{
         inventory::{EndpointView, Limits, fixture::call},
+        protocol::json,
         risk::assess,
         verdict::fixture::{alert, finding},
         workload::{Workload, WorkloadKind},
@@ -323,9 +332,13 @@ mod tests {
         let endpoints: Vec<EndpointView> = assessor
             .endpoints()
             .iter()
-            .map(|row| serde_json::from_str(row).unwrap())
+            .map(|row| serde_json::from_str(row.as_str()).unwrap())
             .collect();
         assert_eq!(endpoints, whole.endpoints);
+        for row in assessor.endpoints().iter() {
+            let names = json::members(row.as_str().as_bytes()).map(|(name, _)| name);
+            assert!(names.eq(EndpointView::MEMBERS.iter().map(|name| name.as_bytes())));
+        }
         let findings = assessor.findings(behaviour.to_vec());
         assert!(findings.iter().map(Arc::as_ref).eq(&whole.findings));
         assert!(assessor.risks().iter().map(Arc::as_ref).eq(&whole.risks));

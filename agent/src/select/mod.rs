@@ -7,14 +7,18 @@
 
 mod filter;
 mod glob;
+mod line;
 mod picked;
+mod raw;
 mod rows;
 
 use serde_json::Value;
-use smallvec::SmallVec;
 
 pub(crate) use filter::Filter;
+pub(crate) use line::Row;
+pub use line::{Line, Rows};
 pub(crate) use picked::Picked;
+use raw::Raw;
 pub(crate) use rows::{Members, each, pick, whole};
 
 use crate::{clock::Timestamp, risk::EndpointKey};
@@ -144,12 +148,17 @@ impl Selection {
         self.filter.as_ref()
     }
 
-    /// Whether one row satisfies every option.
-    pub(crate) fn accepts(&self, row: &Value) -> bool {
-        let since = self.options.since;
-        self.wants(row)
-            && since.is_none_or(|since| last_seen(row).is_none_or(|seen| seen >= since))
-            && self.filter.as_ref().is_none_or(|filter| filter.accepts(row))
+    /// Whether one row satisfies every option. What is read soonest is looked at first, and nothing once it is decided.
+    ///
+    /// # Errors
+    /// What is looked at is no JSON.
+    pub(crate) fn accepts<R: Row + ?Sized>(&self, row: &R) -> Result<bool, SelectError> {
+        Ok(self.wants(row)?
+            && self.is_recent(row)?
+            && match &self.filter {
+                Some(filter) => filter.accepts(row)?,
+                None => true,
+            })
     }
 
     /// Whether an endpoint may be wanted, as far as its name tells.
@@ -175,39 +184,51 @@ impl Selection {
         named
     }
 
-    /// Members that decide which rows are wanted, and in which order.
-    fn needed(&self) -> Members {
-        let mut needed = Members::default();
-        if self.options.workload.is_some() {
-            needed.extend(["workload", "workload_id", "name", "id"]);
+    /// Whether it is of a workload, a method and a path that are wanted.
+    fn wants<R: Row + ?Sized>(&self, row: &R) -> Result<bool, SelectError> {
+        let text = |name: &str| match row.member(name).map(Raw::of).transpose()? {
+            Some(Raw::Text(text)) => Ok(Some(text)),
+            _ => Ok(None),
+        };
+        let Options {
+            workload,
+            methods,
+            path,
+            ..
+        } = &self.options;
+        if workload.is_some() {
+            let names: &[_] = match row.member("workload") {
+                Some(_) => &["workload", "workload_id"],
+                None => &["workload", "workload_id", "name", "id"],
+            };
+            let mut is_wanted = false;
+            for name in names {
+                is_wanted = is_wanted || text(name)?.is_some_and(|name| self.wants_workload(&[&name]));
+            }
+            if !is_wanted {
+                return Ok(false);
+            }
         }
-        if !self.options.methods.is_empty() || self.options.path.is_some() {
-            needed.extend(["endpoint_name", "method", "template"]);
+        if methods.is_empty() && path.is_none() {
+            return Ok(true);
         }
-        if self.options.since.is_some() {
-            needed.extend(["last_seen", "updated"]);
+        if let Some(name) = text("endpoint_name")? {
+            let (method, template) = name.split_once(' ').unwrap_or((&name, ""));
+            return Ok(self.wants_call(method, template));
         }
-        if let Some((key, _)) = self.order() {
-            needed.add(key.split('.'));
-        }
-        for path in self.filter.iter().flat_map(Filter::paths) {
-            needed.add(path.iter().map(String::as_str));
-        }
-        needed
+        let (method, template) = (text("method")?, text("template")?);
+        Ok(self.wants_call(&method.unwrap_or_default(), &template.unwrap_or_default()))
     }
 
-    fn wants(&self, row: &Value) -> bool {
-        let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
-        let names = match row.get("workload") {
-            Some(_) => &["workload", "workload_id"][..],
-            None => &["workload", "workload_id", "name", "id"],
+    /// Whether it was seen since. What was never seen was not long ago either.
+    fn is_recent<R: Row + ?Sized>(&self, row: &R) -> Result<bool, SelectError> {
+        let Some(since) = self.options.since else {
+            return Ok(true);
         };
-        let names = names.iter().filter_map(|name| row.get(name)?.as_str());
-        let (method, template) = match row.get("endpoint_name").and_then(Value::as_str) {
-            Some(name) => name.split_once(' ').unwrap_or((name, "")),
-            None => (text("method"), text("template")),
-        };
-        self.wants_workload(&names.collect::<SmallVec<[&str; 4]>>()) && self.wants_call(method, template)
+        // Alerts say in another member than the rest when it last happened.
+        let seen = row.member("last_seen").or_else(|| row.member("updated"));
+        let seen = seen.map(Raw::of).transpose()?.and_then(|seen| seen.time());
+        Ok(seen.is_none_or(|seen| seen >= since))
     }
 
     fn wants_workload(&self, names: &[&str]) -> bool {
@@ -224,11 +245,6 @@ impl Selection {
         };
         is_method && path.as_ref().is_none_or(is_path)
     }
-}
-
-/// When it last happened: alerts say so in another member than the rest.
-fn last_seen(row: &Value) -> Option<Timestamp> {
-    time_of(row.get("last_seen").or_else(|| row.get("updated"))?)
 }
 
 /// A time in JSON: nanoseconds or seconds since the epoch, or RFC 3339 text.

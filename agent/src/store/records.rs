@@ -93,8 +93,10 @@ impl Batch {
                 Some((place, record)) => self.risks.push(listed(place, record)),
                 None => self.removed_risks.push(assessed.id.to_string()),
             }
-            self.summaries
-                .push(listed(assessed.place(), assessed.row.as_bytes().to_vec()));
+            self.summaries.push(listed(
+                assessed.place(),
+                assessed.row.as_str().as_bytes().to_vec(),
+            ));
         }
     }
 }

@@ -14,7 +14,8 @@ mod sql;
 use std::{collections::BTreeSet, fmt};
 
 pub(super) use evaluate::compare_text;
-use serde_json::Value;
+
+use super::{SelectError, line::Row};
 
 /// Longest expression, in bytes. Overflow policy: refused.
 const MAX_BYTES: usize = 4096;
@@ -54,7 +55,10 @@ impl Filter {
     }
 
     /// Whether the row is wanted.
-    pub(crate) fn accepts(&self, row: &Value) -> bool {
+    ///
+    /// # Errors
+    /// What it looks at is no JSON.
+    pub(crate) fn accepts<R: Row + ?Sized>(&self, row: &R) -> Result<bool, SelectError> {
         evaluate::accepts(&self.expression, row)
     }
 
@@ -67,7 +71,7 @@ impl Filter {
     }
 
     /// What the expression looks at: members from the outside in.
-    pub(super) fn paths(&self) -> Vec<&[String]> {
+    fn paths(&self) -> Vec<&[String]> {
         let mut found = Vec::new();
         self.expression.paths(&mut found);
         found
@@ -89,7 +93,8 @@ mod tests {
         });
         Filter::parse(text)
             .unwrap_or_else(|e| panic!("{text}: {e}"))
-            .accepts(&row)
+            .accepts(&row.to_string())
+            .unwrap()
     }
 
     #[test]
