@@ -1,7 +1,7 @@
 //! What goes from the shards to the core.
 
 use super::reload::Change;
-use crate::{control::Request, event::ProcessRef, exchange::Exchange, flow, workload::TranslationStats};
+use crate::{event::ProcessRef, exchange::Exchange, flow, workload::TranslationStats};
 
 /// Batches and requests that may wait for the core. Overflow policy: the shard waits.
 pub(super) const MAX_WAITING_BATCHES: usize = 32;
@@ -15,8 +15,8 @@ pub(super) const BATCH_BYTES: usize = 256 * 1024;
 pub(super) enum ToCore {
     /// What a shard saw since its last message.
     Batch(Box<Batch>),
-    /// A question.
-    Ask(Request),
+    /// There is a question: it is in a queue of its own, so that the core finds it while it does something long.
+    Ask,
     /// Another configuration.
     Change(Box<Change>),
 }

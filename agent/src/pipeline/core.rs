@@ -250,7 +250,7 @@ impl Core {
     }
 
     /// Works until all shards and the control API are gone; writes the store a last time.
-    pub(super) fn run(mut self, inbox: &Receiver<ToCore>) -> Summary {
+    pub(super) fn run(mut self, inbox: &Receiver<ToCore>, questions: &Receiver<Request>) -> Summary {
         loop {
             let now = clock::now();
             if self.next_second > now.after(SECOND) {
@@ -259,7 +259,7 @@ impl Core {
                 self.keeper.start_over(now);
             }
             if now >= self.keeper.next() {
-                self.keep(now);
+                self.keep(now, questions);
             }
             if now >= self.next_second {
                 self.next_second = now.after(SECOND);
@@ -282,7 +282,11 @@ impl Core {
             }
             match inbox.recv_timeout(self.keeper.next().min(self.next_second).since(now)) {
                 Ok(ToCore::Batch(batch)) => self.batch(*batch),
-                Ok(ToCore::Ask(request)) => self.answer(request),
+                // It may have been answered before.
+                Ok(ToCore::Ask) => questions
+                    .try_iter()
+                    .take(1)
+                    .for_each(|request| self.answer(request)),
                 Ok(ToCore::Change(change)) => self.change(*change),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -290,7 +294,7 @@ impl Core {
         }
         let now = clock::now();
         self.pass_on();
-        self.keep(now);
+        self.keep(now, questions);
         self.report(now);
         if let Err(error) = self.marker.end(now) {
             tracing::warn!(%error, "the end of this run cannot be noted: the next will take it for killed");
@@ -534,17 +538,31 @@ impl Core {
         }
     }
 
-    fn keep(&mut self, now: Timestamp) {
+    /// Writes the store, and answers between the parts of a long write.
+    fn keep(&mut self, now: Timestamp, questions: &Receiver<Request>) {
         let status = self.status();
         if let Err(error) = self.marker.beat(now) {
             tracing::debug!(%error, "that this run is there cannot be noted");
         }
+        let (keeper, mut known) = self.known();
+        keeper.begin(now, &mut known, &status);
+        loop {
+            let (keeper, mut known) = self.known();
+            if !keeper.go_on(now, &mut known) {
+                break;
+            }
+            questions.try_iter().for_each(|request| self.answer(request));
+        }
+        memory::release();
+    }
+
+    /// Who keeps, and what is known.
+    fn known(&mut self) -> (&mut Keeper, Known<'_>) {
         let known = Known {
             inventory: &mut self.inventory,
             analysis: &mut self.analysis,
             assessor: &mut self.assessor,
         };
-        self.keeper.write(now, known, &status);
-        memory::release();
+        (&mut self.keeper, known)
     }
 }

@@ -4,7 +4,7 @@
 //! tries come further and further apart, and the first that succeeds is followed by a write of everything. A store
 //! that reached its own bound forgets what it has not seen for the longest time.
 
-use std::time::Duration;
+use std::{io, thread::JoinHandle, time::Duration};
 
 use crate::{
     analysis::{Analysis, Changes},
@@ -43,8 +43,36 @@ pub(super) struct Keeper {
     next_day: Timestamp,
     /// Set while writes fail: time until the next try.
     retry: Option<Duration>,
+    /// The write that is under way.
+    writing: Option<Writing>,
+    /// The snapshot of the day, while it is packed.
+    packing: Option<JoinHandle<io::Result<Row>>>,
     failures: u64,
     evicted: u64,
+}
+
+/// How far a write has come.
+#[derive(Default)]
+struct Writing {
+    /// What waited when it began.
+    waiting: Batch,
+    step: Step,
+    rows: usize,
+    /// There was no room, and some was made.
+    has_made_room: bool,
+}
+
+/// What is written next.
+#[derive(Default)]
+enum Step {
+    #[default]
+    Waiting,
+    Workloads,
+    Endpoints,
+    /// Rows of lists; those that are first tell what they are judged by, when there are none, too.
+    Lists {
+        is_first: bool,
+    },
 }
 
 /// What the core knows, as far as it is kept.
@@ -57,34 +85,44 @@ pub(super) struct Known<'a> {
     pub(super) assessor: &'a mut Assessor,
 }
 
+impl Writing {
+    /// What is written next: endpoints and workloads that changed, then the rows that lists show of them; a part of them at a
+    /// time, for all of them are as large as the inventory.
+    fn next(&mut self, known: &mut Known<'_>, now: Timestamp) -> Option<Batch> {
+        loop {
+            match self.step {
+                Step::Waiting => {
+                    self.step = Step::Workloads;
+                    return Some(self.waiting.clone());
+                }
+                Step::Workloads => {
+                    self.step = Step::Endpoints;
+                    return Some(Batch::of(&[], &known.inventory.take_dirty_workloads(), None));
+                }
+                Step::Endpoints => {
+                    let endpoints = known.inventory.take_dirty_part(PART);
+                    if !endpoints.is_empty() {
+                        return Some(Batch::of(&endpoints, &[], None));
+                    }
+                    known.judge(now);
+                    self.step = Step::Lists { is_first: true };
+                }
+                Step::Lists { is_first } => {
+                    self.step = Step::Lists { is_first: false };
+                    let mut batch = Batch::default();
+                    batch.add_lists(known.assessor, PART);
+                    return (is_first || !batch.summaries.is_empty()).then_some(batch);
+                }
+            }
+        }
+    }
+}
+
 impl Known<'_> {
-    /// Endpoints and workloads that changed, then the rows that lists show of them: a part of them at a time, for all
-    /// of them are as large as the inventory.
-    fn changed(&mut self, now: Timestamp) -> impl Iterator<Item = Batch> {
-        let Self {
-            inventory,
-            analysis,
-            assessor,
-        } = self;
-        let mut workloads = Some(inventory.take_dirty_workloads());
-        let mut is_judged = false;
-        std::iter::from_fn(move || {
-            if let Some(workloads) = workloads.take() {
-                return Some(Batch::of(&[], &workloads, None));
-            }
-            let endpoints = inventory.take_dirty_part(PART);
-            if !endpoints.is_empty() {
-                return Some(Batch::of(&endpoints, &[], None));
-            }
-            let is_first = !std::mem::replace(&mut is_judged, true);
-            if is_first {
-                assessor.refresh(inventory, &analysis.findings(), &analysis.alerts(), now);
-            }
-            // Also tells what the rows are judged by, when there are none.
-            let mut batch = Batch::default();
-            batch.add_lists(assessor, PART);
-            (is_first || !batch.summaries.is_empty()).then_some(batch)
-        })
+    /// Judges what changed.
+    fn judge(&mut self, now: Timestamp) {
+        let (findings, alerts) = (self.analysis.findings(), self.analysis.alerts());
+        self.assessor.refresh(self.inventory, &findings, &alerts, now);
     }
 
     /// What was taken is kept.
@@ -99,23 +137,28 @@ impl Known<'_> {
         self.assessor.take_again();
     }
 
-    /// The snapshot of a day. Large inventories are taken without the fields of their messages: telling these takes
-    /// longer than the core may be busy.
-    fn snapshot(&self, now: Timestamp) -> std::io::Result<Row> {
-        let inventory = &*self.inventory;
-        let documents = match inventory.revised().count() <= MAX_DESCRIBED {
-            true => inventory.specifications(now),
+    /// The snapshot of a day, of the rows as they were judged last. That of a large inventory is packed meanwhile, and taken
+    /// without the fields of its messages: telling these takes longer than the core may be busy.
+    fn snapshot(&self, now: Timestamp) -> io::Result<JoinHandle<io::Result<Row>>> {
+        let rows = self.assessor.endpoints();
+        let documents = match rows.len() <= MAX_DESCRIBED {
+            true => self.inventory.specifications(now),
             false => Vec::new(),
         };
-        let endpoints = inventory.revised();
-        let endpoints = endpoints.filter_map(|revised| inventory.endpoint_view(revised.endpoint.id, now));
-        let taken = now.rfc3339();
-        Ok(Row {
-            id: taken.chars().take("2026-01-31".len()).collect(),
-            workload: String::new(),
-            last_seen: now,
-            record: Snapshot::of(endpoints, &documents, taken).pack()?,
-        })
+        let pack = move || {
+            let views = rows.iter();
+            let views = views.filter_map(|row| serde_json::from_str(row.as_str()).ok());
+            let taken = now.rfc3339();
+            Ok(Row {
+                id: taken.chars().take("2026-01-31".len()).collect(),
+                workload: String::new(),
+                last_seen: now,
+                record: Snapshot::pack_rows(views, &documents, &taken)?,
+            })
+        };
+        std::thread::Builder::new()
+            .name("apiarist-daily".to_owned())
+            .spawn(pack)
     }
 
     /// What was taken was not kept.
@@ -137,12 +180,14 @@ impl Keeper {
             next: now.after(every),
             next_day: Timestamp(0),
             retry: None,
+            writing: None,
+            packing: None,
             failures: 0,
             evicted: 0,
         }
     }
 
-    /// When [`Self::write`] wants to be called.
+    /// When [`Self::begin`] wants to be called.
     pub(super) fn next(&self) -> Timestamp {
         self.next
     }
@@ -160,8 +205,8 @@ impl Keeper {
         self.pending.add(batch);
     }
 
-    /// Writes what changed.
-    pub(super) fn write(&mut self, now: Timestamp, mut known: Known<'_>, status: &Status) {
+    /// Begins to write what changed: [`Self::go_on`] does it. Nothing may change meanwhile but what is asked.
+    pub(super) fn begin(&mut self, now: Timestamp, known: &mut Known<'_>, status: &Status) {
         // Ids that go and the endpoints that take their place belong into one write.
         known.inventory.settle();
         let mut waiting = Batch::default();
@@ -169,44 +214,92 @@ impl Keeper {
         let gone = known.inventory.take_gone();
         waiting.removed_endpoints = gone.iter().map(ToString::to_string).collect();
         self.pending.add(waiting);
-        match self.try_to_write(now, &mut known, status) {
+        let mut waiting = self.pending.batch();
+        waiting.status = Batch::of(&[], &[], Some(status)).status;
+        // A small write first: as long as not even that succeeds, the inventory is not copied.
+        let begun = match self.retry {
+            Some(_) => self.store.save(&waiting),
+            None => Ok(()),
+        };
+        match begun.and_then(|()| self.store.begin()) {
             Ok(()) => {
-                self.pending.written();
-                if self.retry.take().is_some() {
-                    tracing::info!("the store is written again");
-                }
-                self.next = now.after(self.every);
+                self.writing = Some(Writing {
+                    waiting,
+                    ..Writing::default()
+                });
             }
             Err(error) => self.failed(&error, now),
         }
-        self.daily(now, &known);
     }
 
-    fn try_to_write(
-        &mut self,
-        now: Timestamp,
-        known: &mut Known<'_>,
-        status: &Status,
-    ) -> Result<(), StoreError> {
-        let mut batch = self.pending.batch();
-        batch.status = Batch::of(&[], &[], Some(status)).status;
-        if self.retry.is_some() {
-            // A small write first: as long as not even that succeeds, the inventory is not copied.
-            self.store.save(&batch)?;
-        }
-        match self.save(&batch, known, now) {
-            Ok(rows) => {
-                known.kept();
-                if rows > MANY {
-                    memory::release();
-                }
-                Ok(())
+    /// Writes a part of it; whether there is more.
+    pub(super) fn go_on(&mut self, now: Timestamp, known: &mut Known<'_>) -> bool {
+        let Some(mut writing) = self.writing.take() else {
+            return false;
+        };
+        let part = writing.next(known, now);
+        let written = match &part {
+            Some(batch) => self.store.part(batch).map(|rows| writing.rows += rows),
+            None => self.store.end(),
+        };
+        match written {
+            Ok(()) if part.is_some() => {
+                self.writing = Some(writing);
+                return true;
             }
+            Ok(()) => self.written(writing.rows, now, known),
             Err(error) => {
-                known.put_back();
-                Err(error)
+                self.store.give_up();
+                match self.make_room(&error, &writing) {
+                    Ok(true) => {
+                        known.take_again();
+                        self.writing = Some(Writing {
+                            waiting: writing.waiting,
+                            has_made_room: true,
+                            ..Writing::default()
+                        });
+                        return true;
+                    }
+                    Ok(false) => {
+                        known.put_back();
+                        self.failed(&error, now);
+                    }
+                    Err(error) => {
+                        known.put_back();
+                        self.failed(&error, now);
+                    }
+                }
             }
         }
+        self.daily(now, known);
+        false
+    }
+
+    fn written(&mut self, rows: usize, now: Timestamp, known: &mut Known<'_>) {
+        known.kept();
+        if rows > MANY {
+            memory::release();
+        }
+        self.pending.written();
+        if self.retry.take().is_some() {
+            tracing::info!("the store is written again");
+        }
+        self.next = now.after(self.every);
+    }
+
+    /// Makes room, once in a write, if the store's own bound is in the way; and begins anew. Whether it did.
+    fn make_room(&mut self, error: &StoreError, writing: &Writing) -> Result<bool, StoreError> {
+        let is_full = matches!(error, StoreError::Full(_));
+        if !is_full || writing.has_made_room || !self.store.is_at_its_bound()? {
+            return Ok(false);
+        }
+        let rows = self.store.make_room()?;
+        self.evicted += rows as u64;
+        if rows == 0 {
+            return Ok(false);
+        }
+        self.store.begin()?;
+        Ok(true)
     }
 
     /// Counters: name and value.
@@ -216,21 +309,6 @@ impl Keeper {
             ("store_rows_dropped", self.pending.dropped()),
             ("store_rows_evicted", self.evicted),
         ]
-    }
-
-    /// Saves what waits and what changed, and makes room once if the store's own bound is in the way. How many rows it was.
-    fn save(&mut self, waiting: &Batch, known: &mut Known<'_>, now: Timestamp) -> Result<usize, StoreError> {
-        match self.store.save_all(waiting, known.changed(now)) {
-            Err(full @ StoreError::Full(_)) if self.store.is_at_its_bound()? => {
-                match self.store.make_room()? {
-                    0 => return Err(full),
-                    rows => self.evicted += rows as u64,
-                }
-                known.take_again();
-                self.store.save_all(waiting, known.changed(now))
-            }
-            other => other,
-        }
     }
 
     fn failed(&mut self, error: &StoreError, now: Timestamp) {
@@ -248,31 +326,46 @@ impl Keeper {
 
     /// Once a day: keeps a snapshot, and removes what is too old.
     fn daily(&mut self, now: Timestamp, known: &Known<'_>) {
-        if now < self.next_day || self.retry.is_some() {
+        if self.retry.is_some() {
             return;
         }
-        self.next_day = now.after(Duration::from_nanos(NS_PER_DAY));
-        let saved = known
-            .snapshot(now)
-            .map_err(|error| error.to_string())
-            .and_then(|row| {
-                let batch = Batch {
-                    snapshots: vec![row],
-                    ..Batch::default()
-                };
-                self.store.save(&batch).map_err(|error| error.to_string())
-            });
+        if now >= self.next_day {
+            self.next_day = now.after(Duration::from_nanos(NS_PER_DAY));
+            match known.snapshot(now) {
+                Ok(packing) => self.packing = Some(packing),
+                Err(error) => self.not_kept(&error.to_string()),
+            }
+            let limit = Timestamp(now.0.saturating_sub(self.max_age_ns));
+            if let Err(error) = self.store.remove_older(limit) {
+                self.failures += 1;
+                tracing::warn!(%error, "what is too old was not removed from the store");
+            }
+        }
+        let is_small = known.assessor.endpoints().len() <= MAX_DESCRIBED;
+        if let Some(packing) = self.packing.take_if(|packing| is_small || packing.is_finished()) {
+            self.keep_snapshot(packing);
+        }
+    }
+
+    fn keep_snapshot(&mut self, packing: JoinHandle<io::Result<Row>>) {
+        let packed = packing
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("it was not packed")));
+        let saved = packed.map_err(|error| error.to_string()).and_then(|row| {
+            let batch = Batch {
+                snapshots: vec![row],
+                ..Batch::default()
+            };
+            self.store.save(&batch).map_err(|error| error.to_string())
+        });
         if let Err(error) = saved {
-            self.failures += 1;
-            tracing::warn!(error, "the snapshot of this day was not kept");
+            self.not_kept(&error);
         }
-        let limit = Timestamp(now.0.saturating_sub(self.max_age_ns));
-        if let Err(error) = self.store.remove_older(limit) {
-            self.failures += 1;
-            tracing::warn!(%error, "what is too old was not removed from the store");
-        }
-        // A snapshot is as large as the inventory while it is packed.
-        memory::release();
+    }
+
+    fn not_kept(&mut self, error: &str) {
+        self.failures += 1;
+        tracing::warn!(error, "the snapshot of this day was not kept");
     }
 }
 
@@ -351,12 +444,13 @@ mod tests {
                 now,
                 ..
             } = self;
-            let known = Known {
+            let mut known = Known {
                 inventory,
                 analysis,
                 assessor,
             };
-            keeper.write(*now, known, &Status::default());
+            keeper.begin(*now, &mut known, &Status::default());
+            while keeper.go_on(*now, &mut known) {}
         }
 
         fn counter(&self, name: &str) -> u64 {
@@ -392,6 +486,30 @@ mod tests {
         fixture.write();
         assert_eq!(fixture.stored(), (1, 1));
         assert_eq!(fixture.keeper.next(), before.after(SECOND));
+    }
+
+    #[test]
+    fn a_write_goes_in_parts_and_is_kept_as_one() {
+        let mut fixture = Fixture::new(1 << 24);
+        fixture.observe("/v1/users");
+        fixture.write();
+        fixture.observe("/v1/orders");
+        let (now, status) = (fixture.keeper.next(), Status::default());
+        let mut known = Known {
+            inventory: &mut fixture.inventory,
+            analysis: &mut fixture.analysis,
+            assessor: &mut fixture.assessor,
+        };
+        fixture.keeper.begin(now, &mut known, &status);
+        let path = fixture.directory.as_ref().unwrap().path();
+        let mut parts = 0;
+        while fixture.keeper.go_on(now, &mut known) {
+            parts += 1;
+            assert_eq!(stored(path), (1, 0), "part {parts}");
+            // Whoever asks meanwhile has everything judged.
+            known.judge(now);
+        }
+        assert_eq!((parts, stored(path)), (4, (2, 0)));
     }
 
     #[test]

@@ -72,7 +72,7 @@ use crate::{
     clock,
     config::{self, AlertTarget, RunOptions},
     confine,
-    control::{self, Query, Request},
+    control::{self, MAX_WAITING_REQUESTS, Query, Request},
     event::Address,
     flow::{Flows, Limits},
     inventory::EndpointView,
@@ -246,7 +246,8 @@ pub fn run_until(
         let (past, stop) = (past.clone(), Arc::clone(&stop));
         spawn("apiarist-past", move || past::run(&past, waiter, &stop))?
     };
-    let core = spawn("apiarist-core", move || core.run(&from_shards))?;
+    let (ask, questions) = sync_channel(MAX_WAITING_REQUESTS);
+    let core = spawn("apiarist-core", move || core.run(&from_shards, &questions))?;
 
     let told = match options.config.capture.both_ends {
         true => None,
@@ -284,7 +285,7 @@ pub fn run_until(
     let served = runtime.block_on(until_stopped(
         ended,
         (&socket, metrics),
-        to_core,
+        (ask, to_core),
         reloader,
         announced,
         &mut notice,
@@ -389,7 +390,7 @@ impl Started {
 async fn until_stopped(
     ended: impl Future<Output = Result<()>>,
     (socket, metrics): (&control::Socket, Option<TcpListener>),
-    to_core: SyncSender<ToCore>,
+    (ask, to_core): (SyncSender<Request>, SyncSender<ToCore>),
     reloader: Option<Reloader>,
     mut announced: mpsc::Receiver<Notice>,
     notice: &mut impl FnMut(Notice),
@@ -402,7 +403,7 @@ async fn until_stopped(
         serving_stopped.await.unwrap_or(());
     });
     let reloaded = reload(reloader, to_core.clone());
-    let forwarded = forward(requests, to_core);
+    let forwarded = forward(requests, ask, to_core);
     tokio::pin!(server, scraped, ended, forwarded, reloaded);
     loop {
         tokio::select! {
@@ -438,19 +439,23 @@ async fn scraped(metrics: Option<TcpListener>, query: Query) -> Result<()> {
     }
 }
 
-/// Passes requests on to the core's one queue.
-async fn forward(mut requests: mpsc::Receiver<Request>, to_core: SyncSender<ToCore>) {
+/// Passes requests on to the core, and wakes it. Each is answered when its turn among the batches comes, or before.
+async fn forward(
+    mut requests: mpsc::Receiver<Request>,
+    questions: SyncSender<Request>,
+    to_core: SyncSender<ToCore>,
+) {
     while let Some(request) = requests.recv().await {
-        if !hand_over(ToCore::Ask(request), &to_core).await {
+        if !hand_over(request, &questions).await || !hand_over(ToCore::Ask, &to_core).await {
             return;
         }
     }
 }
 
-/// Waits for room in the core's queue; `false` when the core is gone.
-async fn hand_over(mut message: ToCore, to_core: &SyncSender<ToCore>) -> bool {
+/// Waits for room in a queue of the core; `false` when the core is gone.
+async fn hand_over<T>(mut message: T, queue: &SyncSender<T>) -> bool {
     loop {
-        message = match to_core.try_send(message) {
+        message = match queue.try_send(message) {
             Ok(()) => return true,
             Err(TrySendError::Full(message)) => message,
             Err(TrySendError::Disconnected(_)) => return false,

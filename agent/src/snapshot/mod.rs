@@ -7,7 +7,11 @@
 mod diff;
 mod fields;
 
-use std::{borrow::Borrow, collections::BTreeMap, io::Read as _};
+use std::{
+    borrow::Borrow,
+    collections::BTreeMap,
+    io::{BufWriter, IntoInnerError, Read as _},
+};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
@@ -25,6 +29,9 @@ pub const VERSION: u16 = 1;
 
 /// Longest snapshot that is unpacked, in bytes. Overflow policy: it is refused.
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Bytes of a snapshot that are compressed together.
+const WRITTEN_TOGETHER: usize = 64 * 1024;
 
 /// An inventory at one time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,31 +82,8 @@ impl Snapshot {
         documents: &[Specification],
         taken: String,
     ) -> Self {
-        let documents: BTreeMap<&str, &Specification> = documents
-            .iter()
-            .map(|document| (document.workload_id.as_str(), document))
-            .collect();
-        let entry = |view: &EndpointView| {
-            let document = documents.get(view.workload_id.as_str());
-            let sensitive = view.sensitive.iter().filter(|field| !field.suspected);
-            Entry {
-                id: view.id,
-                workload: view.workload.clone(),
-                method: view.method.clone(),
-                template: view.template.clone(),
-                operation: view.operation.clone(),
-                kind: view.kind,
-                exposure: view.exposure,
-                auth: view.auth.verdict.clone(),
-                schemes: view.auth.schemes.clone(),
-                sensitive: sensitive
-                    .map(|field| (format!("{} {}", field.direction, field.path), field.kind.clone()))
-                    .collect(),
-                fields: document
-                    .map(|document| fields::of(&document.document, &view.template, &view.method))
-                    .unwrap_or_default(),
-            }
-        };
+        let documents = by_workload(documents);
+        let entry = |view: &EndpointView| Entry::of(view, &documents);
         let endpoints = endpoints.into_iter();
         let mut endpoints: Vec<Entry> = endpoints.map(|view| entry(view.borrow())).collect();
         endpoints.sort_by(|a, b| a.name().cmp(&b.name()).then(a.id.cmp(&b.id)));
@@ -129,15 +113,8 @@ impl Snapshot {
     ///
     /// # Errors
     /// When `out` cannot be written.
-    pub fn write(&self, mut out: impl std::io::Write) -> std::io::Result<()> {
-        write!(out, "{{\"apiarist_snapshot\":{VERSION},\"taken\":")?;
-        serde_json::to_writer(&mut out, &self.taken)?;
-        write!(out, ",\"endpoints\":[")?;
-        for (number, entry) in self.endpoints.iter().enumerate() {
-            out.write_all(if number == 0 { b"\n" } else { b",\n" })?;
-            serde_json::to_writer(&mut out, entry)?;
-        }
-        writeln!(out, "\n]}}")
+    pub fn write(&self, out: impl std::io::Write) -> std::io::Result<()> {
+        write(out, &self.taken, self.endpoints.iter())
     }
 
     /// As a record of the store: JSON with the compressed text inside.
@@ -145,12 +122,21 @@ impl Snapshot {
     /// # Errors
     /// When it cannot be compressed.
     pub fn pack(&self) -> std::io::Result<Vec<u8>> {
-        let mut packed = GzEncoder::new(Vec::new(), Compression::default());
-        self.write(&mut packed)?;
-        let packed = Packed {
-            gzip: BASE64_STANDARD.encode(packed.finish()?),
-        };
-        Ok(serde_json::to_vec(&packed)?)
+        pack(&self.taken, self.endpoints.iter())
+    }
+
+    /// The same, of endpoints that are in order already: by workload, template, method, operation and id. None is held longer
+    /// than it takes to write it.
+    ///
+    /// # Errors
+    /// As [`Self::pack`].
+    pub fn pack_rows(
+        endpoints: impl Iterator<Item = EndpointView>,
+        documents: &[Specification],
+        taken: &str,
+    ) -> std::io::Result<Vec<u8>> {
+        let documents = by_workload(documents);
+        pack(taken, endpoints.map(|view| Entry::of(&view, &documents)))
     }
 
     /// Reads what [`Self::pack`] made.
@@ -171,12 +157,68 @@ impl Snapshot {
     }
 }
 
+fn by_workload(documents: &[Specification]) -> BTreeMap<&str, &Specification> {
+    let by_id = documents.iter();
+    by_id
+        .map(|document| (document.workload_id.as_str(), document))
+        .collect()
+}
+
+fn write(
+    mut out: impl std::io::Write,
+    taken: &str,
+    entries: impl Iterator<Item = impl Borrow<Entry>>,
+) -> std::io::Result<()> {
+    write!(out, "{{\"apiarist_snapshot\":{VERSION},\"taken\":")?;
+    serde_json::to_writer(&mut out, taken)?;
+    write!(out, ",\"endpoints\":[")?;
+    for (number, entry) in entries.enumerate() {
+        out.write_all(if number == 0 { b"\n" } else { b",\n" })?;
+        serde_json::to_writer(&mut out, entry.borrow())?;
+    }
+    writeln!(out, "\n]}}")
+}
+
+fn pack(taken: &str, entries: impl Iterator<Item = impl Borrow<Entry>>) -> std::io::Result<Vec<u8>> {
+    let packed = GzEncoder::new(Vec::new(), Compression::default());
+    // Each write to the encoder, be it of a comma, costs it the clearing of its buffer.
+    let mut packed = BufWriter::with_capacity(WRITTEN_TOGETHER, packed);
+    write(&mut packed, taken, entries)?;
+    let packed = packed.into_inner().map_err(IntoInnerError::into_error)?;
+    let packed = Packed {
+        gzip: BASE64_STANDARD.encode(packed.finish()?),
+    };
+    Ok(serde_json::to_vec(&packed)?)
+}
+
 #[derive(Serialize, Deserialize)]
 struct Packed {
     gzip: String,
 }
 
 impl Entry {
+    fn of(view: &EndpointView, documents: &BTreeMap<&str, &Specification>) -> Self {
+        let document = documents.get(view.workload_id.as_str());
+        let sensitive = view.sensitive.iter().filter(|field| !field.suspected);
+        Self {
+            id: view.id,
+            workload: view.workload.clone(),
+            method: view.method.clone(),
+            template: view.template.clone(),
+            operation: view.operation.clone(),
+            kind: view.kind,
+            exposure: view.exposure,
+            auth: view.auth.verdict.clone(),
+            schemes: view.auth.schemes.clone(),
+            sensitive: sensitive
+                .map(|field| (format!("{} {}", field.direction, field.path), field.kind.clone()))
+                .collect(),
+            fields: document
+                .map(|document| fields::of(&document.document, &view.template, &view.method))
+                .unwrap_or_default(),
+        }
+    }
+
     fn name(&self) -> Name<'_> {
         (
             &self.workload,
@@ -224,6 +266,9 @@ mod tests {
         snapshot.write(&mut text).unwrap();
         assert_eq!(Snapshot::read(&text), Ok(snapshot.clone()));
         assert!(!String::from_utf8(text).unwrap().contains("ada"));
+        let views = inventory.endpoint_views(now).into_iter();
+        let rows = Snapshot::pack_rows(views, &inventory.specifications(now), &snapshot.taken);
+        assert_eq!(rows.unwrap(), snapshot.pack().unwrap());
         assert_eq!(Snapshot::unpack(&snapshot.pack().unwrap()), Ok(snapshot));
     }
 

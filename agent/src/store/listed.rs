@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 
-use rusqlite::{Transaction, params};
+use rusqlite::{Connection, params};
 
 use super::{Reader, Row, StoreError, Table, reader::meta, schema, writer::integer};
 
@@ -93,15 +93,15 @@ impl Reader {
 
 /// Puts rows into a list, each in the place of the one with its id, wherever that was. A row that is there already is not
 /// written: whoever starts anew has all of them, and most are as they were left.
-pub(super) fn replace(transaction: &Transaction<'_>, table: Table, rows: &[Listed]) -> rusqlite::Result<()> {
+pub(super) fn replace(connection: &Connection, table: Table, rows: &[Listed]) -> rusqlite::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    let mut is_there = transaction.prepare_cached(&format!(
+    let mut is_there = connection.prepare_cached(&format!(
         "SELECT 1 FROM {} WHERE place = ?1 AND id = ?2 AND workload = ?3 AND last_seen = ?4 AND record = ?5",
         table.name()
     ))?;
-    let mut statement = transaction.prepare_cached(&format!(
+    let mut statement = connection.prepare_cached(&format!(
         "INSERT OR REPLACE INTO {} (place, id, workload, last_seen, record) VALUES (?1, ?2, ?3, ?4, ?5)",
         table.name()
     ))?;

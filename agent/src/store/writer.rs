@@ -111,25 +111,41 @@ impl Store {
         self.transaction(|transaction| write(transaction, batch))
     }
 
-    /// Writes a batch and those that come after it in one transaction: all of them are kept, or nothing. Each is made when
-    /// the one before it is written, so that no more than one is held. Gives back the number of rows.
+    /// Begins a write of many batches: all of them are kept, or nothing. Others may read meanwhile, and the writer may do
+    /// other things between two batches.
     ///
     /// # Errors
-    /// As [`Self::save`].
-    pub fn save_all(
-        &mut self,
-        first: &Batch,
-        further: impl IntoIterator<Item = Batch>,
-    ) -> Result<usize, StoreError> {
-        self.transaction(|transaction| {
-            write(transaction, first)?;
-            let mut rows = first.len();
-            for batch in further {
-                rows += batch.len();
-                write(transaction, &batch)?;
-            }
-            Ok(rows)
-        })
+    /// The database refuses, or another such write has not ended.
+    pub fn begin(&mut self) -> Result<(), StoreError> {
+        self.execute("BEGIN")
+    }
+
+    /// Writes one of them. Gives back the number of rows.
+    ///
+    /// # Errors
+    /// The disk is full, or the database refuses: then [`Self::give_up`].
+    pub fn part(&mut self, batch: &Batch) -> Result<usize, StoreError> {
+        let written = write(&self.connection, batch);
+        written.map_err(|error| StoreError::database(&self.directory, error))?;
+        Ok(batch.len())
+    }
+
+    /// Keeps what was written since it began.
+    ///
+    /// # Errors
+    /// As [`Self::part`].
+    pub fn end(&mut self) -> Result<(), StoreError> {
+        self.execute("COMMIT")
+    }
+
+    /// Keeps nothing of what was written since it began.
+    pub fn give_up(&mut self) {
+        // A failure may have undone it already.
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.execute("ROLLBACK")
+        {
+            tracing::warn!(%error, "a write of the store that failed was not undone");
+        }
     }
 
     /// Everything that is kept.
@@ -203,6 +219,11 @@ impl Store {
         self.connection.pragma_update(None, "query_only", refuse).unwrap();
     }
 
+    fn execute(&self, sql: &str) -> Result<(), StoreError> {
+        let done = self.connection.execute_batch(sql);
+        done.map_err(|error| StoreError::database(&self.directory, error))
+    }
+
     fn transaction<T>(
         &mut self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
@@ -253,21 +274,21 @@ fn connect(directory: &Path, max_bytes: u64) -> Result<Connection, StoreError> {
     }
 }
 
-fn write(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
+fn write(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
     // Removals first: an id that waited to be removed may be in use again.
     for table in [Table::Endpoints, Table::Summaries, Table::Risks] {
-        remove(transaction, table, &batch.removed_endpoints)?;
+        remove(connection, table, &batch.removed_endpoints)?;
     }
-    remove(transaction, Table::Risks, &batch.removed_risks)?;
+    remove(connection, Table::Risks, &batch.removed_risks)?;
     for table in Table::ALL {
-        upsert(transaction, table, batch.rows(table))?;
+        upsert(connection, table, batch.rows(table))?;
     }
-    listed::replace(transaction, Table::Summaries, &batch.summaries)?;
-    listed::replace(transaction, Table::Risks, &batch.risks)?;
+    listed::replace(connection, Table::Summaries, &batch.summaries)?;
+    listed::replace(connection, Table::Risks, &batch.risks)?;
     let judged_by = batch.judged_by.as_ref().map(String::as_bytes);
     for (key, value) in [("status", batch.status.as_deref()), ("judged_by", judged_by)] {
         let Some(value) = value else { continue };
-        transaction.execute(
+        connection.execute(
             "INSERT INTO meta (key, value) VALUES (?1, ?2)
              ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             params![key, value],
@@ -276,11 +297,11 @@ fn write(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn remove(transaction: &Transaction<'_>, table: Table, ids: &[String]) -> rusqlite::Result<()> {
+fn remove(connection: &Connection, table: Table, ids: &[String]) -> rusqlite::Result<()> {
     if ids.is_empty() {
         return Ok(());
     }
-    let mut remove = transaction.prepare_cached(&format!("DELETE FROM {} WHERE id = ?1", table.name()))?;
+    let mut remove = connection.prepare_cached(&format!("DELETE FROM {} WHERE id = ?1", table.name()))?;
     for id in ids {
         remove.execute([id])?;
     }
@@ -288,11 +309,11 @@ fn remove(transaction: &Transaction<'_>, table: Table, ids: &[String]) -> rusqli
 }
 
 /// Writes rows whose content differs from what is there, so that an unchanged row costs no page.
-fn upsert(transaction: &Transaction<'_>, table: Table, rows: &[Row]) -> rusqlite::Result<()> {
+fn upsert(connection: &Connection, table: Table, rows: &[Row]) -> rusqlite::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    let mut statement = transaction.prepare_cached(&format!(
+    let mut statement = connection.prepare_cached(&format!(
         "INSERT INTO {} (id, workload, last_seen, record) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (id) DO UPDATE SET workload = excluded.workload, last_seen = excluded.last_seen,
              record = excluded.record
