@@ -5,12 +5,13 @@
 //! a sentence in `refused`.
 
 use std::{
+    any::Any,
     borrow::Cow,
     collections::BTreeMap,
     io::BufReader,
     os::fd::{AsFd as _, OwnedFd},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -174,16 +175,13 @@ unsafe impl Pod for Constant<Settings> {}
 // SAFETY: as above.
 unsafe impl Pod for Constant<Control> {}
 
-/// The loaded object, shared with who loads the programs for TLS. Nothing panics while it is held.
-type Object = Arc<Mutex<Ebpf>>;
-
-fn lock(object: &Object) -> MutexGuard<'_, Ebpf> {
-    object.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Programs at work.
+/// Programs at work. Nothing is left of the object they came from, which takes megabytes, but what holds them: their links.
 pub struct Attached {
-    object: Object,
+    /// Closing them detaches the programs.
+    _links: Vec<Box<dyn Any + Send>>,
+    /// Maps that somebody will take.
+    maps: BTreeMap<&'static str, Map>,
+    verified_instructions: Vec<(String, u32)>,
     counters: Arc<CounterMap>,
     throttle: Option<Throttle>,
     /// What is not seen: the plan's blind spots, and those of optional programs that were refused.
@@ -196,7 +194,8 @@ pub struct Attached {
 /// The programs for functions of TLS libraries, not loaded yet: the kernel takes the better part of a second to verify
 /// them, for which nothing else has to wait.
 pub struct TlsPrograms {
-    object: Object,
+    /// Given up once they are loaded.
+    object: Ebpf,
     /// Before any was taken out.
     maps: BTreeMap<String, OwnedFd>,
     counters: Arc<CounterMap>,
@@ -208,7 +207,7 @@ impl TlsPrograms {
     ///
     /// # Errors
     /// When the kernel refuses one.
-    pub fn load(self) -> Result<Programs> {
+    pub fn load(mut self) -> Result<Programs> {
         let names = library::all_programs(self.has_loop);
         let programs = match self.load_for_links(&names) {
             Ok(programs) => Programs::new(programs, true),
@@ -230,10 +229,10 @@ impl TlsPrograms {
         many::load(&object_bytes()?, &self.maps, names)
     }
 
-    fn load_for_events(&self, names: &[&str]) -> Result<BTreeMap<String, OwnedFd>> {
-        let mut object = lock(&self.object);
+    fn load_for_events(&mut self, names: &[&str]) -> Result<BTreeMap<String, OwnedFd>> {
         let mut load = |name: &str| -> Result<OwnedFd> {
-            let program: &mut UProbe = object
+            let program: &mut UProbe = self
+                .object
                 .program_mut(name)
                 .ok_or_else(|| anyhow!("the kernel object has no program {name}"))?
                 .try_into()?;
@@ -258,12 +257,7 @@ impl Attached {
         RINGS
             .iter()
             .take(count as usize)
-            .map(|name| {
-                let map = lock(&self.object)
-                    .take_map(name)
-                    .ok_or_else(|| anyhow!("the kernel object has no map {name}"))?;
-                Ring::new(map).with_context(|| format!("cannot map {name}"))
-            })
+            .map(|name| Ring::new(self.take_map(name)?).with_context(|| format!("cannot map {name}")))
             .collect()
     }
 
@@ -272,9 +266,7 @@ impl Attached {
     /// # Errors
     /// When it is missing from the object or was taken before.
     pub fn take_processes(&mut self) -> Result<Ring> {
-        let map = lock(&self.object).take_map("PROCESSES");
-        let map = map.ok_or_else(|| anyhow!("the kernel object has no map PROCESSES"))?;
-        Ring::new(map).context("cannot map PROCESSES")
+        Ring::new(self.take_map("PROCESSES")?).context("cannot map PROCESSES")
     }
 
     /// The table of processes whose TLS is let alone. To be called once.
@@ -282,9 +274,8 @@ impl Attached {
     /// # Errors
     /// When it is missing from the object or was taken before.
     pub fn take_excluded(&mut self) -> Result<Excluded> {
-        let map = lock(&self.object).take_map("TLS_EXCLUDED");
-        let map = map.ok_or_else(|| anyhow!("the kernel object has no map TLS_EXCLUDED"))?;
-        Excluded::try_from(map).context("the kernel object's TLS_EXCLUDED is of another type")
+        Excluded::try_from(self.take_map("TLS_EXCLUDED")?)
+            .context("the kernel object's TLS_EXCLUDED is of another type")
     }
 
     /// What has sockets left alone; to be called once.
@@ -292,9 +283,8 @@ impl Attached {
     /// # Errors
     /// When the table is missing from the object or was taken before.
     pub fn take_told(&mut self) -> Result<Told> {
-        let map = lock(&self.object).take_map("TOLD");
-        let map = map.ok_or_else(|| anyhow!("the kernel object has no map TOLD"))?;
-        let map = HashMap::try_from(map).context("the kernel object's TOLD is of another type")?;
+        let map = HashMap::try_from(self.take_map("TOLD")?)
+            .context("the kernel object's TOLD is of another type")?;
         Ok(Told { map })
     }
 
@@ -320,16 +310,26 @@ impl Attached {
 
     /// Verifier instruction counts by program, where the kernel tells (5.16).
     pub fn verified_instructions(&self) -> Vec<(String, u32)> {
-        let mut counts: Vec<_> = lock(&self.object)
-            .programs()
-            .filter_map(|(name, program)| {
-                let info = program.info().ok()?;
-                Some((name.to_owned(), info.verified_instruction_count()?))
-            })
-            .collect();
-        counts.sort();
-        counts
+        self.verified_instructions.clone()
     }
+
+    fn take_map(&mut self, name: &str) -> Result<Map> {
+        let map = self.maps.remove(name);
+        map.ok_or_else(|| anyhow!("the kernel object has no map {name}"))
+    }
+}
+
+/// Maps that are taken out of [`Attached`], beside the rings.
+const TAKEN: [&str; 3] = ["PROCESSES", "TLS_EXCLUDED", "TOLD"];
+
+fn verified_instructions(ebpf: &Ebpf) -> Vec<(String, u32)> {
+    let counts = ebpf.programs().filter_map(|(name, program)| {
+        let info = program.info().ok()?;
+        Some((name.to_owned(), info.verified_instruction_count()?))
+    });
+    let mut counts: Vec<_> = counts.collect();
+    counts.sort();
+    counts
 }
 
 /// Loads the object and attaches the plan.
@@ -381,13 +381,13 @@ pub fn attach(
     // Before anything is attached: a budget of nothing would show the agent nothing but the ends of messages.
     let mut control = Throttle::new(ebpf.take_map("CONTROL"))?;
     control.set(options.control())?;
-    let mut refused = Vec::new();
+    let (mut refused, mut links) = (Vec::new(), Vec::new());
     let attachments = std::mem::take(&mut plan.attachments);
     let loaded = load_all(&mut ebpf, &attachments, &btf);
     for (attachment, loaded) in attachments.iter().zip(loaded) {
         let attached = loaded.and_then(|()| attach_one(&mut ebpf, attachment));
         match (attached, &attachment.without) {
-            (Ok(()), _) => {}
+            (Ok(link), _) => links.extend(link),
             (Err(error), None) => return Err(error),
             (Err(error), Some(without)) => {
                 plan.blind(without);
@@ -408,15 +408,22 @@ pub fn attach(
         }
         _ => bail!("the kernel object's COUNTERS is of another type"),
     };
-    let (object, counters) = (Arc::new(Mutex::new(ebpf)), Arc::new(counters));
+    let counters = Arc::new(counters);
+    let taken = RINGS.iter().chain(&TAKEN);
+    let taken = taken
+        .filter_map(|name| Some((*name, ebpf.take_map(name)?)))
+        .collect();
+    let verified_instructions = verified_instructions(&ebpf);
     let tls_programs = options.tls.then(|| TlsPrograms {
-        object: Arc::clone(&object),
+        object: ebpf,
         maps,
         counters: Arc::clone(&counters),
         has_loop: features.bpf_loop,
     });
     Ok(Attached {
-        object,
+        _links: links,
+        maps: taken,
+        verified_instructions,
         counters,
         throttle: Some(control),
         blind_spots: plan.blind_spots,
@@ -565,8 +572,8 @@ fn load_one(program: Option<&mut Program>, attachment: &Attachment, btf: &Btf) -
     }
 }
 
-/// Attaches a program that is loaded.
-fn attach_one(ebpf: &mut Ebpf, attachment: &Attachment) -> Result<()> {
+/// Attaches a program that is loaded. What holds it in its place, if it stays there.
+fn attach_one(ebpf: &mut Ebpf, attachment: &Attachment) -> Result<Option<Box<dyn Any + Send>>> {
     let Attachment {
         program: name,
         kind,
@@ -577,18 +584,21 @@ fn attach_one(ebpf: &mut Ebpf, attachment: &Attachment) -> Result<()> {
         .program_mut(name)
         .ok_or_else(|| anyhow!("the kernel object has no program {name}"))?;
     let refused = || format!("the kernel refused program {name} on {target}");
-    match kind {
+    Ok(match kind {
         AttachKind::TracepointBtf => {
             let program: &mut BtfTracePoint = program.try_into().with_context(refused)?;
-            program.attach().with_context(refused)?;
+            let link = program.attach().with_context(refused)?;
+            Some(Box::new(program.take_link(link).with_context(refused)?))
         }
         AttachKind::Fentry => {
             let program: &mut FEntry = program.try_into().with_context(refused)?;
-            program.attach().with_context(refused)?;
+            let link = program.attach().with_context(refused)?;
+            Some(Box::new(program.take_link(link).with_context(refused)?))
         }
         AttachKind::Fexit => {
             let program: &mut FExit = program.try_into().with_context(refused)?;
-            program.attach().with_context(refused)?;
+            let link = program.attach().with_context(refused)?;
+            Some(Box::new(program.take_link(link).with_context(refused)?))
         }
         AttachKind::Iterator => {
             let program: &mut Iter = program.try_into().with_context(refused)?;
@@ -600,7 +610,7 @@ fn attach_one(ebpf: &mut Ebpf, attachment: &Attachment) -> Result<()> {
                 .with_context(refused)?;
             // Reading drives the walk; it writes nothing.
             std::io::copy(&mut BufReader::new(file), &mut std::io::sink()).with_context(refused)?;
+            None
         }
-    }
-    Ok(())
+    })
 }
