@@ -28,8 +28,9 @@ use crate::{
     workload::Translations,
 };
 
-/// Records handled before the shard looks after time and its batch.
-const DRAIN: u64 = 2048;
+/// Records handled before the shard looks after time and its batch, which may grow by them beyond its bound: by a megabyte
+/// of exchanges with full bodies.
+const DRAIN: u64 = 256;
 
 /// Longest sleep while connections are open: what may be over by time is looked at this often.
 const TICK: Duration = Duration::from_millis(100);
