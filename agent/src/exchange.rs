@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 use crate::{
     clock::Timestamp,
     event::{Address, ProcessRef, SocketId},
-    protocol::operation::Operation,
+    protocol::{field, operation::Operation},
 };
 
 /// Body bytes kept of each message for the observers. Overflow policy: the sample is cut and says so.
@@ -126,11 +126,11 @@ impl Head {
             .map(|(name, value)| (self.slice(name), self.slice(value)))
     }
 
-    /// Values of the fields with this name, compared without case (RFC 9110 §5.1).
+    /// Values of the fields with this name, which is in lower case (RFC 9110 §5.1).
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> + 'a {
         // Most names differ in length already.
         let is_wanted = move |(range, _): &&(Range<u32>, Range<u32>)| {
-            range.len() == name.len() && self.slice(range).eq_ignore_ascii_case(name.as_bytes())
+            range.len() == name.len() && field::is(self.slice(range), name.as_bytes())
         };
         self.fields
             .iter()

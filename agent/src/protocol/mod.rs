@@ -6,6 +6,7 @@
 
 pub(crate) mod body;
 mod coding;
+pub(crate) mod field;
 mod graphql;
 pub(crate) mod grpc;
 pub(crate) mod http1;

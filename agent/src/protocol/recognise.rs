@@ -9,7 +9,7 @@ use base64::{Engine, engine::general_purpose::GeneralPurpose, prelude::BASE64_ST
 use memchr::memmem::Finder;
 
 use super::{
-    coding, graphql, grpc, jsonrpc,
+    coding, field, graphql, grpc, jsonrpc,
     operation::{Detail, GrpcCall, JsonRpcCall, Operation},
     soap,
 };
@@ -64,10 +64,10 @@ impl<'a> Fields<'a> {
         for (name, value) in head.iter() {
             // Few names have these lengths: most fields cost one comparison.
             match name.len() {
-                12 if name.eq_ignore_ascii_case(b"content-type") => fields.content_type = value,
-                10 if name.eq_ignore_ascii_case(b"soapaction") => fields.has_soap_action = true,
-                14 if name.eq_ignore_ascii_case(b"mcp-session-id") => fields.is_mcp = true,
-                20 if name.eq_ignore_ascii_case(b"mcp-protocol-version") => fields.is_mcp = true,
+                12 if field::is(name, b"content-type") => fields.content_type = value,
+                10 if field::is(name, b"soapaction") => fields.has_soap_action = true,
+                14 if field::is(name, b"mcp-session-id") => fields.is_mcp = true,
+                20 if field::is(name, b"mcp-protocol-version") => fields.is_mcp = true,
                 _ => {}
             }
         }

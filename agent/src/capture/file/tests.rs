@@ -205,7 +205,7 @@ fn an_exchange_has_what_its_line_says() {
     assert_eq!(exchange.connection.client.to_string(), "10.0.0.7:0");
     assert_eq!(exchange.connection.server.to_string(), "0.0.0.0:443");
     let request = exchange.request.as_ref().unwrap();
-    assert_eq!(request.head.first("Host"), Some(&b"api.example.test"[..]));
+    assert_eq!(request.head.first("host"), Some(&b"api.example.test"[..]));
     assert_eq!(request.head.first("content-type"), Some(&b"application/json"[..]));
     assert_eq!(&request.body.sample[..], b"{\"a\":1}");
     let response = exchange.response.as_ref().unwrap();

@@ -4,7 +4,7 @@
 //! most servers do: a transfer coding wins over a length, the first of differing lengths counts, one that is no
 //! number does not. Each of these is recorded as a fact.
 
-use crate::exchange::Facts;
+use crate::{exchange::Facts, protocol::field};
 
 /// What the fields say about the length of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,13 +34,13 @@ impl Lengths {
     /// Takes one field.
     pub(super) fn field(&mut self, name: &[u8], value: &[u8]) {
         match name.len() {
-            12 if name.eq_ignore_ascii_case(b"content-type") => {
+            12 if field::is(name, b"content-type") => {
                 self.event_stream = value
                     .get(..17)
                     .is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"));
             }
-            14 if name.eq_ignore_ascii_case(b"content-length") => self.content_length(value),
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.transfer_encoding(value),
+            14 if field::is(name, b"content-length") => self.content_length(value),
+            17 if field::is(name, b"transfer-encoding") => self.transfer_encoding(value),
             _ => {}
         }
     }

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::head::{Fields, Kind, Line, Parsed};
-use crate::exchange::Facts;
+use crate::{exchange::Facts, protocol::field};
 
 /// What is odd about a head in `bytes`.
 pub(super) fn facts(kind: Kind, parsed: &Parsed, bytes: &[u8]) -> Facts {
@@ -28,7 +28,7 @@ pub(super) fn facts(kind: Kind, parsed: &Parsed, bytes: &[u8]) -> Facts {
 fn hosts_differ(target: &[u8], fields: &Fields, bytes: &[u8]) -> bool {
     let mut named = authority(target);
     for (name, value) in fields {
-        if name.len() != 4 || !slice(bytes, name).eq_ignore_ascii_case(b"host") {
+        if name.len() != 4 || !field::is(slice(bytes, name), b"host") {
             continue;
         }
         let host = slice(bytes, value);

@@ -1,5 +1,7 @@
 //! Which header fields carry secrets, by name.
 
+use crate::protocol::field;
+
 /// What a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Secret {
@@ -80,11 +82,11 @@ pub(super) fn classify(name: &[u8]) -> Option<Secret> {
 /// The most frequent names, which carry nothing.
 fn is_harmless(name: &[u8]) -> bool {
     match name.len() {
-        4 => name.eq_ignore_ascii_case(b"host") || name.eq_ignore_ascii_case(b"date"),
-        6 => name.eq_ignore_ascii_case(b"accept"),
-        10 => name.eq_ignore_ascii_case(b"user-agent") || name.eq_ignore_ascii_case(b"connection"),
-        12 => name.eq_ignore_ascii_case(b"content-type"),
-        14 => name.eq_ignore_ascii_case(b"content-length"),
+        4 => field::is(name, b"host") || field::is(name, b"date"),
+        6 => field::is(name, b"accept"),
+        10 => field::is(name, b"user-agent") || field::is(name, b"connection"),
+        12 => field::is(name, b"content-type"),
+        14 => field::is(name, b"content-length"),
         _ => false,
     }
 }

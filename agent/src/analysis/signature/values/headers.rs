@@ -6,36 +6,28 @@ use super::{Item, Place, Visit};
 use crate::{
     analysis::signature::{decode::Encoding, text::Source},
     exchange::Head,
+    protocol::field,
 };
 
-/// Fields that are left out, in lower case. What begins with `accept`, `sec-`, `if-` or `access-control-` is, too.
-const STRUCTURED: [&[u8]; 22] = [
-    b"host",
-    b"connection",
-    b"date",
-    b"authorization",
-    b"proxy-authorization",
-    b"cache-control",
-    b"pragma",
-    b"content-length",
-    b"content-encoding",
-    b"transfer-encoding",
-    b"te",
-    b"trailer",
-    b"upgrade",
-    b"expect",
-    b"range",
-    b"etag",
-    b"keep-alive",
-    b"traceparent",
-    b"tracestate",
-    b"dnt",
-    b"dpop",
-    b"digest",
-];
-
-/// Longest name of a field that is left out.
-const MAX_STRUCTURED_BYTES: usize = 20;
+/// Fields of so many letters that are left out. What begins with `accept`, `sec-`, `if-` or `access-control-` is, too.
+const fn structured(letters: usize) -> &'static [&'static [u8]] {
+    match letters {
+        2 => &[b"te"],
+        3 => &[b"dnt"],
+        4 => &[b"host", b"date", b"etag", b"dpop"],
+        5 => &[b"range"],
+        6 => &[b"pragma", b"expect", b"digest"],
+        7 => &[b"trailer", b"upgrade"],
+        10 => &[b"connection", b"keep-alive", b"tracestate"],
+        11 => &[b"traceparent"],
+        13 => &[b"authorization", b"cache-control"],
+        14 => &[b"content-length"],
+        16 => &[b"content-encoding"],
+        17 => &[b"transfer-encoding"],
+        19 => &[b"proxy-authorization"],
+        _ => &[],
+    }
+}
 
 /// Visits the fields and cookies of a head.
 pub(super) fn walk(head: &Head, visit: &mut Visit<'_>) {
@@ -43,11 +35,11 @@ pub(super) fn walk(head: &Head, visit: &mut Visit<'_>) {
         if value.len() < 4 || is_structured(name) {
             continue;
         }
-        if name.eq_ignore_ascii_case(b"cookie") {
+        if field::is(name, b"cookie") {
             cookies(value, visit);
             continue;
         }
-        let free = name.eq_ignore_ascii_case(b"user-agent") || name.eq_ignore_ascii_case(b"referer");
+        let free = field::is(name, b"user-agent") || field::is(name, b"referer");
         visit(&Item {
             source: if free { Source::FreeHeader } else { Source::Header },
             place: Place::Header(name),
@@ -69,9 +61,7 @@ fn is_structured(name: &[u8]) -> bool {
         Some(b':') => true,
         _ => false,
     };
-    begins
-        || name.len() <= MAX_STRUCTURED_BYTES
-            && STRUCTURED.iter().any(|known| known.eq_ignore_ascii_case(name))
+    begins || structured(name.len()).iter().any(|known| field::is(name, known))
 }
 
 /// Pairs of RFC 6265 §5.4. Values that are credentials are masked and say nothing.
