@@ -20,6 +20,10 @@ use crate::{
 /// Body bytes kept of each message for the observers. Overflow policy: the sample is cut and says so.
 pub const BODY_SAMPLE_BYTES: usize = 64 * 1024;
 
+/// Fields of a head that need no memory of their own: as many as programs send. Browsers send more, but every exchange has room
+/// for two heads.
+pub const INLINE_FIELDS: usize = 8;
+
 /// The connection an exchange went over, shared by all its exchanges.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
@@ -106,7 +110,7 @@ pub struct Head {
     /// The bytes all ranges point into.
     pub buffer: Bytes,
     /// Name and value of each field, in order of arrival.
-    pub fields: SmallVec<[(Range<u32>, Range<u32>); 16]>,
+    pub fields: SmallVec<[(Range<u32>, Range<u32>); INLINE_FIELDS]>,
     /// Fields were left out: the head was longer than its bound, or partly lost.
     pub cut: bool,
 }

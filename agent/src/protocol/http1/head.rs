@@ -9,7 +9,7 @@ use std::{mem::MaybeUninit, ops::Range};
 use smallvec::SmallVec;
 
 use super::{lengths::Lengths, lenient, shapes};
-use crate::exchange::Facts;
+use crate::exchange::{Facts, INLINE_FIELDS};
 
 /// Largest head, in bytes. Overflow policy: the message keeps the fields that fit, is marked cut, and the
 /// framing of its direction is lost until the next message.
@@ -30,7 +30,7 @@ pub(super) enum Kind {
 }
 
 /// Ranges of names and values.
-pub(super) type Fields = SmallVec<[(Range<u32>, Range<u32>); 16]>;
+pub(super) type Fields = SmallVec<[(Range<u32>, Range<u32>); INLINE_FIELDS]>;
 
 /// The first line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,16 +69,17 @@ pub(super) enum Outcome {
 
 /// Parses a head at the start of `bytes`.
 pub(super) fn parse(kind: Kind, bytes: &[u8]) -> Outcome {
-    let understood = |mut parsed: Parsed| {
+    let understood = |mut parsed: Box<Parsed>| {
         parsed.facts = parsed.facts.with(shapes::facts(kind, &parsed, bytes));
-        Outcome::Head(Box::new(parsed))
+        Outcome::Head(parsed)
     };
     match strict(kind, bytes) {
         Ok(httparse::Status::Complete(parsed)) => understood(parsed),
         Ok(httparse::Status::Partial) => Outcome::Partial,
         Err(_) => match end(bytes, 0) {
             Some(end) => {
-                lenient::parse(kind, bytes.get(..end).unwrap_or(bytes)).map_or(Outcome::Malformed, understood)
+                let parsed = lenient::parse(kind, bytes.get(..end).unwrap_or(bytes));
+                parsed.map(Box::new).map_or(Outcome::Malformed, understood)
             }
             None if could_start(kind, bytes) => Outcome::Partial,
             None => Outcome::Malformed,
@@ -134,7 +135,7 @@ fn place(bytes: &[u8], header: &httparse::Header<'_>) -> (Range<u32>, Range<u32>
     (name, value)
 }
 
-fn strict(kind: Kind, bytes: &[u8]) -> httparse::Result<Parsed> {
+fn strict(kind: Kind, bytes: &[u8]) -> httparse::Result<Box<Parsed>> {
     let mut headers = [const { MaybeUninit::<httparse::Header<'_>>::uninit() }; MAX_FIELDS];
     let config = httparse::ParserConfig::default();
     let base = bytes.as_ptr() as usize;
@@ -165,27 +166,28 @@ fn strict(kind: Kind, bytes: &[u8]) -> httparse::Result<Parsed> {
             (length, line, response.version, response.headers)
         }
     };
-    let mut lengths = Lengths::default();
-    let mut fields = Fields::with_capacity(headers.len());
-    for header in &*headers {
-        lengths.field(header.name.as_bytes(), header.value);
-        fields.push(place(bytes, header));
-    }
-    let head = bytes.get(..length).unwrap_or(bytes);
-    let facts = if has_bare_lf(head, &fields) {
-        Facts::BARE_LF
-    } else {
-        Facts::default()
-    };
-    Ok(httparse::Status::Complete(Parsed {
+    // Filled where it stays: it is large.
+    let mut parsed = Box::new(Parsed {
         length,
         line,
         minor: minor.unwrap_or(1),
-        fields,
-        facts: facts.with(lengths.facts),
-        lengths,
+        fields: Fields::new(),
+        facts: Facts::default(),
+        lengths: Lengths::default(),
         cut: false,
-    }))
+    });
+    parsed.fields.reserve_exact(headers.len());
+    for header in &*headers {
+        parsed.lengths.field(header.name.as_bytes(), header.value);
+        parsed.fields.push(place(bytes, header));
+    }
+    let head = bytes.get(..length).unwrap_or(bytes);
+    let has_bare_lf = has_bare_lf(head, &parsed.fields);
+    parsed.facts = match has_bare_lf {
+        true => parsed.lengths.facts.with(Facts::BARE_LF),
+        false => parsed.lengths.facts,
+    };
+    Ok(httparse::Status::Complete(parsed))
 }
 
 /// Whether a line ends in LF alone. Looks at the byte two before each field name and at the end only, which is

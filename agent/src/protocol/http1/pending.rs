@@ -236,9 +236,10 @@ impl Pending {
     }
 
     /// The exchange, with what is known.
-    pub(super) fn finish(self: Box<Self>, number: u64) -> Exchange {
+    pub(super) fn finish(mut self: Box<Self>, number: u64) -> Exchange {
+        // Finished where it is, and moved once: it is large.
         let Self {
-            mut exchange,
+            exchange,
             request_body,
             response_body,
             request_end,
@@ -247,26 +248,26 @@ impl Pending {
             loss,
             truncated,
             ..
-        } = *self;
+        } = &mut *self;
         exchange.number = number;
         exchange.completeness = match (&exchange.request, &exchange.response) {
             (None, _) => Completeness::Lost,
-            _ if loss => Completeness::Lost,
-            _ if truncated => Completeness::Truncated,
+            _ if *loss => Completeness::Lost,
+            _ if *truncated => Completeness::Truncated,
             (_, None) => Completeness::NoResponse,
             _ => Completeness::Complete,
         };
         if let Some(request) = &mut exchange.request {
-            request.body = request_body.finish();
+            request.body = std::mem::take(request_body).finish();
         }
         if let Some(response) = &mut exchange.response {
-            response.body = response_body.finish();
+            response.body = std::mem::take(response_body).finish();
             exchange.duration = Some(response_end.since(exchange.started));
             if exchange.request.is_some() {
-                exchange.latency = Some(response_start.since(request_end));
+                exchange.latency = Some(response_start.since(*request_end));
             }
         }
-        exchange
+        self.exchange
     }
 }
 
