@@ -250,6 +250,15 @@ pub struct Request {
     pub credentials: SmallVec<[Credential; 1]>,
 }
 
+impl Request {
+    /// What stands behind the first question mark of the target.
+    pub fn query(&self) -> Option<&str> {
+        // Most targets are shorter than it takes to set up a search.
+        let question = self.target.bytes().position(|byte| byte == b'?')?;
+        self.target.get(question + 1..)
+    }
+}
+
 /// A response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {

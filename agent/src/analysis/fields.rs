@@ -126,7 +126,7 @@ impl Fields {
         let of_body = self.items.len();
         self.most = of_body + MAX_FIELDS;
         self.path(look);
-        if let Some((_, query)) = look.request.target.split_once('?') {
+        if let Some(query) = look.request.query() {
             self.pairs(Part::Query, "query.", query.as_bytes());
         }
         self.items.rotate_left(of_body);

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     exchange::{Completeness, Exchange, Request},
+    protocol::text,
 };
 
 /// Different authentication schemes kept. Overflow policy: counted together.
@@ -216,19 +217,17 @@ pub(super) fn host(request: &Request) -> Option<Cow<'_, str>> {
         Some(authority) => authority,
         None => {
             let head = &request.head;
-            std::str::from_utf8(head.first("host").or_else(|| head.first(":authority"))?).ok()?
+            text::of(head.first("host").or_else(|| head.first(":authority"))?)?
         }
     };
-    let is_host = !text.is_empty()
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']'));
-    is_host.then(|| {
-        if text.bytes().any(|b| b.is_ascii_uppercase()) {
-            text.to_ascii_lowercase().into()
-        } else {
-            text.into()
-        }
+    let (mut is_host, mut has_capitals) = (!text.is_empty(), false);
+    for byte in text.bytes() {
+        is_host &= byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
+        has_capitals |= byte.is_ascii_uppercase();
+    }
+    is_host.then(|| match has_capitals {
+        true => text.to_ascii_lowercase().into(),
+        false => text.into(),
     })
 }
 

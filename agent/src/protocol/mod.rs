@@ -19,5 +19,6 @@ pub mod redact;
 pub(crate) mod session;
 mod soap;
 pub(crate) mod start;
+pub(crate) mod text;
 mod upgrade;
 mod websocket;

@@ -111,7 +111,7 @@ fn operation(exchange: &Exchange) -> Option<Operation> {
         }
     }
     let by_document = is_document.then(|| graphql::of_document(body)).flatten();
-    let by_query = || graphql::of_query(request.target.split_once('?')?.1);
+    let by_query = || graphql::of_query(request.query()?);
     if let Some((name, call)) = by_document.or_else(by_query) {
         return Some(named(name, Detail::GraphQl(call)));
     }

@@ -168,7 +168,7 @@ impl Schemas {
     /// Reads one exchange. Whether a bound of its bodies was reached.
     pub(super) fn add(&mut self, exchange: &Exchange, request: &Request, room: &mut FieldRoom) -> bool {
         self.exchanges += 1;
-        if let Some((_, query)) = request.target.split_once('?') {
+        if let Some(query) = request.query() {
             let query = query.split('#').next().unwrap_or_default();
             self.query.add_pairs("query", query.as_bytes(), room);
         }

@@ -8,7 +8,7 @@ use super::head::{self, Line, Parsed};
 use crate::{
     clock::Timestamp,
     exchange::{Completeness, Exchange, Facts, Head, Protocol, Request, Response},
-    protocol::{body::Sample, session::Context},
+    protocol::{body::Sample, session::Context, text},
 };
 
 /// How far a message is.
@@ -102,14 +102,14 @@ impl Pending {
         };
         let sent_target = cx.redactor.sent_target(&bytes, target);
         let credentials = cx.redactor.request(&mut bytes, target, &parsed.fields);
-        let target = text(&bytes, target);
+        let target = part(&bytes, target);
         if !target.starts_with('/') && target.contains("://") {
             self.exchange.facts = self.exchange.facts.with(Facts::ABSOLUTE_FORM);
         }
         self.exchange.facts = self.exchange.facts.with(parsed.facts);
         self.request_bytes = bytes.len();
         self.exchange.request = Some(Request {
-            method: text(&bytes, method),
+            method: part(&bytes, method),
             sent_target: sent_target.filter(|sent| *sent != target),
             target,
             head: whole_head(parsed, bytes),
@@ -279,9 +279,9 @@ fn whole_head(parsed: Box<Parsed>, bytes: Vec<u8>) -> Head {
     }
 }
 
-fn text(bytes: &[u8], range: &Range<u32>) -> Box<str> {
+fn part(bytes: &[u8], range: &Range<u32>) -> Box<str> {
     let bytes = bytes
         .get(range.start as usize..range.end as usize)
         .unwrap_or_default();
-    String::from_utf8_lossy(bytes).into()
+    text::lossy(bytes)
 }
