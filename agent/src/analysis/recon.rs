@@ -43,6 +43,22 @@ static SORTED_PATHS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     paths
 });
 
+/// The first letters of these, without their slash.
+static BEGINNINGS: LazyLock<Vec<[u8; 2]>> = LazyLock::new(|| {
+    let mut beginnings: Vec<_> = SORTED_PATHS
+        .iter()
+        .filter_map(|path| beginning(path.as_bytes()))
+        .collect();
+    beginnings.dedup();
+    beginnings
+});
+
+/// The first letters of a path, without its slash, in lower case.
+fn beginning(path: &[u8]) -> Option<[u8; 2]> {
+    let letters: &[u8; 2] = path.get(1..)?.first_chunk()?;
+    Some(letters.map(|letter| letter.to_ascii_lowercase()))
+}
+
 /// Longest beginning of a path that is compared.
 const MAX_PATH_BYTES: usize = 48;
 
@@ -75,6 +91,10 @@ pub(crate) fn inspect(exchange: &Exchange, signals: &mut Vec<Signal>) {
 
 /// Whether a path begins like one that scanners ask for, and ends there or goes on below.
 fn is_probed(target: &str) -> bool {
+    // Most paths begin otherwise.
+    if beginning(target.as_bytes()).is_none_or(|begins| BEGINNINGS.binary_search(&begins).is_err()) {
+        return false;
+    }
     let mut lower = [0_u8; MAX_PATH_BYTES];
     let head = target
         .as_bytes()

@@ -77,6 +77,14 @@ fn behind_number(bytes: &[u8]) -> &[u8] {
     }
 }
 
+/// `etc/`, `proc/` or `-inf/`.
+fn has_segment_of_note(path: &[u8]) -> bool {
+    let ends =
+        |before: &[u8]| before.ends_with(b"etc") || before.ends_with(b"proc") || before.ends_with(b"-inf");
+    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    slashes.filter_map(|(at, _)| path.get(..at)).any(ends)
+}
+
 fn begins_a_statement(bytes: &[u8]) -> bool {
     const WORDS: [&[u8]; 20] = [
         b"or",
@@ -157,7 +165,7 @@ fn names_a_place(item: &Item<'_>, bits: Bits) -> bool {
         return true;
     }
     match item.source {
-        Source::Path => bits.any(Bits::DOT) || has(b"etc/") || has(b"proc/") || has(b"-inf/"),
+        Source::Path => bits.any(Bits::DOT) || bits.any(Bits::SLASH) && has_segment_of_note(bytes),
         Source::FreeHeader => bytes.starts_with(b"/") || bits.any(Bits::SPACE) && has(b" /"),
         Source::Header => {
             bytes.starts_with(b"/")
