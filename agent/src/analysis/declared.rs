@@ -12,7 +12,10 @@ use crate::{
 
 /// Raises what rules declare to be incidents, and notes them in the conclusion.
 pub(super) fn raise(judge: &mut Judge, seen: &Seen<'_>, decision: Decision, conclusion: &mut Conclusion) {
-    let Some(look) = Look::new(seen).filter(|_| !decision.incidents.is_empty()) else {
+    if decision.incidents.is_empty() {
+        return;
+    }
+    let Some(look) = Look::new(seen) else {
         return;
     };
     for held in decision.incidents {
