@@ -178,9 +178,12 @@ impl Fields {
                 }
                 // In a list, a place comes once for each element.
                 let is_repeated = match self.places.compared(item.place, self.comparison, item.kind) {
-                    Before::Nothing => false,
-                    Before::AnyValue => true,
-                    Before::Value(last) => self.text.get(last) == self.text.get(item.text.clone()),
+                    None => false,
+                    Some(Before::AnyValue) => true,
+                    Some(Before::Value(last)) => {
+                        let text = self.text.as_bytes();
+                        text.get(last.clone()) == text.get(item.text.clone())
+                    }
                 };
                 if is_repeated {
                     continue;

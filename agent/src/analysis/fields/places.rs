@@ -34,7 +34,6 @@ pub(super) struct Place {
 /// What a comparison has found to be known at a place.
 #[derive(Debug, Clone)]
 pub(super) enum Before {
-    Nothing,
     /// Any value.
     AnyValue,
     /// The value that stands there in the text of the message.
@@ -69,11 +68,9 @@ impl Places {
     }
 
     /// What a comparison has found to be known at a place, of this kind.
-    pub(super) fn compared(&self, number: u32, comparison: u64, kind: Kind) -> Before {
-        match self.get(number).map(|place| &place.compared) {
-            Some((last, of, before)) if *last == comparison && *of == kind => before.clone(),
-            _ => Before::Nothing,
-        }
+    pub(super) fn compared(&self, number: u32, comparison: u64, kind: Kind) -> Option<&Before> {
+        let (last, of, before) = &self.get(number)?.compared;
+        (*last == comparison && *of == kind).then_some(before)
     }
 
     /// Keeps what a comparison has found to be known.
@@ -119,7 +116,7 @@ impl Places {
         self.all.push(Place {
             name: hash(path.as_bytes()),
             path,
-            compared: (0, Kind::Null, Before::Nothing),
+            compared: (0, Kind::Null, Before::AnyValue),
         });
         if let Some(slot) = self.slots.get_mut(at) {
             *slot = number;

@@ -48,7 +48,8 @@ impl Noted {
                 quoted: None,
             });
         }
-        if body.get(event.quoted.clone()).is_some_and(is_of_note) {
+        // An empty text is of no note, and most values are no texts.
+        if !event.quoted.is_empty() && body.get(event.quoted.clone()).is_some_and(is_of_note) {
             self.all.push(Note {
                 place: event.place,
                 quoted: Some(event.quoted.clone()),
