@@ -24,6 +24,7 @@ use crate::{
     capture::{decode::decode, load::Told, reader::RingReader},
     clock::{self, Clock, Timestamp},
     event::{SocketEvent, SocketId},
+    exchange::Exchange,
     flow::Flows,
     workload::Translations,
 };
@@ -31,6 +32,9 @@ use crate::{
 /// Records handled before the shard looks after time and its batch, which may grow by them beyond its bound: by a megabyte
 /// of exchanges with full bodies.
 const DRAIN: u64 = 256;
+
+/// Exchanges of a batch from which the next gets room for as many.
+const MANY: usize = 16;
 
 /// Longest sleep while connections are open: what may be over by time is looked at this often.
 const TICK: Duration = Duration::from_millis(100);
@@ -180,8 +184,14 @@ impl Shard {
         work.batch.totals.translations = work.translations.stats(undone);
         work.batch.totals.flow = work.flows.stats().clone();
         work.batch.closed = work.flows.take_closed();
+        // Much comes after much: exchanges are large, and would be moved each time the list of them grows.
+        let room = match work.batch.exchanges.len() {
+            many @ MANY.. => many.min(BATCH_BYTES / size_of::<Exchange>()),
+            _ => 0,
+        };
         let next = Batch {
             shard: work.batch.shard,
+            exchanges: Vec::with_capacity(room),
             totals: work.batch.totals.clone(),
             ..Batch::default()
         };
