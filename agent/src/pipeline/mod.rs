@@ -170,23 +170,22 @@ pub fn run_until(
     let full = load.control();
     let targets = targets(options)?;
     let stop = Arc::new(AtomicBool::new(false));
-    let (hint, hints) = sync_channel::<u32>(tls::MAX_HINTS);
+    let (hint, news) = tls::news();
     let tls = tls::Work::new(&mut attached, has_loop, &options.config.capture.tls)?;
     let mut libraries = Libraries::default();
-    let (started, starts) = sync_channel::<u32>(past::MAX_STARTS);
-    let (past, waiter) = past::open(&mut attached, tls.is_some().then_some(started))?;
+    let (past, waiter) = past::open(&mut attached, tls.is_some().then(|| hint.clone()))?;
     let mut reading = tls::Progress::default();
     let discoverer = match tls {
         Some(work) => {
             libraries = work.libraries();
             reading = work.progress();
-            let stop = Arc::clone(&stop);
+            let (stop, to_self) = (Arc::clone(&stop), hint.clone());
             let needs = options.config.security.confine.then_some(confine::Needs {
                 probes: true,
                 ..NEEDS
             });
             Some(spawn("apiarist-tls", move || {
-                tls::run(work, &starts, needs.as_ref(), &hints, &stop);
+                tls::run(work, (to_self, &news), needs.as_ref(), &stop);
             })?)
         }
         None => None,

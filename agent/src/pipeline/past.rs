@@ -16,6 +16,7 @@ use std::{
 
 use anyhow::Result;
 
+use super::tls::News;
 use crate::{
     capture::{
         load::Attached,
@@ -39,15 +40,11 @@ const HIDDEN_NS: u64 = 20_000_000;
 /// Records handled while others wait.
 const DRAIN: u64 = 256;
 
-/// Starts that may wait for the discovery of TLS libraries. Overflow policy: further ones are dropped, and the process is
-/// noticed by its first connection.
-pub(super) const MAX_STARTS: usize = 4096;
-
 /// The ring, and what was learned from it.
 struct Kept {
     ring: Ring,
     past: Past,
-    started: Option<SyncSender<u32>>,
+    started: Option<SyncSender<News>>,
 }
 
 impl Kept {
@@ -56,8 +53,8 @@ impl Kept {
         drain(ring, most, &mut |record| {
             let Some(event) = decode(record) else { return };
             if let (ProcessEvent::Executed { process, .. }, Some(started)) = (&event, &started) {
-                // Full: see `MAX_STARTS`.
-                started.try_send(process.pid).unwrap_or(());
+                // Full: the process is noticed by its first connection.
+                started.try_send(News::Started(process.pid)).unwrap_or(());
             }
             past.event(event);
         })
@@ -93,7 +90,7 @@ impl Remember for SharedPast {
 /// When the kernel object has no such ring.
 pub(super) fn open(
     attached: &mut Attached,
-    started: Option<SyncSender<u32>>,
+    started: Option<SyncSender<News>>,
 ) -> Result<(SharedPast, Waiter)> {
     let (ring, waiter) = RingReader::new(attached.take_processes()?)?.split();
     let past = Past::new(Path::new("/proc"));

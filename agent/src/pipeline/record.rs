@@ -12,7 +12,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{SyncSender, sync_channel},
+        mpsc::SyncSender,
     },
     time::Duration,
 };
@@ -22,7 +22,13 @@ use apiarist_common::counter::Kind;
 use foldhash::fast::FixedState;
 use tokio::sync::oneshot;
 
-use super::{Started, join, own_address, past, scope::Scope, shard::MAX_EXCLUDED, spawn, stopped, tls};
+use super::{
+    Started, join, own_address, past,
+    scope::Scope,
+    shard::MAX_EXCLUDED,
+    spawn, stopped,
+    tls::{self, News},
+};
 use crate::{
     capture::{decode::decode, file::recording::Writer, reader::RingReader},
     clock::Clock,
@@ -70,15 +76,14 @@ pub fn record(config: &Config, output: &Path, duration: Option<Duration>) -> Res
     } = Started::new(&capture, None)?;
     let reader = readers.pop().context("the kernel gave no ring")?;
     let stop = Arc::new(AtomicBool::new(false));
-    let (hint, hints) = sync_channel::<u32>(tls::MAX_HINTS);
-    let (started, starts) = sync_channel::<u32>(past::MAX_STARTS);
+    let (hint, news) = tls::news();
     let libraries = tls::Work::new(&mut attached, has_loop, &config.capture.tls)?;
-    let (processes, waiter) = past::open(&mut attached, libraries.is_some().then_some(started))?;
+    let (processes, waiter) = past::open(&mut attached, libraries.is_some().then(|| hint.clone()))?;
     let mut helpers = Vec::new();
     if let Some(libraries) = libraries {
-        let stop = Arc::clone(&stop);
+        let (stop, to_self) = (Arc::clone(&stop), hint.clone());
         helpers.push(spawn("apiarist-tls", move || {
-            tls::run(libraries, &starts, None, &hints, &stop);
+            tls::run(libraries, (to_self, &news), None, &stop);
         })?);
     }
     helpers.push({
@@ -132,7 +137,7 @@ pub fn record(config: &Config, output: &Path, duration: Option<Duration>) -> Res
 struct Work {
     writer: Writer<BufWriter<File>>,
     /// Processes that may use TLS.
-    hint: SyncSender<u32>,
+    hint: SyncSender<News>,
     scope: Scope,
     clock: Clock,
     excluded: HashSet<SocketId, FixedState>,
@@ -182,7 +187,10 @@ impl Work {
                 return Ok(());
             }
             // A full queue has news enough.
-            SocketEvent::Open(open) => self.hint.try_send(open.process.pid).unwrap_or(()),
+            SocketEvent::Open(open) => {
+                let news = News::Connected(open.process.pid);
+                self.hint.try_send(news).unwrap_or(());
+            }
             SocketEvent::Data(data) => {
                 if self.excluded.contains(&data.socket) {
                     return Ok(());

@@ -19,6 +19,7 @@ use foldhash::fast::FixedState;
 use super::{
     batch::{BATCH_BYTES, Batch, ToCore, weight},
     scope::Scope,
+    tls::News,
 };
 use crate::{
     capture::{decode::decode, load::Told, reader::RingReader},
@@ -70,7 +71,7 @@ struct Work {
     /// Events that the last batch told of.
     told_events: u64,
     /// Takes ids of processes that may use a TLS library.
-    hint: Option<SyncSender<u32>>,
+    hint: Option<SyncSender<News>>,
     /// The body budget of the configuration.
     budget_bytes: Arc<AtomicU64>,
     translations: Translations,
@@ -83,7 +84,7 @@ impl Shard {
         flows: Flows,
         scope: Scope,
         to_core: SyncSender<ToCore>,
-        hint: Option<SyncSender<u32>>,
+        hint: Option<SyncSender<News>>,
         budget_bytes: Arc<AtomicU64>,
     ) -> Self {
         let work = Work {
@@ -252,7 +253,7 @@ impl Work {
                 }
                 if let Some(hint) = &self.hint {
                     // A full queue has news enough.
-                    hint.try_send(open.process.pid).unwrap_or(());
+                    hint.try_send(News::Connected(open.process.pid)).unwrap_or(());
                 }
                 self.batch.processes.push(open.process.clone());
             }

@@ -1,19 +1,20 @@
 //! The thread that finds TLS libraries and probes them.
 //!
 //! In: ids of processes, from whoever notices one. Out: probes in force until the thread is told to stop. It is never
-//! waited for: a hint that finds the queue full is dropped, the process is named again with its next connection. Loading
-//! the programs is its first work, so that plain traffic is read meanwhile.
+//! waited for: news that finds the queue full is dropped, the process is named again with its next connection. Loading
+//! the programs is its first work, so that plain traffic is read meanwhile. Executables are read by a second thread, which
+//! may do nothing else.
 
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, RecvTimeoutError},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     time::Duration,
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::{
     capture::{
@@ -21,6 +22,7 @@ use crate::{
         memory,
         tls::{
             discovery::{Discovery, Exclusions, Libraries, Totals},
+            examine::{self, Examined, Job},
             probe::Uprobes,
         },
     },
@@ -29,17 +31,37 @@ use crate::{
     status::TlsReading,
 };
 
-/// Hints that may wait. Overflow policy: further ones are dropped.
-pub(super) const MAX_HINTS: usize = 1024;
+/// News that may wait. Overflow policy: further ones are dropped, and the process is noticed by its next connection.
+const MAX_NEWS: usize = 4096;
 
-/// Longest wait for a program to start, so that hints and a stop are noticed.
+/// Longest wait for news, so that a stop is noticed.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Starts that are handled before hints are.
-const DRAIN: usize = 64;
+/// News that are handled in one round.
+const DRAIN: usize = 256;
+
+/// Pause after a round of connections only, so that thousands of them in a second are not as many rounds: shorter than what a
+/// process does with its first one.
+const LINGER: Duration = Duration::from_millis(2);
 
 /// Time between two looks for processes that are gone.
 const SWEEP_NS: u64 = 5_000_000_000;
+
+/// What the thread is told.
+#[derive(Debug)]
+pub(super) enum News {
+    /// A process has become another program.
+    Started(u32),
+    /// A process has a connection, and may use TLS.
+    Connected(u32),
+    /// An executable was read.
+    Examined(Box<Examined>),
+}
+
+/// A queue of news, empty.
+pub(super) fn news() -> (SyncSender<News>, Receiver<News>) {
+    sync_channel(MAX_NEWS)
+}
 
 /// How far reading TLS is, and what was counted on the way, shared with who reports.
 #[derive(Debug, Clone, Default)]
@@ -107,9 +129,8 @@ impl Work {
 /// Works until told to stop; the probes go with it. What this thread does not need, it gives up first.
 pub(super) fn run(
     work: Work,
-    starts: &Receiver<u32>,
+    (to_self, news): (SyncSender<News>, &Receiver<News>),
     needs: Option<&Needs>,
-    hints: &Receiver<u32>,
     stop: &Arc<AtomicBool>,
 ) {
     let Work {
@@ -117,11 +138,10 @@ pub(super) fn run(
         mut discovery,
         progress,
     } = work;
-    for kept in needs.map(confine).unwrap_or_default() {
-        tracing::warn!("not confined as far as it should be: {kept}");
-    }
-    match programs.load() {
-        Ok(programs) => discovery.start(programs),
+    let examiner = examiner(to_self, needs.is_some());
+    give_up(needs);
+    match examiner.and_then(|examiner| Ok((programs.load()?, examiner))) {
+        Ok((programs, examiner)) => discovery.start(programs, examiner),
         Err(error) => {
             tracing::warn!("TLS is not read: {error:#}");
             return progress.set(TlsReading::Refused);
@@ -132,21 +152,32 @@ pub(super) fn run(
     memory::release();
     let mut swept_ns = clock::monotonic_ns();
     discovery.list();
+    let mut next = None;
     while !stop.load(Ordering::Acquire) {
-        let started: Vec<u32> = starts.try_iter().take(DRAIN).collect();
-        for pid in &started {
-            discovery.started(*pid, clock::monotonic_ns());
+        let mut round: Vec<News> = next
+            .take()
+            .into_iter()
+            .chain(news.try_iter().take(DRAIN))
+            .collect();
+        let is_quick = round.iter().all(|news| matches!(news, News::Connected(_))) && !round.is_empty();
+        // What starts cannot wait: its functions are to be probed before it calls them.
+        round.sort_by_key(|news| !matches!(news, News::Started(_)));
+        for news in round {
+            let now = clock::monotonic_ns();
+            match news {
+                News::Started(pid) => discovery.started(pid, now),
+                News::Connected(pid) => discovery.hinted(pid, now),
+                News::Examined(examined) => discovery.examined(*examined),
+            }
         }
         let now = clock::monotonic_ns();
         discovery.tick(now);
-        let hinted: Vec<u32> = hints.try_iter().take(MAX_HINTS).collect();
-        for pid in hinted {
-            discovery.hinted(pid, now);
-        }
-        if started.len() < DRAIN && !discovery.look_around(now) {
+        if is_quick {
+            std::thread::park_timeout(LINGER);
+        } else if !discovery.look_around(now) {
             let longest = discovery.next_tick_ns(now).map_or(PAUSE, Duration::from_nanos);
-            match starts.recv_timeout(longest.min(PAUSE)) {
-                Ok(pid) => discovery.started(pid, clock::monotonic_ns()),
+            match news.recv_timeout(longest.min(PAUSE)) {
+                Ok(news) => next = Some(news),
                 Err(RecvTimeoutError::Timeout) => {}
                 // The end is near.
                 Err(RecvTimeoutError::Disconnected) => std::thread::park_timeout(PAUSE),
@@ -158,4 +189,39 @@ pub(super) fn run(
             progress.count(discovery.totals());
         }
     }
+}
+
+/// Gives up what a thread does not need, if anything is to be given up.
+fn give_up(needs: Option<&Needs>) {
+    for kept in needs.map(confine).unwrap_or_default() {
+        tracing::warn!("not confined as far as it should be: {kept}");
+    }
+}
+
+/// Starts the thread that reads executables: it gets them open, and needs nothing. It ends by itself when nobody asks any more,
+/// and is not waited for: a large file may take it seconds. To be called by a thread that may still give up everything: the
+/// bounding set takes a right of its own.
+fn examiner(to_discovery: SyncSender<News>, is_confined: bool) -> Result<SyncSender<Job>> {
+    const NEEDS: Needs = Needs {
+        programs: false,
+        processes: false,
+        probes: false,
+    };
+    let (jobs, asked) = sync_channel(examine::MAX_WAITING);
+    let (ready, is_ready) = sync_channel(1);
+    std::thread::Builder::new()
+        .name("apiarist-elf".to_owned())
+        .spawn(move || {
+            give_up(is_confined.then_some(&NEEDS));
+            // Whoever does not wait any more has gone.
+            ready.send(()).unwrap_or(());
+            examine::run(&asked, |examined| {
+                to_discovery.send(News::Examined(Box::new(examined))).is_ok()
+            });
+        })
+        .context("cannot start the thread that reads executables")?;
+    is_ready
+        .recv()
+        .context("the thread that reads executables has ended")?;
+    Ok(jobs)
 }

@@ -2,7 +2,8 @@
 //!
 //! In: processes that may have come to use TLS, and the passing of time. Out: probes in force, kept here. A process is
 //! looked at when it is named, and again after a while if it is named again: libraries can be loaded late. A file is
-//! read once; its probes live while a process that maps it does.
+//! read once; its probes live while a process that maps it does. Libraries are read at once, executables by `examine`: a
+//! look never waits for one.
 //!
 //! Costs are bounded: no list of all processes after the start, so many looks per second, so many files.
 
@@ -12,13 +13,14 @@ use std::{
     io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, mpsc::SyncSender},
 };
 
 use aya::maps::{MapData, MapError};
 
 use super::{
-    elf,
+    elf::{self, Image},
+    examine::{self, Examined, Found, Job, Question},
     library::{self, Plan},
     maps::{FileId, Mapped, executable_files},
     probe::{self, Attached, Programs, Uprobes},
@@ -52,6 +54,10 @@ const AFTER_START_NS: [u64; 2] = [50_000_000, 1_000_000_000];
 
 /// Processes that wait for that. Overflow policy: further ones are looked at once.
 const MAX_STARTED: usize = 1024;
+
+/// Processes that wait for the same executable to be read. Overflow policy: further ones get its name when they are looked at
+/// again.
+const MAX_ASKING: usize = 256;
 
 /// Where Debian, Fedora, Alpine and others keep shared libraries of the host: those there are probed from the start, so
 /// that the first connection of the first process that uses one is seen, too.
@@ -169,6 +175,10 @@ pub struct Discovery {
     excluded: Option<Excluded>,
     proc: PathBuf,
     files: HashMap<FileId, Known>,
+    /// Who reads executables.
+    examiner: Option<SyncSender<Job>>,
+    /// What it was asked, and the processes that wait for it; true of those that use TLS.
+    asked: HashMap<(FileId, Question), HashMap<u32, bool>>,
     /// When a process was looked at.
     processes: HashMap<u32, Process>,
     libraries: Libraries,
@@ -209,6 +219,8 @@ impl Discovery {
             excluded,
             proc: PathBuf::from("/proc"),
             files: HashMap::new(),
+            examiner: None,
+            asked: HashMap::new(),
             processes: HashMap::new(),
             libraries: Libraries::default(),
             older: VecDeque::new(),
@@ -228,9 +240,11 @@ impl Discovery {
         self.totals
     }
 
-    /// Takes the loaded kernel programs, and probes the libraries of the host's own system, used or not.
-    pub fn start(&mut self, programs: Programs) {
+    /// Takes the loaded kernel programs and who reads executables, and probes the libraries of the host's own system, used or
+    /// not.
+    pub fn start(&mut self, programs: Programs, examiner: SyncSender<Job>) {
         self.programs = programs;
+        self.examiner = Some(examiner);
         for directory in LIBRARY_DIRECTORIES {
             self.directory(Path::new(directory));
         }
@@ -241,9 +255,12 @@ impl Discovery {
         self.older = pids(&self.proc).collect();
     }
 
-    /// Looks at one of the processes that were there at the start; false when there are no more. To be called when nothing
-    /// else is to do: what starts meanwhile cannot wait.
+    /// Looks at one of the processes that were there at the start; false when there are no more, or one of them waits for its
+    /// executable to be read. To be called when nothing else is to do: what starts meanwhile cannot wait.
     pub fn look_around(&mut self, now_ns: u64) -> bool {
+        if !self.asked.is_empty() {
+            return false;
+        }
         let Some(pid) = self.older.pop_front() else {
             return false;
         };
@@ -255,6 +272,9 @@ impl Discovery {
     /// A process has started a program.
     pub fn started(&mut self, pid: u32, now_ns: u64) {
         // Whatever it was before.
+        for asking in self.asked.values_mut() {
+            asking.remove(&pid);
+        }
         self.processes.remove(&pid);
         self.libraries.set(pid, None);
         self.look(pid, now_ns);
@@ -296,9 +316,56 @@ impl Discovery {
             process.looked_ns = 0;
         }
         self.look(pid, now_ns);
-        if self.libraries.of(pid).is_none() && self.may_look(now_ns) {
-            let stack = self.brought(pid);
-            self.libraries.set(pid, stack);
+        if self.libraries.of(pid).is_none()
+            && self.may_look(now_ns)
+            && let Some(stack) = self.brought(pid)
+        {
+            self.libraries.set(pid, Some(stack));
+        }
+    }
+
+    /// An executable was read.
+    pub fn examined(&mut self, examined: Examined) {
+        let Examined { job, found } = examined;
+        let asking = self.asked.remove(&(job.id, job.question)).unwrap_or_default();
+        match found {
+            Found::Functions(image) => {
+                self.note(job.id, image, false, &job.path);
+                self.attach(job.id, &job.file, &job.path);
+                self.name(job.id, &asking);
+            }
+            Found::Traces(stack) => {
+                if let Some(known) = self.files.get_mut(&job.id) {
+                    known.brings = Some(stack);
+                }
+                for pid in asking.into_keys() {
+                    if self.libraries.of(pid).is_none() {
+                        self.libraries.set(pid, stack);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells what the processes of an executable have in it; those that use TLS are told what it brings if that is nothing.
+    fn name(&mut self, id: FileId, asking: &HashMap<u32, bool>) {
+        let Some(known) = self.files.get_mut(&id) else {
+            return;
+        };
+        if let Some(plan) = &known.plan {
+            known.users.extend(asking.keys());
+            let library = Stack::read(plan.library);
+            for pid in asking.keys() {
+                self.libraries.set(*pid, Some(library));
+            }
+            return;
+        }
+        for (pid, _) in asking.iter().filter(|(_, uses_tls)| **uses_tls) {
+            if self.libraries.of(*pid).is_none()
+                && let Some(stack) = self.brought(*pid)
+            {
+                self.libraries.set(*pid, Some(stack));
+            }
         }
     }
 
@@ -398,21 +465,68 @@ impl Discovery {
         }
     }
 
-    /// What the executable of a process brings; read once for each file.
+    /// What the executable of a process brings, if that is known; else it is told later. Read once for each file.
     fn brought(&mut self, pid: u32) -> Option<Stack> {
-        let exe = self.proc.join(pid.to_string()).join("exe");
-        let file = File::open(exe).ok()?;
+        let path = self.proc.join(pid.to_string()).join("exe");
+        let file = File::open(&path).ok()?;
         let id = identity(&file.metadata().ok()?);
-        let known = self.files.get_mut(&id)?;
-        *known
-            .brings
-            .get_or_insert_with(|| stack::of_executable(&file).unwrap_or_default())
+        if let Some(asking) = self.asked.get_mut(&(id, Question::Functions)) {
+            if asking.len() < MAX_ASKING {
+                asking.insert(pid, true);
+            }
+            return None;
+        }
+        if let Some(stack) = self.files.get(&id)?.brings {
+            return stack;
+        }
+        let question = Question::Traces;
+        self.ask(pid, (id, question), || {
+            Some(Job {
+                id,
+                file,
+                path,
+                question,
+            })
+        });
+        None
     }
 
-    /// A process maps a file to execute: reads and probes it if that was not done.
+    /// Has an executable read for a process, if it is not being read already.
+    fn ask(&mut self, pid: u32, what: (FileId, Question), job: impl FnOnce() -> Option<Job>) {
+        if let Some(asking) = self.asked.get_mut(&what) {
+            if asking.len() < MAX_ASKING {
+                asking.entry(pid).or_default();
+            }
+            return;
+        }
+        let Some((job, examiner)) = job().zip(self.examiner.as_ref()) else {
+            return;
+        };
+        // Full: see `examine::MAX_WAITING`.
+        if examiner.try_send(job).is_ok() {
+            self.asked.insert(what, HashMap::from([(pid, false)]));
+        }
+    }
+
+    /// A process maps a file to execute: reads and probes it if that was not done. An executable is read later.
     fn mapped(&mut self, pid: u32, directory: &Path, mapped: &Mapped) -> Option<&'static str> {
         if !self.files.contains_key(&mapped.file) {
-            self.read(mapped.file, &paths(directory, mapped), false);
+            let paths = paths(directory, mapped);
+            if !library::is_candidate(mapped.name()) {
+                let (id, question) = (mapped.file, Question::Functions);
+                self.ask(pid, (id, question), || {
+                    let file = open(&paths, id).ok()?;
+                    let [_, path] = paths;
+                    Some(Job {
+                        id,
+                        file,
+                        path,
+                        question,
+                    })
+                });
+                return None;
+            }
+            self.read(mapped.file, &paths, false);
         }
         let known = self.files.get_mut(&mapped.file)?;
         let library = known.plan.as_ref()?.library;
@@ -444,19 +558,22 @@ impl Discovery {
         }
     }
 
-    /// Reads a file and notes what to do with it.
+    /// Reads a library and notes what to do with it.
     fn read(&mut self, id: FileId, paths: &[PathBuf], standing: bool) {
+        // A process that is gone took the way to its file along: another one may lead there.
+        if let (Ok(file), Some(path)) = (open(paths, id), paths.last()) {
+            self.note(id, examine::functions(&file), standing, path);
+        }
+    }
+
+    /// Notes what to do with a file that was read.
+    fn note(&mut self, id: FileId, image: Image, standing: bool, path: &Path) {
         if self.files.len() >= MAX_FILES {
             self.totals.files_full += 1;
             return;
         }
-        // A process that is gone took the way to its file along: another one may lead there.
-        let Ok(file) = open(paths, id) else { return };
-        let image = elf::read(&file, library::Names::all().wanted(), library::suffices);
         self.totals.read_files += 1;
-        tracing::debug!(path = ?paths.last(), "read");
-        // A file that cannot be read is not tried again: what is in it does not change.
-        let image = image.ok().flatten().unwrap_or_default();
+        tracing::debug!(path = ?path, "read");
         let plan = library::plan(&image, self.has_loop);
         let known = Known {
             build_id: image.build_id,
@@ -469,28 +586,37 @@ impl Discovery {
         self.files.insert(id, known);
     }
 
-    /// Attaches what the plan of a file says, if it is still the file that the plan was made for.
+    /// Opens a file, and attaches what its plan says.
     fn probe(&mut self, id: FileId, paths: &[PathBuf]) {
+        if self.files.get(&id).is_none_or(|known| known.plan.is_none()) {
+            return;
+        }
+        // Nothing is wrong with the file when its process is gone already: the next one is tried.
+        if let (Ok(file), Some(path)) = (open(paths, id), paths.last()) {
+            self.attach(id, &file, path);
+        }
+    }
+
+    /// Attaches what the plan of a file says, if it is still the file that the plan was made for.
+    fn attach(&mut self, id: FileId, file: &File, path: &Path) {
         let Some(known) = self.files.get_mut(&id) else {
             return;
         };
         let Some(plan) = &known.plan else { return };
-        // Nothing is wrong with the file when its process is gone already: the next one is tried.
-        let Ok(file) = open(paths, id) else { return };
-        let now = elf::build_id(&file).map_err(anyhow::Error::from);
+        let now = elf::build_id(file).map_err(anyhow::Error::from);
         let attached = now.and_then(|now| {
             anyhow::ensure!(now == known.build_id, "the file has changed since it was read");
-            self.uprobes.attach(&self.programs, &file, plan)
+            self.uprobes.attach(&self.programs, file, plan)
         });
         match attached {
             Ok(probes) => {
                 self.totals.probed_files += 1;
-                tracing::debug!(path = ?paths.last(), library = plan.library, probes = probes.len(), "probed");
+                tracing::debug!(path = ?path, library = plan.library, probes = probes.len(), "probed");
                 known.probes = probes;
             }
             Err(error) => {
                 self.totals.refused_files += 1;
-                tracing::debug!(path = ?paths.last(), error = %format!("{error:#}"), "not probed");
+                tracing::debug!(path = ?path, error = %format!("{error:#}"), "not probed");
                 known.plan = None;
             }
         }
