@@ -182,6 +182,22 @@ impl Inventory {
         self.registry.revised()
     }
 
+    /// Those of them that changed since a revision.
+    pub fn revised_since(&self, since: u64) -> impl Iterator<Item = Revised<'_>> {
+        self.registry.revised_since(since)
+    }
+
+    /// The endpoint that has this id, with its workload.
+    pub fn revised_of(&self, id: EndpointId) -> Option<Revised<'_>> {
+        self.registry.revised_at(self.registry.place(id)?)
+    }
+
+    /// The last revision of all, and that of the last change that concerned more than single endpoints: then all may be shown
+    /// otherwise, or be no more.
+    pub fn revisions(&self) -> (u64, u64) {
+        self.registry.revisions()
+    }
+
     /// The row of one endpoint.
     pub fn endpoint_view(&self, id: EndpointId, now: Timestamp) -> Option<EndpointView> {
         self.registry.endpoint_view(self.registry.place_now(id)?, now)

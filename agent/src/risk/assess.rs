@@ -95,6 +95,11 @@ impl<'a> Verdicts<'a> {
         Self { by_endpoint }
     }
 
+    /// Endpoints that there is something about.
+    pub(super) fn endpoints(&self) -> impl Iterator<Item = EndpointId> {
+        self.by_endpoint.keys().copied()
+    }
+
     /// Whether there is anything about an endpoint.
     pub(super) fn has(&self, id: EndpointId) -> bool {
         self.by_endpoint.contains_key(&id)

@@ -10,6 +10,8 @@ use std::{
     sync::Arc,
 };
 
+use foldhash::fast::FixedState;
+
 use super::{
     assess::{Criteria, Judged, Verdicts, higher_first, judge, of_workloads},
     score::RiskView,
@@ -17,7 +19,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    inventory::{EndpointId, EndpointState, EndpointView, Inventory, Revised},
+    inventory::{EndpointId, EndpointState, EndpointView, Inventory, Revised, STALE_AFTER},
     select::{Line, Rows},
     verdict::{Alert, Finding},
 };
@@ -79,13 +81,20 @@ pub struct Assessor {
     known: Vec<Arc<Assessed>>,
     /// Their rows, place by place. Those who asked may still hold them as they were.
     rows: Rows,
-    places: HashMap<EndpointId, usize>,
+    places: HashMap<EndpointId, usize, FixedState>,
     /// Judged since they were taken, and not taken since.
     changed: BTreeSet<EndpointId>,
     /// Taken, and not said to be kept yet.
     taken: Vec<EndpointId>,
     /// The criteria are others than those that were judged by.
     is_outdated: bool,
+    /// Those that a detector says something about.
+    spoken_of: BTreeSet<EndpointId>,
+    /// The inventory's revision that was judged last.
+    seen: u64,
+    /// When that was, and when the first of those that were not stale then becomes it, at the earliest.
+    judged: Timestamp,
+    stale: Timestamp,
 }
 
 impl Assessor {
@@ -108,7 +117,8 @@ impl Assessor {
         self.criteria.risk = risk;
     }
 
-    /// Judges what changed.
+    /// Judges what changed: looks at all endpoints only where what changed is not known of single ones. To be called with the
+    /// same inventory again and again.
     pub fn refresh(
         &mut self,
         inventory: &Inventory,
@@ -117,11 +127,34 @@ impl Assessor {
         now: Timestamp,
     ) {
         let verdicts = Verdicts::of(behaviour, incidents);
-        let mut is_present = vec![false; self.known.len()];
-        let mut is_in_order = true;
+        let (revision, reshaped) = inventory.revisions();
         let is_outdated = std::mem::take(&mut self.is_outdated);
-        for revised in inventory.revised() {
+        let is_whole = is_outdated
+            || reshaped > self.seen
+            || now < self.judged
+            || now > self.stale
+            || self.known.is_empty();
+        let spoken_of: BTreeSet<EndpointId> = verdicts.endpoints().collect();
+        let revised: Box<dyn Iterator<Item = Revised<'_>>> = match is_whole {
+            true => {
+                self.stale = Timestamp(u64::MAX);
+                Box::new(inventory.revised())
+            }
+            false => {
+                let spoken = spoken_of.union(&self.spoken_of).copied().collect::<Vec<_>>();
+                let spoken = spoken.into_iter().filter_map(|id| inventory.revised_of(id));
+                Box::new(inventory.revised_since(self.seen).chain(spoken))
+            }
+        };
+        (self.seen, self.judged, self.spoken_of) = (revision, now, spoken_of);
+        let mut is_present = vec![!is_whole; self.known.len()];
+        let mut is_in_order = true;
+        for revised in revised {
             let id = revised.endpoint.id;
+            if revised.endpoint.state(now) != EndpointState::Stale {
+                let stale = revised.endpoint.traffic.last_seen.after(STALE_AFTER);
+                self.stale = self.stale.min(stale);
+            }
             let place = self.places.get(&id).copied();
             let known = place.and_then(|place| self.known.get(place));
             if let Some(present) = place.and_then(|place| is_present.get_mut(place)) {
@@ -383,12 +416,53 @@ mod tests {
         let later = NOW.after(2 * crate::inventory::STALE_AFTER);
         check(&mut assessor, &inventory, &[], &[], later);
         assert_eq!(assessor.take_changed(usize::MAX).len(), 2);
+        // The clock is set back, and one is called again.
+        check(&mut assessor, &inventory, &[], &[], NOW);
+        assert_eq!(assessor.take_changed(usize::MAX).len(), 2);
+        observe(&mut inventory, "/v1/users");
+        check(&mut assessor, &inventory, &[], &[], NOW);
+        assert_eq!(assessor.take_changed(usize::MAX)[0].id, users);
+        // Somebody else answers for all of them.
+        let workload = Arc::new(Workload {
+            id: "w1".into(),
+            owner: Some("shop team".into()),
+            ..Workload::named(WorkloadKind::Process, "shop")
+        });
+        let exchange = call("GET", "/v1/users").exchange();
+        inventory.observe(&exchange, &workload, None);
+        check(&mut assessor, &inventory, &[], &[], NOW);
+        assert_eq!(assessor.take_changed(usize::MAX).len(), 2);
+        check(&mut assessor, &inventory, &[], &[], later);
         // Endpoints become one.
         for user in 0..50 {
             observe(&mut inventory, &format!("/v1/users/{user}"));
         }
         inventory.settle();
         check(&mut assessor, &inventory, &[], &[], later);
+    }
+
+    #[test]
+    fn only_what_changed_is_looked_at() {
+        let mut inventory = Inventory::new(Limits::default());
+        let mut assessor = Assessor::default();
+        observe(&mut inventory, "/v1/users");
+        observe(&mut inventory, "/v1/carts");
+        assessor.refresh(&inventory, &[], &[], NOW);
+        let changed = |inventory: &Inventory, assessor: &Assessor| {
+            let (_, reshaped) = inventory.revisions();
+            (
+                reshaped > assessor.seen,
+                inventory.revised_since(assessor.seen).count(),
+            )
+        };
+        assert_eq!(changed(&inventory, &assessor), (false, 0));
+        observe(&mut inventory, "/v1/users");
+        assert_eq!(changed(&inventory, &assessor), (false, 1));
+        assessor.refresh(&inventory, &[], &[], NOW);
+        assert_eq!(changed(&inventory, &assessor), (false, 0));
+        // Routes are given: the rows of all may say so.
+        inventory.set_pins(Default::default());
+        assert!(changed(&inventory, &assessor).0);
     }
 
     #[test]

@@ -5,12 +5,19 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::protocol::json;
 
 /// A row that is looked at member by member.
 pub(crate) trait Row {
     /// All of it, as JSON in one line.
     fn text(&self) -> &str;
+
+    /// Whether it looks like a row.
+    fn is_object(&self) -> bool {
+        self.text().starts_with('{') && self.text().ends_with('}')
+    }
 
     /// The value of a member, as it stands in the text.
     fn member(&self, name: &str) -> Option<json::Value<'_>> {
@@ -38,6 +45,9 @@ impl Row for Arc<str> {
     }
 }
 
+/// Members of a row whose places are held with it: as many as an endpoint has.
+const INLINE: usize = 26;
+
 /// The rows of a list, in its order: handed on without a copy.
 pub type Rows = Arc<Vec<Arc<Line>>>;
 
@@ -47,8 +57,9 @@ pub struct Line {
     text: Box<str>,
     /// Names of the members, in the order in which they stand in the text.
     names: &'static [&'static str],
-    /// Where the keys of these members begin. Those that begin beyond 64 KiB are looked for.
-    starts: Box<[u16]>,
+    /// Where the keys of these members begin. Those that begin beyond 64 KiB are looked for. Held here, because every place in
+    /// memory that is looked at costs more than what is done there.
+    starts: SmallVec<[u16; INLINE]>,
     /// There are no other members.
     is_whole: bool,
 }
@@ -58,7 +69,7 @@ impl Line {
     pub fn of(text: String, names: &'static [&'static str]) -> Self {
         let bytes = text.as_bytes();
         let mut rest = bytes.strip_prefix(b"{").unwrap_or_default();
-        let starts: Box<[u16]> = names
+        let starts: SmallVec<_> = names
             .iter()
             .map_while(|name| {
                 let start = u16::try_from(bytes.len() - rest.len()).ok()?;
@@ -96,6 +107,10 @@ impl From<String> for Line {
 impl Row for Arc<Line> {
     fn text(&self) -> &str {
         &self.text
+    }
+
+    fn is_object(&self) -> bool {
+        self.is_whole || self.text.is_object()
     }
 
     fn member(&self, name: &str) -> Option<json::Value<'_>> {

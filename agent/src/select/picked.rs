@@ -10,7 +10,7 @@ use super::{
     filter::compare_text,
     line::Row,
     raw::Raw,
-    rows::{self, each_of, is_object, no_object},
+    rows::{self, each_of, no_object},
 };
 
 /// Rows beyond the page that are kept before the last of them are dropped.
@@ -176,7 +176,7 @@ impl<'a, L: Row + Sync> Picked<'a, L> {
         if self.selection.options().is_plain() {
             return Ok(Some(Key::Null));
         }
-        if !is_object(line.text()) {
+        if !line.is_object() {
             return Err(no_object());
         }
         let Some((path, reverse)) = self.selection.order() else {

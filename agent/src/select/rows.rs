@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, num::NonZeroUsize, thread};
 
 use serde_json::{Map, Value};
 
-use super::{SelectError, raw::unreadable};
+use super::{SelectError, line::Row as _, raw::unreadable};
 use crate::protocol::json;
 
 /// Threads that read rows. More do not pay: what is left is writing.
@@ -29,7 +29,7 @@ impl<'a> FromIterator<&'a str> for Members {
 /// These members of a row, as an object; those that it does not have are left out. What stands behind the last of them is
 /// not looked at.
 pub(crate) fn pick(line: &str, members: &Members) -> Result<Value, SelectError> {
-    if !is_object(line) {
+    if !line.is_object() {
         return Err(no_object());
     }
     let mut picked = Map::new();
@@ -44,11 +44,6 @@ pub(crate) fn pick(line: &str, members: &Members) -> Result<Value, SelectError> 
         picked.insert(name.clone(), read(value)?);
     }
     Ok(Value::Object(picked))
-}
-
-/// Whether a line looks like a row.
-pub(super) fn is_object(line: &str) -> bool {
-    line.starts_with('{') && line.ends_with('}')
 }
 
 pub(super) fn no_object() -> SelectError {

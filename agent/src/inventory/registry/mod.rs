@@ -52,6 +52,10 @@ pub(super) struct Registry {
     moved: Vec<(EndpointId, EndpointId)>,
     /// Counts changes of what rows show.
     revision: u64,
+    /// When each endpoint changed last, place by place: apart from them, so that those that changed are found at once.
+    revisions: Vec<u64>,
+    /// When more than single endpoints changed last: ids, or what their rows show of workloads and routes.
+    reshaped: u64,
 }
 
 /// An endpoint as somebody sees it who keeps something that was made of it.
@@ -89,8 +93,6 @@ struct EndpointSlot {
     endpoint: Option<Endpoint>,
     workload: usize,
     is_dirty: bool,
-    /// When it changed last.
-    revision: u64,
 }
 
 impl Registry {
@@ -111,6 +113,8 @@ impl Registry {
             gone: BTreeSet::new(),
             moved: Vec::new(),
             revision: 0,
+            revisions: Vec::new(),
+            reshaped: 0,
         }
     }
 
@@ -121,8 +125,30 @@ impl Registry {
             None if self.workloads.len() >= self.limits.workloads => return None,
             None => self.insert_workload(WorkloadRecord::new(Arc::clone(workload), at)),
         };
-        self.workload_mut(place)?.see(workload, at);
+        let record = self.workload_mut(place)?;
+        let known = &record.workload;
+        let is_shown_otherwise =
+            !Arc::ptr_eq(known, workload) && (known.name != workload.name || known.owner != workload.owner);
+        record.see(workload, at);
+        if is_shown_otherwise {
+            self.reshape();
+        }
         Some(place)
+    }
+
+    /// Notes that more changed than single endpoints.
+    fn reshape(&mut self) -> u64 {
+        self.revision += 1;
+        self.reshaped = self.revision;
+        self.revision
+    }
+
+    /// Notes that an endpoint changed.
+    fn revise(&mut self, place: usize) {
+        self.revision += 1;
+        if let Some(revision) = self.revisions.get_mut(place) {
+            *revision = self.revision;
+        }
     }
 
     /// What is known of the workload at a place, to be changed.
@@ -219,6 +245,7 @@ impl Registry {
             workload.endpoints = workload.endpoints.saturating_sub(1);
         }
         self.free.push(place);
+        self.reshape();
         if let Some(new) = new {
             self.note_move(old, new);
         }
@@ -226,6 +253,7 @@ impl Registry {
 
     /// Remembers that one id leads to another now.
     fn note_move(&mut self, old: EndpointId, new: EndpointId) {
+        self.reshape();
         if self.moved.len() < MAX_MOVES {
             self.moved.push((old, new));
         }
@@ -271,7 +299,9 @@ impl Registry {
             self.dirty_endpoints.push_back(place);
         }
         self.revision += 1;
-        slot.revision = self.revision;
+        if let Some(revision) = self.revisions.get_mut(place) {
+            *revision = self.revision;
+        }
         Some(endpoint)
     }
 
@@ -289,18 +319,19 @@ impl Registry {
         }
         self.endpoint_places.insert(endpoint.id, place);
         let endpoint = Some(endpoint);
-        self.revision += 1;
-        let revision = self.revision;
         match self.endpoints.get_mut(place) {
             // It may be waiting to be written: then it is written with what is there now.
-            Some(slot) => (slot.endpoint, slot.workload, slot.revision) = (endpoint, workload, revision),
-            None => self.endpoints.push(EndpointSlot {
-                endpoint,
-                workload,
-                is_dirty: false,
-                revision,
-            }),
+            Some(slot) => (slot.endpoint, slot.workload) = (endpoint, workload),
+            None => {
+                self.revisions.push(0);
+                self.endpoints.push(EndpointSlot {
+                    endpoint,
+                    workload,
+                    is_dirty: false,
+                });
+            }
         }
+        self.revise(place);
         Some(place)
     }
 
@@ -323,14 +354,30 @@ impl Registry {
 
     /// All endpoints with their workloads, and when what their rows show changed last.
     pub(super) fn revised(&self) -> impl Iterator<Item = Revised<'_>> {
-        self.endpoints.iter().filter_map(|slot| {
-            let workload = self.workloads.get(slot.workload)?;
-            Some(Revised {
-                endpoint: slot.endpoint.as_ref()?,
-                workload: &workload.record.workload,
-                revision: slot.revision.max(workload.revision),
-            })
+        (0..self.endpoints.len()).filter_map(|place| self.revised_at(place))
+    }
+
+    /// The same, of those that changed since.
+    pub(super) fn revised_since(&self, since: u64) -> impl Iterator<Item = Revised<'_>> {
+        let places = (0..).zip(&self.revisions);
+        let changed = places.filter(move |(_, revision)| **revision > since);
+        changed.filter_map(|(place, _)| self.revised_at(place))
+    }
+
+    /// The same, of one.
+    pub(super) fn revised_at(&self, place: usize) -> Option<Revised<'_>> {
+        let slot = self.endpoints.get(place)?;
+        let workload = self.workloads.get(slot.workload)?;
+        Some(Revised {
+            endpoint: slot.endpoint.as_ref()?,
+            workload: &workload.record.workload,
+            revision: workload.revision.max(*self.revisions.get(place)?),
         })
+    }
+
+    /// The last change of anything, and of more than single endpoints.
+    pub(super) fn revisions(&self) -> (u64, u64) {
+        (self.revision, self.reshaped)
     }
 
     /// The row of the endpoint at a place.

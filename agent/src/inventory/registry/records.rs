@@ -22,7 +22,9 @@ impl Registry {
             };
             endpoint.schemas.note_words();
             self.revision += 1;
-            slot.revision = self.revision;
+            if let Some(revision) = self.revisions.get_mut(place) {
+                *revision = self.revision;
+            }
             self.taken.push(endpoint.id);
             records.push(EndpointRecord {
                 version: RECORD_VERSION,
@@ -122,6 +124,7 @@ impl Registry {
         if let Some(known) = self.workload_mut(place) {
             known.merge(record, &limits);
         }
+        self.reshape();
         if let Some(slot) = self.workloads.get_mut(place) {
             slot.news += 1;
         }

@@ -50,24 +50,24 @@ impl Registry {
     }
 
     fn routes_changed(&mut self) {
-        self.revision += 1;
+        let revision = self.reshape();
         for slot in &mut self.workloads {
             slot.news += 1;
-            slot.revision = self.revision;
+            slot.revision = revision;
         }
     }
 
     /// As [`Self::set_pins`], with the routes that the application of one workload has.
     pub(in crate::inventory) fn set_harvested(&mut self, place: usize, routes: &Routes) {
-        if let Some(slot) = self
-            .workloads
-            .get_mut(place)
-            .filter(|slot| slot.harvested != *routes)
-        {
+        let slot = self.workloads.get(place);
+        if slot.is_none_or(|slot| slot.harvested == *routes) {
+            return;
+        }
+        let revision = self.reshape();
+        if let Some(slot) = self.workloads.get_mut(place) {
             slot.harvested = routes.clone();
             slot.news += 1;
-            self.revision += 1;
-            slot.revision = self.revision;
+            slot.revision = revision;
         }
     }
 
