@@ -57,8 +57,12 @@ fn notice(message: &Message<'_>, posture: &mut Posture) {
     if is_refused {
         posture.note(Fact::Refused, message);
     }
+    // Most answers have no field of these lengths.
+    let may_be_one = |name: usize| FIELDS.iter().any(|field| field.len() == name);
+    let fields = &message.response.head.fields;
+    let may_have_field = || fields.iter().any(|(name, _)| may_be_one(name.len()));
     let has_field = || FIELDS.iter().any(|name| message.answer_field(name).is_some());
-    if status == 429 || has_field() {
+    if status == 429 || may_have_field() && has_field() {
         posture.note(Fact::Limited, message);
     }
     if let Some(address) = message.internet_address()
