@@ -5,7 +5,7 @@
 //! [`Head`] keeps the scheme and a keyed hash, never the secret. Bodies are bounded samples that live as long as
 //! the exchange and are never stored.
 
-use std::{hash::Hasher as _, ops::Range, sync::Arc, time::Duration};
+use std::{borrow::Cow, hash::Hasher as _, ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use siphasher::sip::SipHasher13;
@@ -234,8 +234,8 @@ pub enum CredentialLocation {
 /// A request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Method as sent.
-    pub method: Box<str>,
+    /// Method as sent: usual ones need no memory of their own.
+    pub method: Cow<'static, str>,
     /// Request target as sent (path and query, or another form of RFC 9112 §3.2), lossy UTF-8. Query values
     /// known as credentials are masked.
     pub target: Box<str>,

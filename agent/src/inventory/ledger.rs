@@ -410,7 +410,7 @@ impl Inventory {
             id,
             workload: workload.to_owned(),
             kind: served.recognised.kind,
-            method: served.request.method.clone(),
+            method: served.request.method.as_ref().into(),
             template: Arc::clone(&template.text),
             operation: served.recognised.operation.as_deref().map(Box::from),
             parameters: template.parameters.clone(),
@@ -497,7 +497,7 @@ impl Inventory {
         traffic.add(exchange, request, caller, &self.limits, &mut self.stats);
         let candidate = Candidate {
             workload: served.workload,
-            method: request.method.clone(),
+            method: request.method.as_ref().into(),
             template: served.recognised.operation.is_none().then(|| template.clone()),
             traffic,
         };

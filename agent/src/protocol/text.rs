@@ -2,7 +2,18 @@
 //!
 //! In: bytes that are nearly always ASCII, as methods, targets and hosts are. Out: text.
 
-use std::str;
+use std::{borrow::Cow, str};
+
+/// The methods of RFC 9110 §9.3 and RFC 5789.
+const METHODS: [&str; 9] = [
+    "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "CONNECT", "TRACE",
+];
+
+/// A method; a usual one without memory of its own.
+pub(crate) fn method(bytes: &[u8]) -> Cow<'static, str> {
+    let usual = METHODS.iter().find(|usual| usual.as_bytes() == bytes);
+    usual.map_or_else(|| Cow::Owned(lossy(bytes).into()), |usual| Cow::Borrowed(*usual))
+}
 
 /// The text that these bytes are; `None` if they are none.
 pub(crate) fn of(bytes: &[u8]) -> Option<&str> {
@@ -21,6 +32,13 @@ pub(crate) fn lossy(bytes: &[u8]) -> Box<str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn methods_are_what_was_sent() {
+        for sent in [&b"GET"[..], b"TRACE", b"get", b"PROPFIND", b"", b"\xff"] {
+            assert_eq!(&*method(sent), &*String::from_utf8_lossy(sent));
+        }
+    }
 
     #[test]
     fn text_is_what_the_library_says() {

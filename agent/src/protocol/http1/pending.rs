@@ -109,7 +109,7 @@ impl Pending {
         self.exchange.facts = self.exchange.facts.with(parsed.facts);
         self.request_bytes = bytes.len();
         self.exchange.request = Some(Request {
-            method: part(&bytes, method),
+            method: text::method(slice(&bytes, method)),
             sent_target: sent_target.filter(|sent| *sent != target),
             target,
             head: whole_head(parsed, bytes),
@@ -280,8 +280,11 @@ fn whole_head(parsed: Box<Parsed>, bytes: Vec<u8>) -> Head {
 }
 
 fn part(bytes: &[u8], range: &Range<u32>) -> Box<str> {
-    let bytes = bytes
+    text::lossy(slice(bytes, range))
+}
+
+fn slice<'a>(bytes: &'a [u8], range: &Range<u32>) -> &'a [u8] {
+    bytes
         .get(range.start as usize..range.end as usize)
-        .unwrap_or_default();
-    text::lossy(bytes)
+        .unwrap_or_default()
 }

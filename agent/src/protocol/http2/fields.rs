@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::hpack::Field;
 use crate::{
     exchange::{Head, Request, Response},
-    protocol::{grpc, session::Context},
+    protocol::{grpc, session::Context, text},
 };
 
 /// Most bytes of the fields of one message, counted as RFC 9113 §6.5.2 does: 32 more per field. Overflow policy:
@@ -131,13 +131,13 @@ impl Fields {
         let target = target.unwrap_or_default();
         let sent_target = cx.redactor.sent_target(&self.buffer, &target);
         let credentials = cx.redactor.request(&mut self.buffer, &target, &self.head.fields);
-        let text = |range: &Range<u32>| -> Box<str> {
+        let slice = |range: &Range<u32>| {
             let bytes = self.buffer.get(range.start as usize..range.end as usize);
-            String::from_utf8_lossy(bytes.unwrap_or_default()).into()
+            bytes.unwrap_or_default()
         };
-        let target = text(&target);
+        let target = text::lossy(slice(&target));
         let request = Request {
-            method: text(&self.method.unwrap_or_default()),
+            method: text::method(slice(&self.method.unwrap_or_default())),
             sent_target: sent_target.filter(|sent| *sent != target),
             target,
             head: Head {
