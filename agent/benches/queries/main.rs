@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use apiarist::clock::monotonic_ns;
+use apiarist::clock::{monotonic_ns, now};
 
 mod screen;
 
@@ -39,6 +39,9 @@ const WORDS: [&str; 13] = [
 ];
 const PATHS: usize = 2_000;
 
+/// When the exchanges began.
+const AGO_SECONDS: f64 = 3_600.0;
+
 fn path(number: usize) -> String {
     let word = |digit: usize| WORDS.get(digit % WORDS.len()).unwrap();
     format!("/{}/{}/{}", word(number / 169), word(number / 13), word(number))
@@ -47,7 +50,8 @@ fn path(number: usize) -> String {
 /// Exchanges with every endpoint: two each, some with sensitive data, some with credentials.
 fn exchanges(file: &Path) {
     let mut out = std::io::BufWriter::new(fs::File::create(file).unwrap());
-    let mut time = 1_700_000_000.0;
+    // Not long ago: an agent drops what is older than its store may keep.
+    let mut time = now().as_secs_f64() - AGO_SECONDS;
     for round in 0..2 {
         for workload in 0..WORKLOADS {
             for number in 0..PATHS {
