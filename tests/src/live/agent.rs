@@ -232,7 +232,7 @@ fn ask<T: DeserializeOwned>(binary: &std::path::Path, topic: &str, from: &[&str]
 }
 
 /// Ids of the kernel programs that a process holds.
-fn programs_of(pid: u32) -> Result<BTreeSet<u32>> {
+pub(super) fn programs_of(pid: u32) -> Result<BTreeSet<u32>> {
     let mut ids = BTreeSet::new();
     for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
         // A descriptor may be closed meanwhile.

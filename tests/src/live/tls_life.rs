@@ -2,6 +2,7 @@
 //! handshakes, an agent that is killed.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -10,11 +11,14 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use apiarist::status::Coverage;
-use aya::maps::{Map, MapData, MapInfo, loaded_maps};
+use aya::{
+    maps::{Map, MapData, MapInfo, loaded_maps},
+    programs::loaded_programs,
+};
 use rustix::process::Signal;
 
 use super::{
-    agent::{Agent, bare},
+    agent::{Agent, bare, programs_of},
     binary, note,
     place::{Place, fixture},
     program::{Program, command, output, renamed},
@@ -197,17 +201,22 @@ pub(super) fn a_hundred_streams_over_tls(place: &Place) -> Result<()> {
     agent.expect("caddy-streams", &expected)
 }
 
-/// A table of the kernel programs that the agent holds.
+/// A table of the kernel programs that the agent holds: it may have closed the table's own descriptor.
 pub(super) fn table(agent: &Agent<'_>, name: &str) -> Result<Map> {
-    let mut ids = Vec::new();
-    for entry in fs::read_dir(format!("/proc/{}/fdinfo", agent.pid()))? {
-        let text = fs::read_to_string(entry?.path()).unwrap_or_default();
-        let id = text.lines().find_map(|line| line.strip_prefix("map_id:"));
-        ids.extend(id.and_then(|id| id.trim().parse::<u32>().ok()));
+    let programs = programs_of(agent.pid())?;
+    let mut ids = BTreeSet::new();
+    for program in loaded_programs().filter_map(Result::ok) {
+        if programs.contains(&program.id()) {
+            ids.extend(
+                program
+                    .map_ids()?
+                    .context("the kernel tells no tables of programs")?,
+            );
+        }
     }
     let is_it = |map: &MapInfo| ids.contains(&map.id()) && map.name_as_str() == Some(name);
     let Some(info) = loaded_maps().filter_map(Result::ok).find(is_it) else {
-        bail!("the agent has no table {name}");
+        bail!("the agent's programs have no table {name}");
     };
     Ok(Map::LruHashMap(MapData::from_id(info.id())?))
 }
