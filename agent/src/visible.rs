@@ -5,6 +5,10 @@ use std::borrow::Cow;
 /// The text with characters escaped that would move the cursor, colour the terminal or turn the direction of
 /// writing.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    // Nearly all text: said without looking at characters.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Cow::Borrowed(text);
+    }
     let hidden = |c: char| {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')

@@ -3,11 +3,12 @@
 //! On a terminal the flexible column is shortened in the middle until the line fits; in a pipe nothing is
 //! shortened. Text comes from the network: control and direction characters are shown escaped, never sent.
 
-use std::io::Write;
+use std::{borrow::Cow, io::Write};
 
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{Failure, Terminal};
+use crate::select::each;
 pub(super) use crate::visible::visible;
 
 /// A column: its heading and how it behaves.
@@ -72,58 +73,81 @@ pub(super) fn write(
     let room = terminal
         .width
         .map(|width| room_for_flexible(width, columns, rows));
-    let shown = |column: &Column, text: &str| {
-        let text = visible(text);
-        match (column.kind, room) {
-            (Kind::Flexible, Some(room)) => shorten(&text, room),
-            _ => text.into_owned(),
-        }
-    };
-    let rows: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| {
-            columns
-                .iter()
-                .zip(row)
-                .map(|(column, text)| shown(column, text))
-                .collect()
-        })
-        .collect();
+    let rows: Vec<Vec<Cell<'_>>> = each(rows, |row| {
+        let cells = columns.iter().zip(row);
+        cells
+            .map(|(column, text)| match column.kind {
+                Kind::Flexible => Cell::of(text).within(room),
+                _ => Cell::of(text),
+            })
+            .collect()
+    });
     let widths: Vec<usize> = columns
         .iter()
         .enumerate()
         .map(|(index, column)| {
             let cells = rows.iter().filter_map(|row| row.get(index));
-            cells
-                .map(|cell| cell.width())
-                .max()
-                .unwrap_or(0)
-                .max(column.heading.len())
+            let widest = cells.map(|cell| cell.width).max();
+            widest.unwrap_or(0).max(column.heading.len())
         })
         .collect();
-    let heading = line(columns.iter().map(|column| column.heading), columns, &widths);
+    let headings: Vec<Cell<'_>> = columns.iter().map(|column| Cell::of(column.heading)).collect();
+    let heading = line(&headings, columns, &widths);
     match terminal.colour {
         true => writeln!(out, "\x1b[1m{heading}\x1b[0m")?,
         false => writeln!(out, "{heading}")?,
     }
-    for row in &rows {
-        writeln!(out, "{}", line(row.iter().map(String::as_str), columns, &widths))?;
+    for line in each(&rows, |row| line(row, columns, &widths)) {
+        writeln!(out, "{line}")?;
     }
     Ok(())
 }
 
+/// What is shown of a text, and the columns of a terminal that it takes.
+struct Cell<'a> {
+    shown: Cow<'a, str>,
+    width: usize,
+}
+
+impl<'a> Cell<'a> {
+    fn of(text: &'a str) -> Self {
+        let shown = visible(text);
+        // Nearly all text is ASCII, one column a character once nothing in it is a control character.
+        let width = match shown.is_ascii() {
+            true => shown.len(),
+            false => shown.width(),
+        };
+        Self { shown, width }
+    }
+
+    /// Shortened to this room, if there is a limit.
+    fn within(self, room: Option<usize>) -> Self {
+        match room {
+            Some(room) if self.width > room => {
+                let shown = shorten(&self.shown, room);
+                let width = shown.width();
+                Self {
+                    shown: Cow::Owned(shown),
+                    width,
+                }
+            }
+            _ => self,
+        }
+    }
+}
+
 /// Cells side by side, without spaces at the end.
-fn line<'a>(cells: impl Iterator<Item = &'a str>, columns: &[Column], widths: &[usize]) -> String {
-    let mut line = String::new();
+fn line(cells: &[Cell<'_>], columns: &[Column], widths: &[usize]) -> String {
+    let mut line = String::with_capacity(widths.iter().map(|width| width + GAP).sum());
     let mut behind = 0;
-    for ((cell, column), width) in cells.zip(columns).zip(widths) {
-        let missing = width.saturating_sub(cell.width());
+    for ((cell, column), width) in cells.iter().zip(columns).zip(widths) {
+        let missing = width.saturating_sub(cell.width);
         let (before, after) = match column.kind {
             Kind::Number => (missing, 0),
             _ => (0, missing),
         };
         line.extend(std::iter::repeat_n(' ', behind + before));
-        line.push_str(cell);
+        line.push_str(&cell.shown);
         behind = after + GAP;
     }
     line.truncate(line.trim_end().len());
@@ -134,11 +158,9 @@ fn room_for_flexible(width: usize, columns: &[Column], rows: &[Vec<String>]) -> 
     let mut taken = 0;
     for (index, column) in columns.iter().enumerate() {
         if column.kind != Kind::Flexible {
-            let cells = rows
-                .iter()
-                .filter_map(|row| row.get(index))
-                .map(|cell| visible(cell).width());
-            taken += GAP + cells.max().unwrap_or(0).max(column.heading.len());
+            let cells = rows.iter().filter_map(|row| row.get(index));
+            let widest = cells.map(|cell| Cell::of(cell).width).max();
+            taken += GAP + widest.unwrap_or(0).max(column.heading.len());
         }
     }
     width.saturating_sub(taken).max(NARROWEST)
