@@ -10,11 +10,11 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::process::{self, Place, Process};
+use super::{
+    kernel_stats::RunTimes,
+    process::{self, Place, Process},
+};
 use crate::shell::output_of;
-
-/// Switch of the kernel's own measurement of programs (bpf_stats, kernel 5.1).
-const STATS_SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
 
 /// A running agent.
 pub(super) struct Agent {
@@ -168,16 +168,15 @@ impl Agent {
         arguments: &[&str],
         work: impl FnOnce() -> Result<()>,
     ) -> Result<Option<KernelTime>> {
-        let was = process::text(STATS_SWITCH);
-        if was.is_empty() || fs::write(STATS_SWITCH, "1").is_err() {
+        let Some(measured) = RunTimes::measured() else {
             return Ok(None);
-        }
+        };
         let agent = Self::start_with(binary, place, arguments)?;
         let before = agent.program_time();
         let done = work();
         let after = agent.program_time();
         let stopped = agent.stop();
-        fs::write(STATS_SWITCH, was)?;
+        drop(measured);
         done.and(stopped)?;
         let runs = after.0.saturating_sub(before.0);
         let ns = after.1.saturating_sub(before.1);

@@ -48,7 +48,7 @@ pub(super) fn measure(binary: &Path) -> Result<Value> {
         fs::write(&config, configuration)?;
         let arguments = ["--config", &config.to_string_lossy()];
         let Some(time) = Agent::kernel_time(binary, &place, &arguments, || talk(request, answer))? else {
-            bail!("this kernel does not measure its programs (bpf_stats, 5.1)");
+            bail!("this kernel does not measure its programs (bpf_stats, 5.8)");
         };
         say(format!(
             "{name}: {:.0} ns in each of {} runs, for {} operations",

@@ -7,6 +7,7 @@
 mod agent;
 pub(crate) mod gate;
 mod kernel;
+mod kernel_stats;
 mod load;
 mod memory;
 mod pipeline;
@@ -197,6 +198,7 @@ fn prepare(root: &Path, options: &Options) -> Result<PathBuf> {
     if !is_root()? {
         bail!("measuring needs root, to load the kernel programs: run this as root");
     }
+    kernel_stats::refuse_if_left_on()?;
     setup::prepare(Purpose::Bench)?;
     shell::agent(root, options.binary.as_deref())
 }
