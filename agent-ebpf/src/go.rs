@@ -3,7 +3,8 @@
 //! A goroutine may go on in another thread while it waits, so it, not the thread, is who makes a call. Its descriptor
 //! stays in one register all the time, in system calls too: that is how a socket operation is told to belong to a call.
 //!
-//! Source: Go, `src/cmd/compile/abi-internal.md`; since Go 1.17 on x86-64, 1.18 on AArch64.
+//! Source: Go, `src/cmd/compile/abi-internal.md`; since Go 1.17 on x86-64, 1.18 on AArch64. `src/cmd/internal/obj/x86/obj6.go`
+//! and its sibling for AArch64 (`stacksplit`).
 
 use core::ffi::c_void;
 
@@ -22,6 +23,12 @@ mod arch {
     pub(super) const RESULT: usize = 80;
     pub(super) const GOROUTINE: usize = 8;
     pub(super) const PT_REGS_BYTES: u64 = 168;
+    pub(super) const FLAGS: usize = 144;
+
+    /// `jbe`: the carry flag or the zero flag (Intel SDM, volume 2, `Jcc`).
+    pub(super) fn is_not_above(flags: u64) -> bool {
+        flags & 0x41 != 0
+    }
 }
 
 #[cfg(bpf_target_arch = "aarch64")]
@@ -30,6 +37,12 @@ mod arch {
     pub(super) const RESULT: usize = 0;
     pub(super) const GOROUTINE: usize = 28 * 8;
     pub(super) const PT_REGS_BYTES: u64 = 336;
+    pub(super) const FLAGS: usize = 264;
+
+    /// `b.ls`: C clear or Z set (Arm Architecture Reference Manual, C1.2.4).
+    pub(super) fn is_not_above(flags: u64) -> bool {
+        flags & (1 << 29) == 0 || flags & (1 << 30) != 0
+    }
 }
 
 #[inline(always)]
@@ -42,6 +55,13 @@ fn register(ctx: &ProbeContext, offset: usize) -> u64 {
             .cast::<u64>()
             .read_volatile()
     }
+}
+
+/// At the jump that looks after the stack: whether it is taken. Then the stack grows, or another goroutine runs first, and
+/// the function starts again, with the same arguments: this time nothing has happened yet.
+#[inline(always)]
+pub(crate) fn starts_again(ctx: &ProbeContext) -> bool {
+    arch::is_not_above(register(ctx, arch::FLAGS))
 }
 
 /// An argument of the function that is entered: a word, or a part of one of several words.

@@ -1,18 +1,22 @@
 //! Methods of Go's `crypto/tls.Conn`.
 //!
 //! Hooks: the entry of each method and every instruction that returns from it, at offsets that the agent found in the
-//! executable. No return probes: they replace return addresses on the stack, which Go walks and moves.
+//! executable. A method that finds its stack too small, or is to let others run, starts again: `Write`, which is told at its
+//! start, is probed at the jump that decides that. For the others a second start says what the first did. No return probes: they replace return addresses on the stack, which Go walks and moves.
 
 use aya_ebpf::{macros::uprobe, programs::ProbeContext};
 
 use crate::{
-    go::{argument, goroutine, result},
+    go::{argument, goroutine, result, starts_again},
     tls::{CallKind, Caller, Returned, Transport, enter, forget, leave, write},
 };
 
-/// `Write(b []byte) (n int, err error)`
+/// `Write(b []byte) (n int, err error)`, at the jump that looks after its stack.
 #[uprobe]
 fn on_go_write(ctx: ProbeContext) -> u32 {
+    if starts_again(&ctx) {
+        return 0;
+    }
     write::<true>(
         caller(&ctx),
         argument(&ctx, 0),
@@ -25,6 +29,9 @@ fn on_go_write(ctx: ProbeContext) -> u32 {
 /// The same for kernels without `bpf_loop`.
 #[uprobe]
 fn on_go_write_no_loop(ctx: ProbeContext) -> u32 {
+    if starts_again(&ctx) {
+        return 0;
+    }
     write::<false>(
         caller(&ctx),
         argument(&ctx, 0),

@@ -36,6 +36,8 @@ const MAX_SEARCH_BYTES: u64 = 128 << 20;
 pub struct Function {
     /// File offset of its first instruction, or of one soon after it that is cheaper to probe.
     pub entry: u64,
+    /// File offset of the jump after which it either starts again or does its work.
+    pub stack_check: Option<u64>,
     /// File offsets of the instructions that return from it.
     pub returns: Vec<u64>,
 }
@@ -78,8 +80,12 @@ pub fn functions<S: Source + ?Sized>(
                 Machine::X86_64 => place::of_go(&code),
                 Machine::Aarch64 => None,
             };
-            let entry = entry + place.unwrap_or(0);
-            found.insert((*name).to_owned(), Function { entry, returns });
+            let function = Function {
+                entry: entry + place.unwrap_or(0),
+                stack_check: place::of_stack_check(machine, &code).map(|at| entry + at),
+                returns,
+            };
+            found.insert((*name).to_owned(), function);
         }
     }
     Ok(found)
@@ -297,7 +303,9 @@ mod tests {
 
     #[test]
     fn functions_are_found_by_name_with_their_returns() {
-        let [first, read, write] = [code(3), code(10), code(20)];
+        // cmp rsp, [r14+0x10]; jbe
+        let check = b"\x49\x3b\x66\x10\x76\0";
+        let [first, read, write] = [code(3), code(10), [&check[..], &code(14)].concat()];
         let functions: [(&str, &[u8]); 3] = [
             ("my.crypto/tls.(*Conn).Read", &first),
             ("crypto/tls.(*Conn).Read", &read),
@@ -308,13 +316,15 @@ mod tests {
                 "crypto/tls.(*Conn).Read".to_owned(),
                 Function {
                     entry: 68,
+                    stack_check: None,
                     returns: vec![78],
                 },
             ),
             (
                 "crypto/tls.(*Conn).Write".to_owned(),
                 Function {
-                    entry: 79,
+                    entry: 83,
+                    stack_check: Some(83),
                     returns: vec![99],
                 },
             ),

@@ -254,7 +254,12 @@ pub fn plan(image: &Image, has_loop: bool) -> Option<Plan> {
             if let Some(program) = end {
                 ends.extend(function.returns.iter().map(|offset| at(program, *offset)));
             }
-            entries.push(at(entry, function.entry));
+            // Told at its start, which must not come twice: without that place the file is let alone.
+            let place = match role {
+                Role::GoWrite => function.stack_check?,
+                _ => function.entry,
+            };
+            entries.push(at(entry, place));
             continue;
         }
         let Some(&start) = image.functions.get(*name) else {
@@ -495,11 +500,12 @@ mod tests {
 
     #[test]
     fn functions_of_go_are_probed_where_they_return() {
-        let function = |entry, returns: &[u64]| Function {
+        let function = |entry: u64, returns: &[u64]| Function {
             entry,
+            stack_check: Some(entry + 4),
             returns: returns.to_vec(),
         };
-        let image = Image {
+        let mut image = Image {
             go: [
                 ("crypto/tls.(*Conn).Read".to_owned(), function(100, &[120, 150])),
                 ("crypto/tls.(*Conn).Write".to_owned(), function(200, &[230])),
@@ -520,12 +526,16 @@ mod tests {
                 ("on_go_write_return", 230),
                 ("on_go_return", 120),
                 ("on_go_return", 150),
-                ("on_go_write", 200),
+                ("on_go_write", 204),
                 ("on_go_read", 100),
             ]
         );
         // A return probe would break the process.
         assert!(plan.probes.iter().all(|probe| !probe.at_return));
+        // Without a place where it starts for good, what is written could be told twice.
+        let write = image.go.get_mut("crypto/tls.(*Conn).Write").unwrap();
+        write.stack_check = None;
+        assert_eq!(super::plan(&image, true), None);
     }
 
     #[test]

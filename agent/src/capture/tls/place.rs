@@ -17,7 +17,7 @@ use iced_x86::{
     Register,
 };
 
-use super::elf::Source;
+use super::{elf::Source, returns::Machine};
 
 /// Bytes of a function that are looked at. Overflow policy: what comes later is no place for a probe.
 const HEAD_BYTES: usize = 96;
@@ -31,6 +31,9 @@ const ARGUMENTS: [Register; 6] = [
     Register::R8,
     Register::R9,
 ];
+
+/// Where a goroutine keeps how far its stack may grow (`stackguard0` of `runtime.g`).
+const STACK_GUARD: u8 = 16;
 
 /// Arguments of functions in Go that programs read, and its goroutine.
 const GO: [Register; 4] = [Register::RAX, Register::RBX, Register::RCX, Register::R14];
@@ -71,9 +74,62 @@ pub fn of_c(code: &[u8], arguments: usize) -> Option<u64> {
     first_emulated(code, ARGUMENTS.get(..arguments)?)
 }
 
-/// The same for a function in Go.
+/// The first emulated instruction of a function in Go.
 pub fn of_go(code: &[u8]) -> Option<u64> {
     first_emulated(code, &GO)
+}
+
+/// The jump of a function in Go that looks after its stack: taken, it leads to where the stack grows, or others run, and the
+/// function starts again. It is emulated everywhere.
+pub fn of_stack_check(machine: Machine, code: &[u8]) -> Option<u64> {
+    match machine {
+        Machine::X86_64 => stack_check(code),
+        Machine::Aarch64 => stack_check_of_aarch64(code),
+    }
+}
+
+/// `cmp r, [r14+0x10]; jbe`, where a large frame has a `jb` before it.
+fn stack_check(code: &[u8]) -> Option<u64> {
+    let mut writes = Writes::new();
+    let mut is_compared = false;
+    for instruction in Decoder::new(64, code, DecoderOptions::NONE) {
+        match instruction.code() {
+            Code::Jbe_rel8_64 | Code::Jbe_rel32_64 if is_compared => return Some(instruction.ip()),
+            Code::Jb_rel8_64 | Code::Jb_rel32_64 => {}
+            _ if instruction.flow_control() != FlowControl::Next => return None,
+            _ => {}
+        }
+        is_compared = instruction.code() == Code::Cmp_r64_rm64
+            && instruction.memory_base() == Register::R14
+            && instruction.memory_displacement64() == u64::from(STACK_GUARD);
+        let kept = [Register::RSP].iter().chain(&GO);
+        if kept.copied().any(|one| writes.to(&instruction, one)) {
+            return None;
+        }
+    }
+    None
+}
+
+/// `ldr x16, [x28, #16]`, `cmp` with it, `b.ls`, where a large frame has a `b.lo` before it.
+fn stack_check_of_aarch64(code: &[u8]) -> Option<u64> {
+    const LOAD: u32 = 0xf940_0b90;
+    const B_LS: u32 = 0x5400_0009;
+    const B_LO: u32 = 0x5400_0003;
+    let words = code
+        .chunks_exact(4)
+        .filter_map(|word| word.first_chunk().copied().map(u32::from_le_bytes));
+    let mut words = (0..).step_by(4).zip(words).take(HEAD_BYTES / 4);
+    words.find(|(_, word)| *word == LOAD)?;
+    for (offset, word) in words {
+        match (word & 0xff00_001f, word & 0x1c00_0000) {
+            (B_LS, _) => return Some(offset),
+            (B_LO, _) => {}
+            // Any other branch.
+            (_, 0x1400_0000) => return None,
+            _ => {}
+        }
+    }
+    None
 }
 
 fn first_emulated(code: &[u8], kept: &[Register]) -> Option<u64> {
@@ -276,6 +332,56 @@ mod tests {
         assert_eq!(of_go(b"\x4c\x8d\x64\x24\xc0\x4d\x3b\x66\x10\x76\0"), Some(9));
         // mov rbx, rcx; jbe
         assert_eq!(of_go(b"\x48\x89\xcb\x76\0"), None);
+    }
+
+    #[test]
+    fn the_check_of_the_stack_is_found_whatever_the_frame() {
+        let found = |code: &[u8]| of_stack_check(Machine::X86_64, code);
+        // cmp rsp, [r14+0x10]; jbe, short and long
+        assert_eq!(found(b"\x49\x3b\x66\x10\x76\0"), Some(4));
+        assert_eq!(found(b"\x49\x3b\x66\x10\x0f\x86\0\0\0\0"), Some(4));
+        // lea r12, [rsp-0x40]; cmp r12, [r14+0x10]; jbe
+        assert_eq!(found(b"\x4c\x8d\x64\x24\xc0\x4d\x3b\x66\x10\x76\0"), Some(9));
+        // mov r12, rsp; sub r12, 0x2000; jb; cmp r12, [r14+0x10]; jbe
+        let large = b"\x49\x89\xe4\x49\x81\xec\0\x20\0\0\x72\0\x4d\x3b\x66\x10\x76\0";
+        assert_eq!(found(large), Some(16));
+        // Another comparison, another jump, one that is changed before, another register, none.
+        for code in [
+            &b"\x49\x3b\x66\x18\x76\0"[..],
+            b"\x49\x3b\x66\x10\x77\0",
+            b"\x49\x3b\x66\x10\x90\x76\0",
+            b"\x48\x31\xc0\x49\x3b\x66\x10\x76\0",
+            b"\x48\x3b\x63\x10\x76\0",
+            b"\xc3\x49\x3b\x66\x10\x76\0",
+            b"",
+        ] {
+            assert_eq!(found(code), None, "{code:x?}");
+        }
+    }
+
+    #[test]
+    fn the_check_of_the_stack_is_found_on_aarch64() {
+        let found = |words: &[u32]| {
+            let code: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            of_stack_check(Machine::Aarch64, &code)
+        };
+        // ldr x16, [x28, #16]; cmp sp, x16; b.ls
+        assert_eq!(found(&[0xf940_0b90, 0xeb30_63ff, 0x5400_0429]), Some(8));
+        // ...; sub x17, sp, #0x40; cmp x17, x16; b.ls
+        assert_eq!(
+            found(&[0xf940_0b90, 0xd101_03f1, 0xeb10_023f, 0x5400_0a49]),
+            Some(12)
+        );
+        // ...; subs x17, sp, #..; b.lo; cmp x17, x16; b.ls
+        assert_eq!(
+            found(&[0xf940_0b90, 0xf140_0bf1, 0x5400_04a3, 0xeb10_023f, 0x5400_0469]),
+            Some(16)
+        );
+        // b.hi, ret, b, and no load
+        assert_eq!(found(&[0xf940_0b90, 0xeb30_63ff, 0x5400_0428]), None);
+        assert_eq!(found(&[0xf940_0b90, 0xd65f_03c0, 0x5400_0429]), None);
+        assert_eq!(found(&[0xf940_0b90, 0x1400_0002, 0x5400_0429]), None);
+        assert_eq!(found(&[0xeb30_63ff, 0x5400_0429]), None);
     }
 
     #[test]
