@@ -29,7 +29,7 @@ pub(crate) enum Purpose {
     Test,
     /// `cargo xtask ebpf`
     Ebpf,
-    /// `cargo xtask vm`: QEMU
+    /// `cargo xtask vm`: QEMU, and programs for its guests
     Vm,
     /// Load generators and servers for measurements
     Bench,
@@ -42,22 +42,33 @@ type Need = (&'static str, &'static str);
 
 /// The bundled SQLite is written in C.
 const RUN: &[Need] = &[("cc", "gcc")];
-const TEST: &[Need] = &[
-    ("cc", "gcc"),
+/// Servers and clients that speak TLS: the tests drive them on this machine and, by `cargo xtask vm`, on other kernels.
+pub(crate) const TLS: &[Need] = &[
     ("nginx", "nginx-light"),
-    ("nft", "nftables"),
     ("curl", "curl"),
     ("wget", "wget"),
     ("haproxy", "haproxy"),
     ("php", "php-cli"),
     ("ab", "apache2-utils"),
-    ("unshare", "util-linux"),
     ("apache2", "apache2-bin"),
     ("caddy", "caddy"),
     ("puma", "puma"),
     ("python3", "python3"),
     ("node", "nodejs"),
     ("openssl", "openssl"),
+    ("etcd", "etcd-server"),
+    ("etcdctl", "etcd-client"),
+    ("nghttpd", "nghttp2-server"),
+    ("h2load", "nghttp2-client"),
+    // Not programs: a module of PHP, a library, a module of Python.
+    ("php-curl", "php-curl"),
+    ("libcurl3-nss", "libcurl3-nss"),
+    ("grpc", "python3-grpcio"),
+];
+const TEST: &[Need] = &[
+    ("cc", "gcc"),
+    ("nft", "nftables"),
+    ("unshare", "util-linux"),
     ("redis-server", "redis-server"),
     ("postgres", "postgresql"),
     ("wrk", "wrk"),
@@ -81,29 +92,18 @@ const TEST: &[Need] = &[
     ("systemd-analyze", "systemd"),
     ("go", "golang-go"),
     ("javac", "default-jdk-headless"),
-    ("etcd", "etcd-server"),
-    ("etcdctl", "etcd-client"),
-    ("nghttpd", "nghttp2-server"),
-    ("h2load", "nghttp2-client"),
-    // Not programs: a module of PHP, and libraries.
-    ("php-curl", "php-curl"),
-    ("libcurl3-nss", "libcurl3-nss"),
+    // Not a program: a library.
     ("libssl-dev", "libssl-dev"),
     // Not programs: modules of Python.
-    ("grpc", "python3-grpcio"),
     ("websockets", "python3-websockets"),
     ("graphql", "python3-graphql-core"),
     // Not a program: a library in source form, of the Go programs that the tests run.
     ("sprig", "golang-github-masterminds-sprig-dev"),
 ];
-/// Kernel modules come compressed, by either program. Guests get a server and clients that speak TLS.
+/// Kernel modules come compressed, by either program. Guests read the programs of [`TLS`] from a file system of their own.
 const VM: &[Need] = &[
     ("cc", "gcc"),
-    ("nginx", "nginx-light"),
-    ("curl", "curl"),
-    ("wget", "wget"),
-    ("openssl", "openssl"),
-    ("ldd", "libc-bin"),
+    ("mke2fs", "e2fsprogs"),
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("dpkg-deb", "dpkg"),
     ("xz", "xz-utils"),
@@ -156,10 +156,10 @@ pub(crate) fn prepare(purpose: Purpose) -> Result<()> {
     match purpose {
         Purpose::Run => install(RUN),
         Purpose::Test => {
-            install(TEST)?;
+            install(&[TLS, TEST].concat())?;
             browser::prepare()
         }
-        Purpose::Vm => install(VM),
+        Purpose::Vm => install(&[TLS, VM].concat()),
         Purpose::Bench => install(BENCH),
         Purpose::Gate => install(GATE),
         Purpose::Ebpf => ebpf::prepare(),

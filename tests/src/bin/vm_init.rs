@@ -1,6 +1,6 @@
 //! The whole user space of a test guest: `cargo xtask vm` packs it as `/init` of an initramfs.
 //!
-//! Prepares what a running system has (file systems, loopback, modules), attaches to the kernel, acts out the
+//! Prepares what a running system has (file systems, programs, loopback, modules), attaches to the kernel, acts out the
 //! semantics of sockets, and prints `apiarist-vm: N passed, M failed` as its last line. Arguments, which come from the
 //! kernel's command line, are parts of the names to run. Called `apiarist` it is the agent, for the tests among real
 //! programs. Refuses to run otherwise as anything but process 1.
@@ -10,12 +10,13 @@ use std::{
     io::{self, Write as _},
     path::{Path, PathBuf},
     process::{ExitCode, Termination as _},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
 use apiarist::clock::monotonic_ns;
 use apiarist_tests::{
-    live,
+    live::{self, until},
     semantics::{Netlink, Observer, Outcome, SEMANTICS},
 };
 use rustix::{mount::MountFlags, system::RebootCommand};
@@ -30,6 +31,10 @@ const FILE_SYSTEMS: [(&str, &str); 7] = [
     ("tracefs", "/sys/kernel/tracing"),
     ("cgroup2", "/sys/fs/cgroup"),
 ];
+
+/// The disk with programs, and the longest wait for the kernel to find it.
+const DISK: &str = "/dev/nvme0n1";
+const PATIENCE: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let called = std::env::args_os().next().map(PathBuf::from);
@@ -154,7 +159,21 @@ fn prepare() -> Result<()> {
                 .with_context(|| format!("cannot load {}", path.display()))?;
         }
     }
+    if Path::new(live::GUEST_PROGRAMS).exists() {
+        programs().context("cannot mount the disk with programs")?;
+    }
     Netlink::open()?.up(Netlink::LOOPBACK)
+}
+
+/// The programs of the host in the places that they have there.
+fn programs() -> Result<()> {
+    until(PATIENCE, || Ok(fs::metadata(DISK)?))?;
+    rustix::mount::mount(DISK, live::GUEST_PROGRAMS, "ext4", MountFlags::RDONLY, None)?;
+    for directory in ["etc", "usr"] {
+        let from = Path::new(live::GUEST_PROGRAMS).join(directory);
+        rustix::mount::mount_bind(from, Path::new("/").join(directory))?;
+    }
+    Ok(())
 }
 
 fn has_btf() -> Result<()> {

@@ -9,12 +9,12 @@ use rustix::process::Signal;
 
 use super::{
     agent::{Agent, stored},
+    certificate::Certificate,
     lacks,
     place::{Place, fixture},
     program::{Program, command, output, renamed},
     same,
     servers::{accepts, free_port},
-    tls::Certificate,
     wait::until,
 };
 use crate::python::interpreter;

@@ -5,13 +5,14 @@
 //! own, so that other traffic of the machine does not count. A test whose programs are not installed is skipped with
 //! its reason; in CI that is a failure.
 
-use std::io::Write as _;
+use std::{io::Write as _, path::Path};
 
 use anyhow::{Result, bail, ensure};
 
 mod agent;
 mod api_server;
 pub mod binary;
+mod certificate;
 mod chaos;
 mod containers;
 mod dialects;
@@ -42,10 +43,12 @@ mod short_lived;
 mod steady;
 mod systemd;
 mod tls;
+mod tls_clients;
 mod tls_coverage;
 mod tls_go;
 mod tls_life;
 mod tls_peers;
+mod tls_servers;
 mod tls_start;
 mod tls_versions;
 mod tools;
@@ -55,6 +58,7 @@ mod wait;
 use chaos::{disk, kills, limits, neighbours, pids, soak, stops, tables, tamper, time};
 pub use harness::main;
 pub use place::Place;
+pub use wait::until;
 
 /// One test.
 pub struct Live {
@@ -94,8 +98,19 @@ impl Live {
     }
 }
 
-/// An error that means: a program that this test drives is not installed. In CI that is no excuse.
+/// Where a guest mounts the disk with programs; there is no such directory when it has none.
+pub const GUEST_PROGRAMS: &str = "/programs";
+
+/// An error that means: a program that this test drives is not installed. In CI that is no excuse, nor in a guest that has
+/// programs.
 fn lacks(program: &str) -> anyhow::Error {
+    if binary::is_guest() {
+        return if Path::new(GUEST_PROGRAMS).exists() {
+            anyhow::anyhow!("{program} is not among the guest's programs")
+        } else {
+            anyhow::Error::new(Skipped("no programs: the host has another processor".to_owned()))
+        };
+    }
     let reason = format!("{program} is not installed: run `cargo xtask setup --for test`");
     if std::env::var_os("CI").is_some_and(|value| value == "true") {
         anyhow::anyhow!(reason)
@@ -165,7 +180,7 @@ live! {
     tls: python_serves_tls, asyncio_serves_tls, node_serves_tls, nginx_serves_tls, puma_serves_tls, haproxy_speaks_tls_on_both_sides, apache_speaks_tls_on_both_sides, caddy_speaks_tls_on_both_sides;
     tls_coverage: a_control_group_is_let_alone, java_is_told, a_stripped_library_is_told, plaintext_of_a_filter_is_read;
     tls_go: writes_from_growing_stacks_are_told_once;
-    tls_life: a_library_is_upgraded, a_container_has_its_own_library, deleted_files_are_read, a_library_is_loaded_late, a_hundred_streams_over_tls, ten_thousand_handshakes, an_agent_killed_harms_nobody,  clients_of_nss_and_go_are_read, the_excluded_are_let_alone;
+    tls_life: a_library_is_upgraded, a_container_has_its_own_library, deleted_files_are_read, a_library_is_loaded_late, a_hundred_streams_over_tls, ten_thousand_handshakes, an_agent_killed_harms_nobody, clients_of_nss_and_go_are_read, the_excluded_are_let_alone;
     tls_peers: peers_are_those_of_the_sockets;
     tls_start: two_hundred_processes_map_large_files;
     tls_versions: old_tls_is_told;
@@ -174,7 +189,7 @@ live! {
 }
 
 live! {
-    /// The agent in a guest with another kernel, among the few programs that are packed for it (`cargo xtask vm`).
+    /// The agent in a guest with another kernel, among programs of the host (`cargo xtask vm`).
     GUEST =
     guest: tls_of_real_programs;
 }

@@ -9,6 +9,8 @@ use std::{
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
+use super::binary::is_guest;
+
 /// Where one test keeps its files.
 #[derive(Debug)]
 pub struct Place {
@@ -69,5 +71,8 @@ impl Place {
 
 /// A program that comes with the tests.
 pub(crate) fn fixture(name: &str) -> String {
+    if is_guest() {
+        return format!("/fixtures/{name}");
+    }
     format!("{}/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
 }

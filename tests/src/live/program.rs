@@ -12,15 +12,10 @@ use std::{
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{binary::is_guest, lacks, place::Place, wait::until};
+use super::{lacks, place::Place, wait::until};
 
-/// Longest wait for a program to start or to end, on processors and on emulated ones.
-const PATIENCE: Duration = Duration::from_secs(10);
-const EMULATED_PATIENCE: Duration = Duration::from_secs(240);
-
-fn patience() -> Duration {
-    if is_guest() { EMULATED_PATIENCE } else { PATIENCE }
-}
+/// Longest wait for a program to start.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 static STARTED: AtomicU32 = AtomicU32::new(0);
 
@@ -95,7 +90,7 @@ impl Program {
 
     /// Its first line of output, once it is whole.
     pub(crate) fn first_line(&mut self) -> Result<String> {
-        until(patience(), || {
+        until(PATIENCE, || {
             let out = fs::read_to_string(&self.out)?;
             match out.split_once('\n') {
                 Some((line, _)) => Ok(line.to_owned()),
@@ -104,10 +99,26 @@ impl Program {
         })
     }
 
+    /// The port that a server prints first.
+    pub(crate) fn port(&mut self) -> Result<u16> {
+        let line = self.first_line()?;
+        line.parse().with_context(|| format!("no port: {line}"))
+    }
+
     /// Waits until it serves: `look` succeeds.
     pub(crate) fn ready<T>(&mut self, mut look: impl FnMut() -> Result<T>) -> Result<T> {
-        until(patience(), || {
-            look().map_err(|error| anyhow!("{} is not ready: {error:#}; {}", self.name, self.complaints()))
+        until(PATIENCE, || {
+            look().map_err(|error| {
+                let ended = match self.child.try_wait() {
+                    Ok(Some(status)) => format!("it ended with {status}; "),
+                    _ => String::new(),
+                };
+                anyhow!(
+                    "{} is not ready: {error:#}; {ended}{}",
+                    self.name,
+                    self.complaints()
+                )
+            })
         })
     }
 

@@ -7,13 +7,14 @@ use rustix::process::Signal;
 
 use super::{
     agent::Agent,
+    certificate::Certificate,
     chaos::neighbours::Group,
     place::{Place, fixture},
     program::{Program, command, find, output, renamed},
     rows::row,
     servers::{accepts, free_port},
-    tls::Certificate,
-    tls_life::{PATIENCE, RING_BYTES, coverage, get, own_libraries, server, twenty, watch},
+    tls_life::{PATIENCE, RING_BYTES, coverage, get, own_libraries, twenty, watch},
+    tls_servers::nginx_tls,
 };
 
 /// A process that starts inside an excluded control group is let alone, its neighbour outside is not.
@@ -113,7 +114,7 @@ fn behind_nginx(place: &Place) -> Result<(Agent<'_>, u16, Program)> {
     let own = Certificate::new(place)?;
     let port = free_port()?;
     let agent = watch(place, RING_BYTES)?;
-    let server = server(place, "nginx-met", &own, port)?;
+    let server = nginx_tls(place, "nginx-met", &own, port)?;
     Ok((agent, port, server))
 }
 

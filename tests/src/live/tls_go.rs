@@ -5,9 +5,9 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 
 use super::{
+    certificate::Certificate,
     place::{Place, fixture},
     program::{Program, command, output},
-    tls::Certificate,
     tls_life::{PATIENCE, RING_BYTES, get, watch},
 };
 

@@ -19,12 +19,14 @@ use rustix::process::Signal;
 
 use super::{
     agent::{Agent, bare, programs_of},
-    binary, note,
+    binary,
+    certificate::Certificate,
+    note,
     place::{Place, fixture},
     program::{Program, command, output, renamed},
     rows::{row, sorted},
-    servers::{accepts, free_port, nginx},
-    tls::{ANSWERS, Certificate},
+    servers::{accepts, free_port},
+    tls_servers::{caddy, nginx_tls},
     wait::until,
 };
 
@@ -37,16 +39,6 @@ pub(super) const RING_BYTES: &str = "[capture]\nring_bytes = 67108864\n";
 pub(super) fn watch<'a>(place: &'a Place, configuration: &str) -> Result<Agent<'a>> {
     let configuration = place.write("apiarist.toml", configuration)?;
     Agent::of(place, &["--config", &configuration])
-}
-
-/// nginx with TLS, known as `name`.
-pub(super) fn server(place: &Place, name: &str, own: &Certificate, port: u16) -> Result<Program> {
-    let servers = format!(
-        "server {{ listen 127.0.0.1:{port} ssl; keepalive_requests 1000000; ssl_certificate {}; \
-         ssl_certificate_key {}; location /zones {{ return 409 '{{}}'; }} {ANSWERS} }}",
-        own.certificate, own.key
-    );
-    nginx(place, name, port, &servers)
 }
 
 /// Twenty requests, as what `get` expects of them.
@@ -177,18 +169,7 @@ pub(super) fn a_hundred_streams_over_tls(place: &Place) -> Result<()> {
     nghttpd.args([&own.key, &own.certificate]);
     let mut nghttpd = Program::start(&mut nghttpd, place)?;
     nghttpd.ready(|| accepts(port))?;
-    let configuration = place.write(
-        "Caddyfile",
-        format!(
-            "{{\n  admin off\n  auto_https off\n}}\nhttps://:{other} {{\n  bind 127.0.0.1\n  tls {} {}\n  \
-             respond /small small\n}}\n",
-            own.certificate, own.key
-        ),
-    )?;
-    let mut caddy = Command::new(renamed("caddy", "caddy-streams", place)?);
-    caddy.env("HOME", place.path());
-    caddy.args(["run", "--adapter", "caddyfile", "--config", &configuration]);
-    let mut caddy = Program::start(&mut caddy, place)?;
+    let mut caddy = caddy(place, "caddy-streams", &own, other, "respond /small small")?;
     caddy.ready(|| accepts(other))?;
     agent.probes(&place.path().join("caddy-streams"), 1)?;
     for port in [port, other] {
@@ -233,7 +214,7 @@ pub(super) fn ten_thousand_handshakes(place: &Place) -> Result<()> {
     let own = Certificate::new(place)?;
     let port = free_port()?;
     let agent = watch(place, RING_BYTES)?;
-    let _server = server(place, "nginx-churn", &own, port)?;
+    let _server = nginx_tls(place, "nginx-churn", &own, port)?;
     let before = calls(&agent)?;
     // Two at once, whose answers differ: plaintext at the wrong socket would show.
     let start = |path: &str| {
@@ -242,14 +223,14 @@ pub(super) fn ten_thousand_handshakes(place: &Place) -> Result<()> {
         ab.arg(format!("https://127.0.0.1:{port}{path}"));
         Program::start(&mut ab, place)
     };
-    let running = [start("/users/1/orders/7")?, start("/zones/9")?];
+    let running = [start("/users/1/orders/7")?, start("/locks/9")?];
     for ab in running {
         let said = ab.end(PATIENCE)?.success()?;
         ensure!(said.contains("Complete requests:      5000"), "{said}");
     }
     let expected = sorted(vec![
         row("GET", "/users/{userId}/orders/{orderId}", "2xx", EACH, "ab"),
-        row("GET", "/zones/{zoneId}", "4xx", EACH, "ab"),
+        row("GET", "/locks/{lockId}", "4xx", EACH, "ab"),
     ]);
     agent.shows("nginx-churn", &expected)?;
     until(PATIENCE, || {
@@ -277,7 +258,7 @@ pub(super) fn ten_thousand_handshakes(place: &Place) -> Result<()> {
 pub(super) fn an_agent_killed_harms_nobody(place: &Place) -> Result<()> {
     let own = Certificate::new(place)?;
     let port = free_port()?;
-    let mut nginx = server(place, "nginx-calm", &own, port)?;
+    let mut nginx = nginx_tls(place, "nginx-calm", &own, port)?;
     let mut wrk = command("wrk")?;
     // Longer than it takes.
     wrk.args(["-t1", "-c4", "-d3600s"]);
@@ -344,7 +325,7 @@ pub(super) fn clients_of_nss_and_go_are_read(place: &Place) -> Result<()> {
     let own = Certificate::new(place)?;
     let port = free_port()?;
     let agent = watch(place, RING_BYTES)?;
-    let _server = server(place, "nginx-far", &own, port)?;
+    let _server = nginx_tls(place, "nginx-far", &own, port)?;
     output("python3", &[&fixture("tls_nss.py"), &port.to_string()], place)?;
     let row = coverage(&agent, "tls_nss.py", |row| row.tls_library.is_some())?;
     ensure!(
@@ -366,10 +347,10 @@ pub(super) fn the_excluded_are_let_alone(place: &Place) -> Result<()> {
         ),
     )?;
     let (comm, path) = (
-        server(place, "nginx-comm", &own, by_comm)?,
-        server(place, "nginx-path", &own, by_path)?,
+        nginx_tls(place, "nginx-comm", &own, by_comm)?,
+        nginx_tls(place, "nginx-path", &own, by_path)?,
     );
-    let _seen = server(place, "nginx-seen", &own, watched)?;
+    let _seen = nginx_tls(place, "nginx-seen", &own, watched)?;
     agent.has_excluded(comm.pid())?;
     agent.has_excluded(path.pid())?;
     for port in [by_comm, by_path, watched] {

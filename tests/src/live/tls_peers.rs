@@ -13,11 +13,12 @@ use serde_json::Value;
 use super::{
     agent::bare,
     binary,
+    certificate::Certificate,
     place::{Place, fixture},
-    program::{Program, command, renamed},
-    servers::{accepts, free_port, nginx},
-    tls::Certificate,
+    program::{Program, renamed},
+    servers::{accepts, free_port},
     tls_life::PATIENCE,
+    tls_servers::{caddy, nginx_tls, node, python},
     wait::until,
 };
 
@@ -48,28 +49,22 @@ pub(super) fn peers_are_those_of_the_sockets(place: &Place) -> Result<()> {
     let recorder = Program::start(&mut record, place)?;
 
     let [shut, open, caddy_port] = [free_port()?, free_port()?, free_port()?];
-    let _shut = nginx(place, "nginx-unread", shut, &front(&own, shut))?;
-    let _open = nginx(place, "nginx-peers", open, &front(&own, open))?;
-    let _caddy = caddy(place, &own, caddy_port)?;
-    let script = |program: &str, arguments: &[&str]| -> Result<(Program, u16)> {
-        let mut server = command(program)?;
-        let mut server = Program::start(server.args(arguments).args([&own.certificate, &own.key]), place)?;
-        let port = server.first_line()?.parse()?;
-        Ok((server, port))
-    };
-    let python = fixture("tls_server.py");
-    let (_asyncio, on_a_loop) = script("python3", &[&python, "asyncio"])?;
-    let (_blocking, blocking) = script("python3", &[&python, "blocking"])?;
-    let (_node, node) = script("node", &[&fixture("tls_server.js")])?;
+    let _shut = nginx_tls(place, "nginx-unread", &own, shut)?;
+    let _open = nginx_tls(place, "nginx-peers", &own, open)?;
+    let mut caddy = caddy(place, "caddy-peers", &own, caddy_port, "respond \"{}\"")?;
+    let mut on_a_loop = python(place, "tls_looped.py", "asyncio", &own)?;
+    let mut blocking = python(place, "tls_blocking.py", "blocking", &own)?;
+    let mut node = node(place, &own)?;
+    caddy.ready(|| accepts(caddy_port))?;
 
     let unread = renamed("python3", UNREAD[0], place)?;
     let reader = renamed("python3", "peer-read", place)?;
     let asked = [
-        (&unread, "asyncio", on_a_loop, "asyncio"),
-        (&unread, "blocking", blocking, "blocking"),
+        (&unread, "asyncio", on_a_loop.port()?, "asyncio"),
+        (&unread, "blocking", blocking.port()?, "blocking"),
         (&unread, "asyncio", caddy_port, "go"),
         (&unread, "blocking", open, "nginx"),
-        (&unread, "asyncio", node, "node"),
+        (&unread, "asyncio", node.port()?, "node"),
         (&reader, "asyncio", shut, "client-asyncio"),
         (&reader, "blocking", shut, "client-blocking"),
     ];
@@ -97,32 +92,6 @@ pub(super) fn peers_are_those_of_the_sockets(place: &Place) -> Result<()> {
     recorder.signal(Signal::TERM)?;
     recorder.end(PATIENCE)?.success()?;
     check(&trace(place, &recording)?)
-}
-
-fn front(own: &Certificate, port: u16) -> String {
-    format!(
-        "server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {}; ssl_certificate_key {}; \
-         location / {{ return 200 '{{}}'; }} }}",
-        own.certificate, own.key
-    )
-}
-
-/// Go's library in an executable without symbols.
-fn caddy(place: &Place, own: &Certificate, port: u16) -> Result<Program> {
-    let configuration = place.write(
-        "Caddyfile",
-        format!(
-            "{{\n  admin off\n  auto_https off\n}}\nhttps://:{port} {{\n  bind 127.0.0.1\n  tls {} {}\n  \
-             respond \"{{}}\"\n}}\n",
-            own.certificate, own.key
-        ),
-    )?;
-    let mut caddy = Command::new(renamed("caddy", "caddy-peers", place)?);
-    caddy.env("HOME", place.path());
-    caddy.args(["run", "--adapter", "caddyfile", "--config", &configuration]);
-    let mut caddy = Program::start(&mut caddy, place)?;
-    caddy.ready(|| accepts(port))?;
-    Ok(caddy)
 }
 
 /// What the agent makes of a recording, which may still grow.

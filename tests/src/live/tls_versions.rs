@@ -7,11 +7,12 @@ use serde_json::Value;
 
 use super::{
     agent::{Agent, PATIENCE},
+    certificate::Certificate,
     place::Place,
     program::output,
     same,
     servers::{free_port, nginx},
-    tls::{ANSWERS, Certificate},
+    tls_servers::ANSWERS,
     wait::until,
 };
 

@@ -6,17 +6,21 @@ use anyhow::{Context as _, Result};
 use apiarist::clock::monotonic_ns;
 use rustix::{event::poll, time::Timespec};
 
-/// Pause between two looks.
-const PAUSE: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 20_000_000,
-};
+use super::binary::is_guest;
 
-/// Looks until it succeeds.
+/// Pause between two looks.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How much longer than a processor an emulated one may take.
+const EMULATED: u32 = 24;
+
+/// Looks until it succeeds. In a guest everything takes longer: it looks more rarely there, and is more patient.
 ///
 /// # Errors
 /// The last failure, when `patience` is over.
-pub(crate) fn until<T>(patience: Duration, mut look: impl FnMut() -> Result<T>) -> Result<T> {
+pub fn until<T>(patience: Duration, mut look: impl FnMut() -> Result<T>) -> Result<T> {
+    let slower = if is_guest() { EMULATED } else { 1 };
+    let (patience, pause) = (patience * slower, Timespec::try_from(PAUSE * slower)?);
     let deadline = monotonic_ns() + patience.as_nanos() as u64;
     loop {
         match look() {
@@ -24,7 +28,7 @@ pub(crate) fn until<T>(patience: Duration, mut look: impl FnMut() -> Result<T>) 
             Err(error) if monotonic_ns() > deadline => {
                 return Err(error).with_context(|| format!("still after {} s", patience.as_secs()));
             }
-            Err(_) => poll(&mut [], Some(&PAUSE)).context("cannot wait")?,
+            Err(_) => poll(&mut [], Some(&pause)).context("cannot wait")?,
         };
     }
 }

@@ -1,13 +1,13 @@
-//! A minimal initramfs: the test program, a console, directories, kernel modules, programs with their libraries.
+//! A minimal initramfs: the test program, a console, directories, kernel modules, the tests' scripts.
 //!
 //! Format: cpio "newc", uncompressed (Documentation/driver-api/early-userspace/buffer-format.rst). Writing it
 //! here needs neither `cpio` nor root, which device nodes would.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result};
 
-use super::{kernel::Module, programs::File};
+use super::kernel::Module;
 
 const DIRECTORY: u32 = 0o040_755;
 const PROGRAM: u32 = 0o100_755;
@@ -16,7 +16,13 @@ const CHARACTER_DEVICE: u32 = 0o020_600;
 const LINK: u32 = 0o120_777;
 
 /// Where the test program mounts things and keeps files.
-const DIRECTORIES: [&str; 7] = ["dev", "etc", "modules", "proc", "run", "sys", "tmp"];
+const DIRECTORIES: [&str; 8] = ["dev", "etc", "modules", "proc", "run", "sys", "tmp", "usr"];
+
+/// Where it mounts the disk with programs; not there when there is none.
+const DISK: &str = "programs";
+
+/// Where the scripts lie that its programs run.
+const SCRIPTS: &str = "fixtures";
 
 /// Directories that systems with a merged `/usr` have as links, and the agent, which is in the test program.
 const LINKS: [(&str, &str); 5] = [
@@ -27,8 +33,9 @@ const LINKS: [(&str, &str); 5] = [
     ("sbin", "usr/sbin"),
 ];
 
-/// The archive with `init` as `/init` and each module as `/modules/NN-NAME.ko`, in their order, and other files.
-pub(super) fn pack(init: &Path, modules: &[Module], files: &[File]) -> Result<Vec<u8>> {
+/// The archive with `init` as `/init`, each module as `/modules/NN-NAME.ko`, in their order, and the scripts in a
+/// directory.
+pub(super) fn pack(init: &Path, modules: &[Module], scripts: &Path, has_disk: bool) -> Result<Vec<u8>> {
     let program = fs::read(init).with_context(|| format!("cannot read {}", init.display()))?;
     let mut archive = Archive::default();
     for name in DIRECTORIES {
@@ -48,19 +55,16 @@ pub(super) fn pack(init: &Path, modules: &[Module], files: &[File]) -> Result<Ve
     for (name, target) in LINKS {
         archive.entry(name, LINK, (0, 0), target.as_bytes())?;
     }
-    let above = files
-        .iter()
-        .flat_map(|file| Path::new(&file.path).ancestors().skip(1));
-    let above: BTreeSet<&str> = above.filter_map(Path::to_str).collect();
-    for name in above
-        .into_iter()
-        .filter(|name| !name.is_empty() && !DIRECTORIES.contains(name))
-    {
-        archive.entry(name, DIRECTORY, (0, 0), b"")?;
+    if has_disk {
+        archive.entry(DISK, DIRECTORY, (0, 0), b"")?;
     }
-    for file in files {
-        let mode = if file.is_program { PROGRAM } else { FILE };
-        archive.entry(&file.path, mode, (0, 0), &file.bytes)?;
+    archive.entry(SCRIPTS, DIRECTORY, (0, 0), b"")?;
+    for entry in fs::read_dir(scripts).with_context(|| format!("cannot read {}", scripts.display()))? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            let name = format!("{SCRIPTS}/{}", entry.file_name().to_string_lossy());
+            archive.entry(&name, FILE, (0, 0), &fs::read(entry.path())?)?;
+        }
     }
     archive.finish()
 }

@@ -1,7 +1,8 @@
 //! `cargo xtask vm`: the kernel tests on other kernels, each booted under QEMU.
 //!
 //! The test program is the user space of the guest: linked statically, started as `/init`, the agent when it is called so.
-//! Beside it in the initramfs lie a server and clients of this machine that speak TLS, for one test. It says on the console how many tests passed; this task believes only that line.
+//! Beside it in the initramfs lie the tests' scripts, and a disk has servers and clients of this machine that speak TLS. It
+//! says on the console how many tests passed; this task believes only that line.
 //! Emulation, not virtualisation: it runs wherever QEMU does.
 
 use std::path::{Path, PathBuf};
@@ -35,7 +36,7 @@ pub(crate) struct Options {
     #[arg(value_name = "KERNEL", default_values = ["bullseye", "bookworm", "trixie", "sid"])]
     kernels: Vec<String>,
     /// Seconds a guest may take from power-on to its verdict
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     timeout: u64,
     /// Boots of a kernel that does not report success, in all: emulation on a busy host misses deadlines. The summary
     /// tells how many it took
@@ -54,17 +55,19 @@ pub(crate) fn main(options: &Options) -> Result<()> {
     setup::prepare(Purpose::Vm)?;
     let root = workspace::root()?;
     let init = build_init(&root)?;
-    let programs = programs::collect()?;
+    let programs = programs::image()?;
+    let fixtures = root.join("tests/fixtures");
     let mut table = Table::read(&root)?;
     let mut moved = Vec::new();
     let mut results = Vec::new();
     for name in &options.kernels {
         let outcome = kernel::resolve(name).and_then(|kernel| {
-            let initramfs = initramfs::pack(&init, &kernel.modules, &programs)?;
+            let initramfs = initramfs::pack(&init, &kernel.modules, &fixtures, programs.is_some())?;
             let boot = guest::Boot {
                 label: &kernel.label,
                 image: &kernel.image,
                 initramfs: &initramfs,
+                programs: programs.as_deref(),
                 arguments: &options.arguments,
                 timeout_seconds: options.timeout,
             };

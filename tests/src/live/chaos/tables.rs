@@ -1,7 +1,7 @@
 //! Tables of the kernel that are full: more sessions and calls of TLS at once than it remembers, and more processes whose
 //! TLS is let alone.
 
-use std::{process::Command, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
@@ -9,12 +9,13 @@ use rustix::process::Signal;
 use super::counter;
 use crate::live::{
     agent::{Agent, PATIENCE},
+    certificate::Certificate,
     note,
     place::{Place, fixture},
-    program::{Program, command, renamed},
+    program::{Program, command},
     servers::{accepts, free_port},
-    tls::Certificate,
-    tls_life::{RING_BYTES, coverage, server, table, twenty, watch},
+    tls_life::{RING_BYTES, coverage, table, twenty, watch},
+    tls_servers::{caddy, nginx_tls, python},
     wait::until,
 };
 
@@ -59,11 +60,9 @@ pub(crate) fn more_tls_sessions_than_are_remembered(place: &Place) -> Result<()>
     let own = Certificate::new(place)?;
     let config = place.write("config.toml", format!("[capture.tls]\nsessions = {SESSIONS}\n"))?;
     let agent = Agent::of(place, &["--config", &config])?;
-    let mut server = command("python3")?;
-    server.args([&fixture("tls_server.py"), "asyncio", &own.certificate, &own.key]);
-    let mut server = Program::start(&mut server, place)?;
-    let port = server.first_line()?;
-    let many = |connections: u64, rounds: u64| ask(place, port.trim(), connections, rounds);
+    let mut server = python(place, "tls_server.py", "asyncio", &own)?;
+    let port = server.port()?.to_string();
+    let many = |connections: u64, rounds: u64| ask(place, &port, connections, rounds);
     // The library is found by those who use it first.
     until(Duration::from_secs(60), || {
         many(1, 1)?;
@@ -114,18 +113,7 @@ pub(crate) fn more_tls_calls_than_are_remembered(place: &Place) -> Result<()> {
         format!("{RING_BYTES}[capture.tls]\nsessions = {SESSIONS}\nexclude_comms = [\"python3\"]\n");
     let agent = watch(place, &configuration)?;
     let port = free_port()?;
-    let configuration = place.write(
-        "Caddyfile",
-        format!(
-            "{{\n  admin off\n  auto_https off\n}}\nhttps://:{port} {{\n  bind 127.0.0.1\n  tls {} {}\n  \
-             respond /seats/* taken\n}}\n",
-            own.certificate, own.key
-        ),
-    )?;
-    let mut caddy = Command::new(renamed("caddy", "caddy-calls", place)?);
-    caddy.env("HOME", place.path());
-    caddy.args(["run", "--adapter", "caddyfile", "--config", &configuration]);
-    let mut caddy = Program::start(&mut caddy, place)?;
+    let mut caddy = caddy(place, "caddy-calls", &own, port, "respond /seats/* taken")?;
     caddy.ready(|| accepts(port))?;
     agent.probes(&place.path().join("caddy-calls"), 1)?;
     let many = |connections, rounds| ask(place, &port.to_string(), connections, rounds);
@@ -169,7 +157,7 @@ pub(crate) fn more_processes_than_are_let_alone(place: &Place) -> Result<()> {
         "[capture.tls]\nexclude_comms = [\"nginx-alone\", \"python3\"]\n",
     )?;
     let port = free_port()?;
-    let alone = server(place, "nginx-alone", &own, port)?;
+    let alone = nginx_tls(place, "nginx-alone", &own, port)?;
     agent.has_excluded(alone.pid())?;
     let mut parent = command("python3")?;
     parent.args([&fixture("forks.py"), &LET_ALONE.to_string()]);
