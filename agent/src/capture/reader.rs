@@ -78,6 +78,7 @@ pub fn drain(ring: &mut Ring, most: u64, record: &mut impl FnMut(&[u8])) -> u64 
     while count < most && ring.next(record) {
         count += 1;
     }
+    ring.give_back();
     count
 }
 

@@ -24,6 +24,10 @@ const HEADER_BYTES: usize = 8;
 const BUSY: u32 = 1 << 31;
 const DISCARDED: u32 = 1 << 30;
 
+/// Of the data, the part whose room is given back at once. Each time takes the word away from the processors that write,
+/// which look at it for each record. What is read and not given back can be lost: one part in so many of a full ring.
+const TOLD_SHARE: usize = 128;
+
 /// Pages of a descriptor.
 struct Pages {
     start: NonNull<u8>,
@@ -100,6 +104,8 @@ pub struct Ring {
     at: usize,
     /// How far the programs were when that was looked at last.
     until: usize,
+    /// How far the programs were told that the reader is.
+    told: usize,
     /// Records were taken since the last fence.
     has_moved: bool,
     /// For the record that crosses the end.
@@ -151,12 +157,14 @@ impl Ring {
             data_bytes,
             at,
             until: at,
+            told: at,
             has_moved: false,
             joined: Vec::new(),
         })
     }
 
-    /// Hands the next record to `record`, and gives its room back then; false when none is there yet.
+    /// Hands the next record to `record`; false when none is there yet. Its room is given back then, or with that of the
+    /// records after it, or by [`Ring::give_back`].
     pub fn next(&mut self, record: &mut impl FnMut(&[u8])) -> bool {
         loop {
             if self.at == self.until {
@@ -171,6 +179,7 @@ impl Ring {
                 if !std::mem::take(&mut self.has_moved) {
                     return false;
                 }
+                self.give_back();
                 // Either the programs see how far the reader is, and wake it for what comes; or it is seen here.
                 fence(Ordering::SeqCst);
                 continue;
@@ -184,10 +193,20 @@ impl Ring {
                 .at
                 .wrapping_add((HEADER_BYTES + length).next_multiple_of(HEADER_BYTES));
             self.has_moved = true;
-            self.read.position().store(self.at, Ordering::Release);
+            if self.at.wrapping_sub(self.told) >= self.data_bytes / TOLD_SHARE {
+                self.give_back();
+            }
             if is_wanted {
                 return true;
             }
+        }
+    }
+
+    /// Tells the programs how far the reader is. To be called when no record is asked for any more.
+    pub fn give_back(&mut self) {
+        if self.told != self.at {
+            self.told = self.at;
+            self.read.position().store(self.at, Ordering::Release);
         }
     }
 
