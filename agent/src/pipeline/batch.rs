@@ -1,5 +1,7 @@
 //! What goes from the shards to the core.
 
+use std::sync::mpsc::SyncSender;
+
 use super::reload::Change;
 use crate::{event::ProcessRef, exchange::Exchange, flow, workload::TranslationStats};
 
@@ -34,7 +36,13 @@ pub(super) struct Batch {
     pub(super) closed: Vec<flow::Closed>,
     /// Totals of the shard since its start.
     pub(super) totals: Totals,
+    /// Where the list of exchanges goes back to, emptied: a large block that one thread takes and another gives back costs
+    /// both more than the exchanges in it weigh.
+    pub(super) back: Option<SyncSender<Vec<Exchange>>>,
 }
+
+/// Emptied lists of exchanges that may wait for their shard. Overflow policy: further ones are given back to the C library.
+pub(super) const MAX_SPENT_LISTS: usize = 2;
 
 /// Totals of one shard.
 #[derive(Debug, Clone, Default)]

@@ -305,7 +305,7 @@ impl Core {
         }
     }
 
-    fn batch(&mut self, batch: Batch) {
+    fn batch(&mut self, mut batch: Batch) {
         let now = clock::now();
         self.hear();
         for process in &batch.processes {
@@ -323,6 +323,11 @@ impl Core {
         }
         self.health
             .shard(batch.shard, batch.totals, batch.exchanges.len() as u64);
+        if let Some(back) = &batch.back {
+            batch.exchanges.clear();
+            // A shard that has enough of them, or has gone, needs none.
+            back.try_send(batch.exchanges).unwrap_or(());
+        }
         self.pass_on();
     }
 

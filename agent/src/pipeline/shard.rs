@@ -9,7 +9,7 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::SyncSender,
+        mpsc::{Receiver, SyncSender, sync_channel},
     },
     time::Duration,
 };
@@ -17,7 +17,7 @@ use std::{
 use foldhash::fast::FixedState;
 
 use super::{
-    batch::{BATCH_BYTES, Batch, ToCore, weight},
+    batch::{BATCH_BYTES, Batch, MAX_SPENT_LISTS, ToCore, weight},
     scope::Scope,
     tls::News,
 };
@@ -51,6 +51,8 @@ pub(super) const MAX_EXCLUDED: usize = 65_536;
 pub(super) struct Shard {
     reader: RingReader,
     to_core: SyncSender<ToCore>,
+    /// Lists of exchanges that the core has done with.
+    spent: Receiver<Vec<Exchange>>,
     work: Work,
     /// Only where ends of connections are left out.
     told: Option<Arc<Mutex<Told>>>,
@@ -87,6 +89,7 @@ impl Shard {
         hint: Option<SyncSender<News>>,
         budget_bytes: Arc<AtomicU64>,
     ) -> Self {
+        let (back, spent) = sync_channel(MAX_SPENT_LISTS);
         let work = Work {
             flows,
             scope,
@@ -95,6 +98,7 @@ impl Shard {
             excluded: HashSet::default(),
             batch: Batch {
                 shard: number,
+                back: Some(back),
                 ..Batch::default()
             },
             weighed: 0,
@@ -107,6 +111,7 @@ impl Shard {
         Self {
             reader,
             to_core,
+            spent,
             work,
             told: None,
         }
@@ -190,10 +195,15 @@ impl Shard {
             many @ MANY.. => many.min(BATCH_BYTES / size_of::<Exchange>()),
             _ => 0,
         };
+        let exchanges = match room {
+            0 => Vec::new(),
+            room => self.spent.try_recv().unwrap_or_else(|_| Vec::with_capacity(room)),
+        };
         let next = Batch {
             shard: work.batch.shard,
-            exchanges: Vec::with_capacity(room),
+            exchanges,
             totals: work.batch.totals.clone(),
+            back: work.batch.back.clone(),
             ..Batch::default()
         };
         let batch = std::mem::replace(&mut work.batch, next);
