@@ -162,7 +162,7 @@ impl Told {
 }
 
 /// Nanoseconds between two wake-ups of a ring that fills slowly.
-const WAKEUP_INTERVAL_NS: u64 = 2_000_000;
+const WAKEUP_INTERVAL_NS: u64 = 25_000_000;
 
 /// A `repr(C)` structure of integers, as the loader wants constants.
 #[derive(Clone, Copy)]

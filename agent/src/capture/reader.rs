@@ -1,7 +1,7 @@
 //! Waiting for a ring and emptying it.
 //!
 //! Out: each record, to a callback, in ring memory: nothing is copied here. The programs wake the reader seldom (see
-//! `emit` in the kernel programs): every 2 ms at the most while the ring fills slowly, and when an eighth of it is full.
+//! `emit` in the kernel programs): every 25 ms at the most while the ring fills slowly, and when an eighth of it is full.
 //! So after work the reader looks again a little later by itself, and only sleeps without end once it found nothing
 //! for longer than the programs' interval: the last event of a burst is never left lying.
 
@@ -15,12 +15,13 @@ use rustix::event::epoll;
 
 use super::ring::Ring;
 
-/// Pause between two looks while events are coming. More than the programs' interval, so that no event can fall
-/// between the last look and the long sleep without waking the reader.
+/// Pause between two looks while events are coming. A wake-up by the programs costs the observed process some microseconds,
+/// one by the timer costs it nothing: under load nearly all are by the timer.
 const LINGER: Duration = Duration::from_millis(5);
 
-/// Looks that found nothing before the long sleep.
-const QUIET_LOOKS: u32 = 2;
+/// Looks that found nothing before the long sleep. Together twice the programs' interval, so that no event can fall between
+/// the last look and the long sleep without waking the reader.
+const QUIET_LOOKS: u32 = 10;
 
 /// A ring and what wakes its reader.
 pub struct RingReader {
