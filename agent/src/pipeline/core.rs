@@ -295,6 +295,7 @@ impl Core {
         let now = clock::now();
         self.pass_on();
         self.keep(now, questions);
+        self.keeper.end();
         self.report(now);
         if let Err(error) = self.marker.end(now) {
             tracing::warn!(%error, "the end of this run cannot be noted: the next will take it for killed");

@@ -347,6 +347,13 @@ impl Keeper {
         }
     }
 
+    /// Keeps what is still being packed: nothing is written afterwards.
+    pub(super) fn end(&mut self) {
+        if let Some(packing) = self.packing.take() {
+            self.keep_snapshot(packing);
+        }
+    }
+
     fn keep_snapshot(&mut self, packing: JoinHandle<io::Result<Row>>) {
         let packed = packing
             .join()
@@ -526,6 +533,30 @@ mod tests {
         let endpoints = |row: &Row| Snapshot::unpack(&row.record).unwrap().endpoints.len();
         assert_eq!(kept.iter().map(endpoints).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(kept[0].id, "2027-01-15");
+    }
+
+    #[test]
+    fn a_snapshot_that_is_being_packed_at_the_end_is_kept() {
+        let mut fixture = Fixture::new(1 << 24);
+        fixture.observe("/v1/users");
+        fixture.write();
+        let (go, wait) = std::sync::mpsc::sync_channel::<()>(1);
+        let row = Row {
+            id: "2027-01-16".to_owned(),
+            workload: String::new(),
+            last_seen: fixture.now,
+            record: vec![7],
+        };
+        fixture.keeper.packing = Some(std::thread::spawn(move || {
+            wait.recv().map_err(io::Error::other)?;
+            Ok(row)
+        }));
+        go.send(()).unwrap();
+        fixture.keeper.end();
+        let reader = Reader::open(fixture.directory.as_ref().unwrap().path()).unwrap();
+        let kept = reader.table(Table::Snapshots).unwrap();
+        let ids: Vec<_> = kept.iter().map(|row| row.id.as_str()).collect();
+        assert_eq!(ids, ["2027-01-15", "2027-01-16"]);
     }
 
     #[test]
