@@ -37,8 +37,10 @@ fn learned(case: Case, spread: Spread, exchanges: u64) -> (Side, Traffic) {
     let mut traffic = Traffic::new(case, spread);
     let mut side = Side::new(&spread);
     traffic.opens().for_each(|open| side.open(&open));
-    for _ in 0..4 {
-        side.learn(&traffic.next(exchanges / 4));
+    // In parts, for they are recorded first.
+    let part = (exchanges / 4).min(20_000);
+    for _ in 0..exchanges / part {
+        side.learn(&traffic.next(part));
     }
     side.trust();
     (side, traffic)
@@ -140,11 +142,13 @@ fn scale() {
 fn grown(what: &str, size: u64, spread: Spread) {
     const EXCHANGES: u64 = 4_000;
     const RUNS: usize = 9;
+    /// Exchanges of each endpoint before it is measured: by then its bodies have settled, and only samples are looked at.
+    const OF_EACH: u64 = 256;
     let endpoints = spread.endpoints * spread.workloads;
     let (mut side, mut traffic) = learned(
         Case::Calls,
         spread,
-        (endpoints * 4).max(spread.connections * 2).max(20_000),
+        (endpoints * OF_EACH).max(spread.connections * 2).max(20_000),
     );
     let mut best = u64::MAX;
     for _ in 0..RUNS {
