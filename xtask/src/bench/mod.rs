@@ -10,6 +10,7 @@ mod kernel;
 mod kernel_stats;
 mod load;
 mod memory;
+mod peers;
 mod pipeline;
 mod process;
 mod scale;
@@ -87,6 +88,8 @@ pub(crate) enum Measure {
     Start,
     /// Resident memory with 10,000 connections and 1,000 endpoints
     Memory,
+    /// Throughput and processor time beside `small`, of the agent and of other tools that are installed here
+    Peers,
     /// Recorded events in memory through the whole user side, stage by stage
     Pipeline,
     /// The same among few and many endpoints, connections and workloads
@@ -124,14 +127,20 @@ impl Measure {
             Self::Express => Some(Work::Express),
             Self::Node => Some(Work::Node),
             Self::Files => Some(Work::Files),
-            Self::Kernel | Self::Start | Self::Memory | Self::Pipeline | Self::Scale | Self::Gate => None,
+            Self::Kernel
+            | Self::Start
+            | Self::Memory
+            | Self::Peers
+            | Self::Pipeline
+            | Self::Scale
+            | Self::Gate => None,
         }
     }
 }
 
 impl Measure {
     fn needs_agent(self) -> bool {
-        self.work().is_some() || matches!(self, Self::Kernel | Self::Start | Self::Memory)
+        self.work().is_some() || matches!(self, Self::Kernel | Self::Start | Self::Memory | Self::Peers)
     }
 }
 
@@ -164,6 +173,10 @@ pub(crate) fn main(options: &Options) -> Result<()> {
             }
             (None, Some(binary)) if measure == Measure::Start => {
                 results.push(start::measure(binary, options.rounds)?);
+            }
+            (None, Some(binary)) if measure == Measure::Peers => {
+                let tools = peers::measure(binary, options.rounds, options.seconds)?;
+                results.push(json!({"work": "peers", "tools": tools}));
             }
             (None, Some(binary)) if measure == Measure::Memory => {
                 results.push(memory::measure(binary)?);

@@ -26,6 +26,10 @@ impl Place {
     pub(super) fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.0
+    }
 }
 
 impl Drop for Place {
