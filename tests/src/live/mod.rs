@@ -195,6 +195,14 @@ live! {
 }
 
 live! {
+    /// Of the tests above, what also runs in a guest, if it is asked for by name: an emulated processor takes minutes for each.
+    GUEST_NAMED =
+    dialects: grpcio_calls_over_tls, etcd_serves_tls;
+    tls_life: a_library_is_upgraded, deleted_files_are_read, a_library_is_loaded_late, a_hundred_streams_over_tls, ten_thousand_handshakes;
+    tls_peers: peers_are_those_of_the_sockets;
+}
+
+live! {
     /// The agent where something goes wrong.
     CHAOS =
     disk: a_slow_disk_is_waited_for_by_nobody, a_full_disk_costs_no_exchange;
