@@ -237,7 +237,9 @@ impl Conn {
         }
         self.leave_to_twin();
         let length = data.bytes.len() as u64;
-        self.keep_promise(data.direction.flip(), data.at, env);
+        if self.is_left_out(data.direction.flip()) {
+            self.keep_promise(data.direction.flip(), data.at, env);
+        }
         self.stream(data.direction).start(data.position);
         if !self.stream(data.direction).continues(data.position, data.end) {
             self.keep_promise(data.direction, data.at, env);
@@ -325,6 +327,18 @@ impl Conn {
         match direction {
             Direction::Egress => egress,
             Direction::Ingress => ingress,
+        }
+    }
+
+    /// Whether what was promised of a direction can be taken as left out when the other one goes on. The directions of HTTP/2
+    /// are told by two processors at once, so that pieces of an operation may still come; in HTTP/1 they take turns.
+    fn is_left_out(&mut self, direction: Direction) -> bool {
+        let promise = self.stream(direction).promise();
+        match &mut self.stage {
+            Stage::Decided(Session::Http2(session), connection) if promise > 0 => {
+                session.is_left_out(way(connection.side, direction), promise)
+            }
+            Stage::Decided(..) | Stage::Opening(..) => true,
         }
     }
 

@@ -79,9 +79,14 @@ impl Stream {
 
     /// Bytes that the last operation moved beyond what was told of it.
     pub(super) fn take_promise(&mut self) -> u64 {
-        let missing = self.promised.saturating_sub(self.expected);
+        let missing = self.promise();
         self.expected = self.expected.max(self.promised);
         missing
+    }
+
+    /// The same, left as it is.
+    pub(super) fn promise(&self) -> u64 {
+        self.promised.saturating_sub(self.expected)
     }
 
     /// Whether bytes that have passed are still to be accounted for.

@@ -1,5 +1,9 @@
 use super::kit::*;
-use crate::{clock::Timestamp, exchange::Exchange};
+use crate::{
+    clock::Timestamp,
+    event::{SocketData, SocketEvent},
+    exchange::Exchange,
+};
 
 /// Plays a conversation and loses `count` bytes of one way, from byte `from` of that way on.
 fn play_lossy(parts: &[Part<'_>], request: bool, from: usize, count: usize) -> Vec<Exchange> {
@@ -295,5 +299,51 @@ fn a_request_lost_before_a_head_that_is_cut_is_not_forgotten() {
     assert_eq!(
         out.iter().filter(|exchange| exchange.request.is_some()).count(),
         2
+    );
+}
+
+/// An operation of HTTP/2 is told in pieces. What another processor tells of the other direction comes between them, and is
+/// no sign that the rest was left out.
+#[test]
+fn the_other_direction_comes_between_the_pieces_of_an_operation() {
+    let headers = |stream: u8, block: &[u8]| {
+        let length = block.len() as u8;
+        [&[0, 0, length, 1, 5, 0, 0, 0, stream], block].concat()
+    };
+    let get = |stream| headers(stream, b"\x82\x84\x87");
+    let ok = |stream| headers(stream, b"\x88");
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let start = [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        &settings[..],
+        &get(1),
+        &get(3),
+    ]
+    .concat();
+    let answers = [ok(1), ok(3)].concat();
+    let (mut flows, mut wire, mut out) = (flows(), Wire::server(), Vec::new());
+    flows.event(&wire.open(0), &mut out);
+    flows.event(&wire.data(MS, true, &start), &mut out);
+    flows.event(&wire.data(2 * MS, false, &settings), &mut out);
+    let first = wire.operation(3 * MS, false, &answers, 10);
+    let SocketEvent::Data(piece) = &first else {
+        panic!("{first:?}");
+    };
+    let rest = SocketEvent::Data(SocketData {
+        position: piece.position + 10,
+        bytes: &answers[10..],
+        turn: false,
+        ..*piece
+    });
+    flows.event(&first, &mut out);
+    flows.event(&wire.data(3 * MS, true, &get(5)), &mut out);
+    flows.event(&rest, &mut out);
+    flows.event(&wire.data(4 * MS, false, &ok(5)), &mut out);
+    flows.event(&wire.close(5 * MS), &mut out);
+    assert_eq!(
+        summaries(&out),
+        ["GET / [] > 200 [] Complete"; 3],
+        "{:?}",
+        flows.stats()
     );
 }

@@ -170,6 +170,11 @@ impl Http2 {
         }
     }
 
+    /// Whether the next bytes of a way were left out, and not only told later.
+    pub(crate) fn is_left_out(&mut self, way: Way, length: u64) -> bool {
+        self.half(way).reader.is_left_out(length)
+    }
+
     pub(crate) fn gap(&mut self, way: Way, gap: Gap, cx: &mut Context<'_>) {
         self.last = gap.at;
         let hole = self.half(way).reader.gap(gap.length);

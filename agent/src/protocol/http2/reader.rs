@@ -265,6 +265,15 @@ impl Reader {
         None
     }
 
+    /// Whether the source leaves such bytes out: of frames it copies at least the header, so they end with the present one.
+    pub(super) fn is_left_out(&self, length: u64) -> bool {
+        match &self.state {
+            State::Skip { remaining } | State::Data { remaining, .. } => length <= u64::from(*remaining),
+            State::Lost => true,
+            State::Preface(_) | State::Header { .. } | State::Payload { .. } | State::Padding(_) => false,
+        }
+    }
+
     /// Bytes were not seen.
     pub(super) fn gap(&mut self, length: u64) -> Hole {
         let mut hole = Hole::default();
