@@ -19,7 +19,7 @@ use crate::{
     event::{Address, Direction, Layer, ProcessRef, SocketClose, SocketData, SocketId, SocketOpen},
     exchange::{Connection, Exchange, Side},
     protocol::{
-        http1::Http1,
+        http1::{Http1, Reuse},
         http2::{Http2, Join},
         redact::Redactor,
         session::{Chunk, Context, Gap, Session, Way},
@@ -31,6 +31,7 @@ pub(super) struct Environment<'a> {
     pub(super) limits: &'a Limits,
     pub(super) redactor: &'a Redactor,
     pub(super) stats: &'a mut Stats,
+    pub(super) reuse: &'a mut Reuse,
     pub(super) out: &'a mut Vec<Exchange>,
 }
 
@@ -599,6 +600,7 @@ fn context<'a>(connection: &'a Arc<Connection>, env: &'a mut Environment<'_>) ->
         redactor: env.redactor,
         limits: env.limits,
         stats: env.stats,
+        reuse: env.reuse,
         out: env.out,
     }
 }

@@ -31,7 +31,7 @@ use crate::{
     clock::Timestamp,
     event::{Address, ProcessRef, SocketClose, SocketData, SocketEvent, SocketId, SocketOpen},
     exchange::{Exchange, Side},
-    protocol::{recognise, redact::Redactor},
+    protocol::{http1::Reuse, recognise, redact::Redactor},
 };
 use connection::{Conn, Environment};
 use held::Held;
@@ -49,6 +49,7 @@ pub struct Flows {
     limits: Limits,
     redactor: Redactor,
     stats: Stats,
+    reuse: Reuse,
     // Socket ids are numbered by the kernel: nobody chooses them to collide.
     connections: HashMap<SocketId, Box<Conn>, FixedState>,
     closed: Vec<Closed>,
@@ -76,6 +77,7 @@ macro_rules! environment {
             limits: &$flows.limits,
             redactor: &$flows.redactor,
             stats: &mut $flows.stats,
+            reuse: &mut $flows.reuse,
             out: $out,
         }
     };
@@ -88,6 +90,7 @@ impl Flows {
             limits,
             redactor,
             stats: Stats::default(),
+            reuse: Reuse::default(),
             connections: HashMap::default(),
             closed: Vec::new(),
             twins: Twins::default(),

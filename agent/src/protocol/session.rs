@@ -5,7 +5,12 @@
 
 use std::sync::Arc;
 
-use super::{http1::Http1, http2::Http2, redact::Redactor, websocket::WebSocket};
+use super::{
+    http1::{Http1, Reuse},
+    http2::Http2,
+    redact::Redactor,
+    websocket::WebSocket,
+};
 use crate::{
     clock::Timestamp,
     exchange::{Connection, Exchange},
@@ -49,6 +54,7 @@ pub(crate) struct Context<'a> {
     pub(crate) redactor: &'a Redactor,
     pub(crate) limits: &'a Limits,
     pub(crate) stats: &'a mut Stats,
+    pub(crate) reuse: &'a mut Reuse,
     pub(crate) out: &'a mut Vec<Exchange>,
 }
 

@@ -6,6 +6,8 @@
 
 mod chunked;
 mod head;
+mod incoming;
+mod known;
 mod lengths;
 mod lenient;
 mod pairing;
@@ -13,6 +15,7 @@ mod pending;
 mod reader;
 mod requests;
 mod responses;
+mod reuse;
 mod shapes;
 
 use std::time::Duration;
@@ -22,6 +25,7 @@ use pending::{Pending, Phase};
 use reader::Reader;
 
 pub(crate) use reader::{odd_request, odd_response};
+pub(crate) use reuse::Reuse;
 
 use super::{
     session::{Chunk, Context, Gap, Session, Way},
@@ -272,9 +276,8 @@ impl Http1 {
 
     fn emit(&mut self, pending: Box<Pending>, cx: &mut Context<'_>) {
         self.held = self.held.saturating_sub(pending.held());
-        let exchange = pending.finish(self.number);
+        pending.finish(self.number, cx);
         self.number += 1;
-        cx.out.push(exchange);
     }
 
     /// What takes over from here, once.

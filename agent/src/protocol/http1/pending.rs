@@ -1,14 +1,17 @@
 //! An exchange under way: what is known of it, built in place.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
-use super::head::{self, Line, Parsed};
+use super::{
+    head::{self, Kind, Line},
+    incoming::Incoming,
+};
 use crate::{
     clock::Timestamp,
-    exchange::{Completeness, Exchange, Facts, Head, Protocol, Request, Response},
-    protocol::{body::Sample, session::Context, text},
+    exchange::{Completeness, Exchange, Facts, Protocol, Request, Response},
+    protocol::{body::Sample, redact::Credentials, session::Context, text},
 };
 
 /// How far a message is.
@@ -25,7 +28,11 @@ pub(super) enum Phase {
 /// One exchange under way.
 #[derive(Debug)]
 pub(super) struct Pending {
-    exchange: Exchange,
+    asked: Option<Request>,
+    answered: Option<Response>,
+    protocol: Protocol,
+    started: Timestamp,
+    facts: Facts,
     pub(super) request: Phase,
     pub(super) response: Phase,
     request_body: Sample,
@@ -55,27 +62,17 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// Without request or response.
-    pub(super) fn new(at: Timestamp, minor: u8, cx: &Context<'_>) -> Box<Self> {
-        Box::new(Self {
-            exchange: Exchange {
-                connection: cx.connection.clone(),
-                number: 0,
-                stream: None,
-                protocol: if minor == 0 {
-                    Protocol::Http10
-                } else {
-                    Protocol::Http11
-                },
-                started: at,
-                latency: None,
-                duration: None,
-                request: None,
-                response: None,
-                completeness: Completeness::Complete,
-                facts: Facts::default(),
-                operation: None,
+    /// Without request or response, in a block that another exchange has left, if there is one.
+    pub(super) fn new(at: Timestamp, minor: u8, cx: &mut Context<'_>) -> Box<Self> {
+        let fresh = Self {
+            asked: None,
+            answered: None,
+            protocol: match minor {
+                0 => Protocol::Http10,
+                _ => Protocol::Http11,
             },
+            started: at,
+            facts: Facts::default(),
             request: Phase::None,
             response: Phase::None,
             request_body: Sample::default(),
@@ -92,27 +89,41 @@ impl Pending {
             truncated: false,
             request_bytes: 0,
             response_bytes: 0,
-        })
+        };
+        match cx.reuse.take_block() {
+            Some(mut block) => {
+                *block = fresh;
+                block
+            }
+            None => Box::new(fresh),
+        }
     }
 
     /// Takes the request head.
-    pub(super) fn set_request(&mut self, parsed: Box<Parsed>, mut bytes: Vec<u8>, cx: &Context<'_>) {
+    pub(super) fn set_request(&mut self, head: Incoming<'_>, cx: &mut Context<'_>) {
+        let parsed = head.parsed();
         let Line::Request(method, target) = &parsed.line else {
             return;
         };
-        let sent_target = cx.redactor.sent_target(&bytes, target);
-        let credentials = cx.redactor.request(&mut bytes, target, &parsed.fields);
-        let target = part(&bytes, target);
+        let mut credentials = Credentials::new();
+        let mut sent_target = None;
+        self.facts = self.facts.with(parsed.facts);
+        self.request_bytes = head.len();
+        let (method, target) = (method.clone(), target.clone());
+        let head = head.mask(Kind::Request, &mut cx.reuse.heads, |bytes, fields| {
+            sent_target = cx.redactor.sent_target(bytes, &target);
+            credentials = cx.redactor.request(bytes, &target, fields);
+            credentials.is_empty()
+        });
+        let target = text::lossy(head.slice(&target));
         if !target.starts_with('/') && target.contains("://") {
-            self.exchange.facts = self.exchange.facts.with(Facts::ABSOLUTE_FORM);
+            self.add(Facts::ABSOLUTE_FORM);
         }
-        self.exchange.facts = self.exchange.facts.with(parsed.facts);
-        self.request_bytes = bytes.len();
-        self.exchange.request = Some(Request {
-            method: text::method(slice(&bytes, method)),
+        self.asked = Some(Request {
+            method: text::method(head.slice(&method)),
             sent_target: sent_target.filter(|sent| *sent != target),
             target,
-            head: whole_head(parsed, bytes),
+            head,
             body: Default::default(),
             credentials,
         });
@@ -123,17 +134,19 @@ impl Pending {
     pub(super) fn set_response(
         &mut self,
         status: u16,
-        parsed: Box<Parsed>,
-        mut bytes: Vec<u8>,
+        head: Incoming<'_>,
         at: Timestamp,
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
     ) {
-        cx.redactor.response(&mut bytes, &parsed.fields);
-        self.exchange.facts = self.exchange.facts.with(parsed.facts);
-        self.response_bytes = bytes.len();
-        self.exchange.response = Some(Response {
+        self.facts = self.facts.with(head.parsed().facts);
+        self.response_bytes = head.len();
+        let head = head.mask(Kind::Response, &mut cx.reuse.heads, |bytes, fields| {
+            cx.redactor.response(bytes, fields);
+            true
+        });
+        self.answered = Some(Response {
             status,
-            head: whole_head(parsed, bytes),
+            head,
             body: Default::default(),
         });
         self.response_start = at;
@@ -146,21 +159,9 @@ impl Pending {
         // The section as it is kept ends without the empty line.
         bytes.extend_from_slice(b"\r\n");
         let fields = head::trailers(&bytes);
-        let (head, held) = match (response, &mut self.exchange) {
-            (
-                true,
-                Exchange {
-                    response: Some(response),
-                    ..
-                },
-            ) => (&mut response.head, &mut self.response_bytes),
-            (
-                false,
-                Exchange {
-                    request: Some(request),
-                    ..
-                },
-            ) => (&mut request.head, &mut self.request_bytes),
+        let (head, held) = match (response, &mut self.asked, &mut self.answered) {
+            (true, _, Some(response)) => (&mut response.head, &mut self.response_bytes),
+            (false, Some(request), _) => (&mut request.head, &mut self.request_bytes),
             _ => return 0,
         };
         if fields.is_empty() {
@@ -207,18 +208,18 @@ impl Pending {
     }
 
     pub(super) fn method(&self) -> Option<&str> {
-        self.exchange.request.as_ref().map(|request| &*request.method)
+        self.asked.as_ref().map(|request| &*request.method)
     }
 
     pub(super) fn add(&mut self, facts: Facts) {
-        self.exchange.facts = self.exchange.facts.with(facts);
+        self.facts = self.facts.with(facts);
     }
 
     /// Takes the response away into an exchange of its own, whose request is not known.
-    pub(super) fn split(&mut self, cx: &Context<'_>) -> Box<Self> {
+    pub(super) fn split(&mut self, cx: &mut Context<'_>) -> Box<Self> {
         let mut orphan = Self::new(self.response_start, 1, cx);
-        orphan.exchange.protocol = self.exchange.protocol;
-        orphan.exchange.response = self.exchange.response.take();
+        orphan.protocol = self.protocol;
+        orphan.answered = self.answered.take();
         orphan.response_body = std::mem::take(&mut self.response_body);
         orphan.response_start = self.response_start;
         orphan.response_end = self.response_end;
@@ -235,56 +236,41 @@ impl Pending {
         self.request_bytes + self.response_bytes + self.request_body.held() + self.response_body.held()
     }
 
-    /// The exchange, with what is known.
-    pub(super) fn finish(mut self: Box<Self>, number: u64) -> Exchange {
-        // Finished where it is, and moved once: it is large.
-        let Self {
-            exchange,
-            request_body,
-            response_body,
-            request_end,
-            response_start,
-            response_end,
-            loss,
-            truncated,
-            ..
-        } = &mut *self;
-        exchange.number = number;
-        exchange.completeness = match (&exchange.request, &exchange.response) {
+    /// The exchange, with what is known, which is appended to the context's; the block is left to another one.
+    pub(super) fn finish(mut self: Box<Self>, number: u64, cx: &mut Context<'_>) {
+        let (mut request, mut response) = (self.asked.take(), self.answered.take());
+        let completeness = match (&request, &response) {
             (None, _) => Completeness::Lost,
-            _ if *loss => Completeness::Lost,
-            _ if *truncated => Completeness::Truncated,
+            _ if self.loss => Completeness::Lost,
+            _ if self.truncated => Completeness::Truncated,
             (_, None) => Completeness::NoResponse,
             _ => Completeness::Complete,
         };
-        if let Some(request) = &mut exchange.request {
-            request.body = std::mem::take(request_body).finish();
+        let (mut latency, mut duration) = (None, None);
+        if let Some(request) = &mut request {
+            request.body = std::mem::take(&mut self.request_body).finish();
         }
-        if let Some(response) = &mut exchange.response {
-            response.body = std::mem::take(response_body).finish();
-            exchange.duration = Some(response_end.since(exchange.started));
-            if exchange.request.is_some() {
-                exchange.latency = Some(response_start.since(*request_end));
-            }
+        if let Some(response) = &mut response {
+            response.body = std::mem::take(&mut self.response_body).finish();
+            duration = Some(self.response_end.since(self.started));
+            latency = request
+                .is_some()
+                .then(|| self.response_start.since(self.request_end));
         }
-        self.exchange
+        cx.out.push(Exchange {
+            connection: Arc::clone(cx.connection),
+            number,
+            stream: None,
+            protocol: self.protocol,
+            started: self.started,
+            latency,
+            duration,
+            request,
+            response,
+            completeness,
+            facts: self.facts,
+            operation: None,
+        });
+        cx.reuse.leave_block(self);
     }
-}
-
-fn whole_head(parsed: Box<Parsed>, bytes: Vec<u8>) -> Head {
-    Head {
-        buffer: Bytes::from(bytes),
-        fields: parsed.fields,
-        cut: parsed.cut,
-    }
-}
-
-fn part(bytes: &[u8], range: &Range<u32>) -> Box<str> {
-    text::lossy(slice(bytes, range))
-}
-
-fn slice<'a>(bytes: &'a [u8], range: &Range<u32>) -> &'a [u8] {
-    bytes
-        .get(range.start as usize..range.end as usize)
-        .unwrap_or_default()
 }

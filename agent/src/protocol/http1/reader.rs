@@ -8,7 +8,9 @@ use apiarist_common::sniff::Verdict;
 
 use super::{
     chunked::{Chunked, Piece},
-    head::{self, Kind, MAX_HEAD_BYTES, Outcome, Parsed},
+    head::{self, Kind, MAX_HEAD_BYTES, Outcome},
+    incoming::Incoming,
+    known::Heads,
     lenient,
 };
 use crate::{
@@ -47,39 +49,13 @@ enum State {
     Tunnel,
 }
 
-/// The bytes of a head.
-#[derive(Debug)]
-pub(super) enum HeadBytes<'a> {
-    /// It came in one piece.
-    InPlace(&'a [u8]),
-    /// It was put together.
-    Joined(Vec<u8>),
-}
-
-impl HeadBytes<'_> {
-    /// Owned, without copying where it is owned already.
-    pub(super) fn into_vec(self) -> Vec<u8> {
-        match self {
-            HeadBytes::InPlace(bytes) => bytes.to_vec(),
-            HeadBytes::Joined(bytes) => bytes,
-        }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        match self {
-            HeadBytes::InPlace(bytes) => bytes.len(),
-            HeadBytes::Joined(bytes) => bytes.len(),
-        }
-    }
-}
-
 /// What the bytes meant.
 #[derive(Debug)]
 pub(super) enum Step<'a> {
     /// The input is used up.
     More,
     /// A head. The caller must call [`Reader::frame`] before it goes on.
-    Head(Box<Parsed>, HeadBytes<'a>),
+    Head(Incoming<'a>),
     /// Body bytes; the second is how many remain with these, if known.
     Body(&'a [u8], Option<u64>),
     /// The body ends.
@@ -155,13 +131,13 @@ impl Reader {
     }
 
     /// Takes bytes from the front of `input`, the rest of `chunk`, up to the next step.
-    pub(super) fn next<'a>(&mut self, input: &mut &'a [u8], chunk: &Chunk<'a>) -> Step<'a> {
+    pub(super) fn next<'a>(&mut self, input: &mut &'a [u8], chunk: &Chunk<'a>, heads: &Heads) -> Step<'a> {
         let fresh = input.len() == chunk.bytes.len();
         if input.is_empty() {
             return Step::More;
         }
         match &mut self.state {
-            State::Start => self.start(input, chunk, fresh),
+            State::Start => self.start(input, chunk, fresh, heads),
             State::Head { .. } => self.head(input),
             State::Length { remaining } => {
                 self.untouched = false;
@@ -213,7 +189,7 @@ impl Reader {
         }
     }
 
-    fn start<'a>(&mut self, input: &mut &'a [u8], chunk: &Chunk<'a>, fresh: bool) -> Step<'a> {
+    fn start<'a>(&mut self, input: &mut &'a [u8], chunk: &Chunk<'a>, fresh: bool, heads: &Heads) -> Step<'a> {
         // RFC 9112 §2.2: empty lines in front of a message are ignored.
         let blank = input.iter().take_while(|&&b| b == b'\r' || b == b'\n').count();
         *input = input.get(blank..).unwrap_or_default();
@@ -224,11 +200,16 @@ impl Reader {
         self.turn = fresh && (chunk.turn || self.blank_turn);
         self.blank_turn = false;
         self.started = chunk.at;
+        let place = heads.place(input);
+        if let Some(known) = heads.find(place, self.kind, input) {
+            *input = input.get(known.bytes().len()..).unwrap_or_default();
+            return Step::Head(Incoming::Known(known));
+        }
         match head::parse(self.kind, input) {
             Outcome::Head(parsed) => {
                 let (head, rest) = input.split_at_checked(parsed.length).unwrap_or((input, &[]));
                 *input = rest;
-                Step::Head(parsed, HeadBytes::InPlace(head))
+                Step::Head(Incoming::InPlace(parsed, head, place))
             }
             Outcome::Partial if input.len() <= MAX_HEAD_BYTES => {
                 self.state = State::Head {
@@ -278,7 +259,7 @@ impl Reader {
         match head::parse(self.kind, &bytes) {
             Outcome::Head(parsed) => {
                 self.state = State::Start;
-                Step::Head(parsed, HeadBytes::Joined(bytes))
+                Step::Head(Incoming::Joined(parsed, bytes))
             }
             Outcome::Partial | Outcome::Malformed => {
                 *input = &[];

@@ -2,7 +2,8 @@
 
 use super::{
     Current, Http1, PAUSE,
-    head::{Kind, MAX_HEAD_BYTES, Parsed},
+    head::{Kind, MAX_HEAD_BYTES},
+    incoming::Incoming,
     lengths::Rule,
     lenient,
     pairing::Hole,
@@ -20,19 +21,14 @@ impl Http1 {
         self.confirm(cx);
         let mut input = chunk.bytes;
         loop {
-            match self.requests.next(&mut input, chunk) {
+            match self.requests.next(&mut input, chunk, &cx.reuse.heads) {
                 Step::More => break,
-                Step::Head(parsed, bytes) => {
-                    let bytes = if bytes.len() <= self.room(cx) {
-                        bytes.into_vec()
-                    } else {
-                        cx.stats.buffer_full += 1;
-                        self.requests.lose();
-                        self.pairing.requests = Hole::Between;
-                        continue;
-                    };
-                    self.request_head(parsed, bytes, chunk.at, cx);
+                Step::Head(head) if head.len() > self.room(cx) => {
+                    cx.stats.buffer_full += 1;
+                    self.requests.lose();
+                    self.pairing.requests = Hole::Between;
                 }
+                Step::Head(head) => self.request_head(head, chunk.at, cx),
                 Step::Body(bytes, expected) => {
                     let room = self.body_room(cx);
                     if let Some(pending) = self.pairing.arriving() {
@@ -64,10 +60,10 @@ impl Http1 {
         }
     }
 
-    fn request_head(&mut self, parsed: Box<Parsed>, bytes: Vec<u8>, at: Timestamp, cx: &mut Context<'_>) {
-        let rule = parsed.lengths.rule();
-        let ambiguous = parsed.lengths.ambiguous();
-        self.request_starts(parsed, bytes, at, cx);
+    fn request_head(&mut self, head: Incoming<'_>, at: Timestamp, cx: &mut Context<'_>) {
+        let lengths = &head.parsed().lengths;
+        let (rule, ambiguous) = (lengths.rule(), lengths.ambiguous());
+        self.request_starts(head, at, cx);
         let method = self.pairing.arriving().and_then(|pending| pending.method());
         let framing = match rule {
             // RFC 9110 §9.3.6: what follows it belongs to the tunnel.
@@ -84,7 +80,7 @@ impl Http1 {
     }
 
     /// Puts a new exchange into the queue.
-    fn request_starts(&mut self, parsed: Box<Parsed>, bytes: Vec<u8>, at: Timestamp, cx: &mut Context<'_>) {
+    fn request_starts(&mut self, head: Incoming<'_>, at: Timestamp, cx: &mut Context<'_>) {
         if self.pairing.queue.len() >= cx.limits.pending_requests {
             // The order is not certain any more once one is given up.
             cx.stats.pending_full += 1;
@@ -97,8 +93,8 @@ impl Http1 {
         if place.settles {
             self.settle(0, cx);
         }
-        let mut pending = Pending::new(started, parsed.minor, cx);
-        pending.set_request(parsed, bytes, cx);
+        let mut pending = Pending::new(started, head.parsed().minor, cx);
+        pending.set_request(head, cx);
         pending.touch(false, at);
         pending.quiet = place.quiet;
         pending.sure = place.sure;
@@ -166,7 +162,7 @@ impl Http1 {
         if self.pairing.orphans > 0 {
             // Its response may have come already, before its loss was known of.
             let mut pending = Pending::new(self.requests.started, parsed.minor, cx);
-            pending.set_request(Box::new(parsed), head, cx);
+            pending.set_request(Incoming::Joined(Box::new(parsed), head), cx);
             pending.body(false).lose_framing();
             pending.loss = true;
             self.emit(pending, cx);
@@ -174,7 +170,7 @@ impl Http1 {
         }
         // It is known of, as well as what came before it; what follows it is not.
         self.pairing.requests = before;
-        self.request_starts(Box::new(parsed), head, at, cx);
+        self.request_starts(Incoming::Joined(Box::new(parsed), head), at, cx);
         if self.pairing.requests == Hole::None {
             self.pairing.requests = Hole::Inside;
         }

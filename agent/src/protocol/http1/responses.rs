@@ -3,6 +3,7 @@
 use super::{
     Current, Http1,
     head::{Kind, Line, MAX_HEAD_BYTES, Parsed},
+    incoming::Incoming,
     lengths::Rule,
     lenient,
     pairing::Match,
@@ -25,19 +26,14 @@ impl Http1 {
             if self.responses.is_between() {
                 self.pairing.begin_head();
             }
-            match self.responses.next(&mut input, chunk) {
+            match self.responses.next(&mut input, chunk, &cx.reuse.heads) {
                 Step::More => break,
-                Step::Head(parsed, bytes) => {
-                    let bytes = if bytes.len() <= self.room(cx) {
-                        bytes.into_vec()
-                    } else {
-                        cx.stats.buffer_full += 1;
-                        self.responses.lose();
-                        self.pairing.responses_lost = true;
-                        continue;
-                    };
-                    self.response_head(parsed, bytes, chunk.at, cx);
+                Step::Head(head) if head.len() > self.room(cx) => {
+                    cx.stats.buffer_full += 1;
+                    self.responses.lose();
+                    self.pairing.responses_lost = true;
                 }
+                Step::Head(head) => self.response_head(head, chunk.at, cx),
                 Step::Body(bytes, expected) => {
                     let room = self.body_room(cx);
                     let kept = self.current().map_or(0, |pending| {
@@ -91,7 +87,8 @@ impl Http1 {
         }
     }
 
-    fn response_head(&mut self, parsed: Box<Parsed>, bytes: Vec<u8>, at: Timestamp, cx: &mut Context<'_>) {
+    fn response_head(&mut self, head: Incoming<'_>, at: Timestamp, cx: &mut Context<'_>) {
+        let parsed = head.parsed();
         let Line::Status(status) = parsed.line else {
             return;
         };
@@ -107,17 +104,17 @@ impl Http1 {
         let rule = parsed.lengths.rule();
         let event_stream = parsed.lengths.event_stream;
         self.pairing.note_overlap();
-        self.response_starts(status, parsed, bytes, cx);
+        self.response_starts(status, head, cx);
         self.event_stream = event_stream;
         let method = self.current().and_then(|pending| pending.method());
         let connect = method == Some("CONNECT") && (200..300).contains(&status);
-        let head = method == Some("HEAD");
+        let to_head = method == Some("HEAD");
         if status == 101 || connect {
             self.upgrade(at, cx);
             return;
         }
         let framing = match rule {
-            _ if head || status == 204 || status == 304 => Framing::Length(0),
+            _ if to_head || status == 204 || status == 304 => Framing::Length(0),
             Rule::Length(length) => Framing::Length(length),
             Rule::Chunked => Framing::Chunked,
             Rule::Unsaid => Framing::UntilClose,
@@ -128,18 +125,18 @@ impl Http1 {
     }
 
     /// Finds the exchange of a response that begins and puts its head there.
-    fn response_starts(&mut self, status: u16, parsed: Box<Parsed>, bytes: Vec<u8>, cx: &mut Context<'_>) {
+    fn response_starts(&mut self, status: u16, head: Incoming<'_>, cx: &mut Context<'_>) {
         self.response_matches(cx);
         let started = self.responses.started;
-        let held = bytes.len();
+        let held = head.len();
         if matches!(self.current, Current::None) {
-            let mut orphan = Pending::new(started, parsed.minor, cx);
+            let mut orphan = Pending::new(started, head.parsed().minor, cx);
             orphan.request = Phase::Done;
             self.current = Current::Orphan(orphan);
             cx.stats.orphan_responses += 1;
         }
         if let Some(pending) = self.current() {
-            pending.set_response(status, parsed, bytes, started, cx);
+            pending.set_response(status, head, started, cx);
             self.held += held;
         }
     }
@@ -245,7 +242,7 @@ impl Http1 {
         };
         if let Some(mut parsed) = parsed {
             parsed.cut = true;
-            self.response_starts(status, Box::new(parsed), head, cx);
+            self.response_starts(status, Incoming::Joined(Box::new(parsed), head), cx);
             if let Some(pending) = self.current() {
                 pending.loss |= loss;
                 pending.body(true).lose_framing();
