@@ -1,6 +1,6 @@
 //! Debian packages: which are missing, and installing them.
 //!
-//! Nothing is removed or upgraded. Daemons that come with a package are neither started nor enabled: the
+//! Nothing is removed, or upgraded without being asked for by name. Daemons that come with a package are neither started nor enabled: the
 //! tests start their own.
 
 use std::{fs, process::Command};
@@ -40,6 +40,21 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
         apt_install(&missing).with_context(|| format!("cannot install {list}"))?;
     }
     Ok(())
+}
+
+/// Brings installed packages to what the mirror has now.
+///
+/// # Errors
+/// As [`install`].
+pub(crate) fn upgrade(packages: &[&str]) -> Result<()> {
+    let list = packages.join(" ");
+    if find_program("apt-get").is_none() {
+        bail!("this system has no apt-get: upgrade what Debian calls {list}, then try again");
+    }
+    say(format!("upgrading Debian packages: {list}"));
+    let _quiet = NoDaemons::start()?;
+    run(apt()?.arg("update"))?;
+    apt_install(packages).with_context(|| format!("cannot upgrade {list}"))
 }
 
 /// Whether a package is installed.

@@ -73,8 +73,14 @@ impl Origin {
                 Ok(rustc)
             }
             Self::Debian => {
-                packages::install(&["rustc-web", "rust-web-src"])?;
-                Ok(PathBuf::from("/usr/bin/rustc"))
+                const PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
+                packages::install(&PACKAGES)?;
+                let rustc = PathBuf::from("/usr/bin/rustc");
+                // Lists that are older than the mirror name an older compiler.
+                if !LLVM_OF_BPF_LINKER.contains(&major(&llvm_version(&rustc)?)?) {
+                    packages::upgrade(&PACKAGES)?;
+                }
+                Ok(rustc)
             }
         }
     }
@@ -106,11 +112,7 @@ impl Toolchain {
             bail!("{} comes without the sources of core", rustc.display());
         }
         let llvm_of_rustc = llvm_version(&rustc)?;
-        let major = llvm_of_rustc
-            .split('.')
-            .next()
-            .and_then(|major| major.parse().ok());
-        let major: u32 = major.with_context(|| format!("LLVM version {llvm_of_rustc:?} has no number"))?;
+        let major = major(&llvm_of_rustc)?;
         if !LLVM_OF_BPF_LINKER.contains(&major) {
             bail!("bpf-linker {BPF_LINKER} has no support for LLVM {major}, which this rustc uses");
         }
@@ -202,6 +204,12 @@ fn has_sources(sysroot: &Path) -> bool {
     sysroot
         .join("lib/rustlib/src/rust/library/core/src/lib.rs")
         .is_file()
+}
+
+/// The first number of a version.
+fn major(version: &str) -> Result<u32> {
+    let major = version.split('.').next().and_then(|major| major.parse().ok());
+    major.with_context(|| format!("LLVM version {version:?} has no number"))
 }
 
 fn llvm_version(rustc: &Path) -> Result<String> {
