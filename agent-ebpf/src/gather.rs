@@ -92,7 +92,8 @@ fn vector<const LOOP: bool>(scratch: &mut Scratch) {
         }
         i += 1;
     }
-    if LOOP {
+    // Most operations end here: the call and its callback are not free.
+    if LOOP && scratch.walk.left != 0 && scratch.walk.want != 0 {
         let mut slot = scratch.walk.slot;
         // SAFETY: the callback has the signature the helper calls, and `slot` outlives the call.
         unsafe {
