@@ -17,6 +17,12 @@ use crate::{
 /// Elements handled before the walk is left to `bpf_loop`: most arrays have no more, and a direct call is cheaper.
 const FIRST_IOVECS: u32 = 2;
 
+/// Those of them that are read at once: a head and a body are what most servers write.
+const FIRST_ELEMENTS: u64 = 2;
+
+/// A `struct iovec`: address and length.
+type Element = [u64; 2];
+
 /// Progress through an iovec array.
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -86,6 +92,25 @@ fn copy(destination: *mut u8, len: u32, address: u64) -> bool {
 fn vector<const LOOP: bool>(scratch: &mut Scratch) {
     let unrolled = if LOOP { FIRST_IOVECS } else { MAX_IOVECS_UNROLLED };
     let mut i = 0;
+    if LOOP && scratch.source.kind == SourceKind::Vector && scratch.walk.left >= FIRST_ELEMENTS {
+        let mut elements = MaybeUninit::<[Element; FIRST_ELEMENTS as usize]>::uninit();
+        // SAFETY: the destination is on the stack with this size; the helper checks the source.
+        let status = unsafe {
+            bpf_probe_read_user(
+                elements.as_mut_ptr().cast(),
+                size_of_val(&elements) as u32,
+                scratch.walk.iov as *const _,
+            )
+        };
+        if succeeded(status) {
+            // SAFETY: the helper filled them.
+            let [first, second] = unsafe { elements.assume_init() };
+            if take(scratch, first) != 0 || take(scratch, second) != 0 {
+                return;
+            }
+            i = FIRST_IOVECS;
+        }
+    }
     while i < MAX_IOVECS_UNROLLED && i < unrolled {
         if step(scratch) != 0 {
             return;
@@ -120,7 +145,7 @@ fn step(scratch: &mut Scratch) -> i64 {
         return 1;
     }
     // Zeroing would be a loop of its own for the verifier; the helper fills it, or the walk ends.
-    let mut element = MaybeUninit::<[u64; 2]>::uninit();
+    let mut element = MaybeUninit::<Element>::uninit();
     // SAFETY: the destination is on the stack with this size; the helper checks the source.
     let status = unsafe {
         if scratch.source.kind == SourceKind::KernelVector {
@@ -133,7 +158,16 @@ fn step(scratch: &mut Scratch) -> i64 {
         return 1;
     }
     // SAFETY: the helper filled it.
-    let [base, len] = unsafe { element.assume_init() };
+    take(scratch, unsafe { element.assume_init() })
+}
+
+/// Copies of one element what is wanted of it; non-zero ends the walk.
+#[inline(always)]
+fn take(scratch: &mut Scratch, [base, len]: Element) -> i64 {
+    let walk = &mut scratch.walk;
+    if walk.want == 0 {
+        return 1;
+    }
     walk.iov += 16;
     walk.left -= 1;
     let skip = u64::from(walk.skip);

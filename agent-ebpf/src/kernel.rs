@@ -77,16 +77,43 @@ pub(crate) unsafe fn load<T: Copy>(base: *const c_void, offset: u32) -> Option<T
     Some(unsafe { core::ptr::read_volatile(base.cast::<u8>().add(offset as usize).cast::<T>()) })
 }
 
+/// The task that runs now. Asked for once by whoever wants several fields: each call of a helper costs.
+#[derive(Clone, Copy)]
+pub(crate) struct Task(*const c_void);
+
+impl Task {
+    #[inline(always)]
+    pub(crate) fn current() -> Self {
+        Self(if constant!(SETTINGS.has_task_btf) != 0 {
+            current_task()
+        } else {
+            // SAFETY: no arguments.
+            unsafe { bpf_get_current_task() as *const c_void }
+        })
+    }
+
+    /// Reads a field.
+    #[inline(always)]
+    pub(crate) fn field<T: Copy>(self, offset: u32) -> Option<T> {
+        if constant!(SETTINGS.has_task_btf) != 0 {
+            // SAFETY: a typed kernel pointer.
+            unsafe { load(self.0, offset) }
+        } else {
+            read(self.0, offset)
+        }
+    }
+
+    /// As a typed kernel pointer, which it is where `has_task_btf`.
+    #[inline(always)]
+    pub(crate) fn pointer(self) -> *const c_void {
+        self.0
+    }
+}
+
 /// Reads a field of the task that runs now.
 #[inline(always)]
 pub(crate) fn task_field<T: Copy>(offset: u32) -> Option<T> {
-    if constant!(SETTINGS.has_task_btf) != 0 {
-        // SAFETY: a typed kernel pointer.
-        unsafe { load(current_task(), offset) }
-    } else {
-        // SAFETY: no arguments.
-        read(unsafe { bpf_get_current_task() } as *const c_void, offset)
-    }
+    Task::current().field(offset)
 }
 
 /// The task that runs now, as a typed kernel pointer (5.11 and later).

@@ -11,7 +11,7 @@ use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_probe_read_user
 
 use crate::{
     connection::Connection,
-    kernel::{current_task, read, succeeded, task_field},
+    kernel::{Task, read, succeeded},
     maps::constant,
 };
 
@@ -224,18 +224,19 @@ pub(crate) fn of_iter(iter: *const c_void) -> Source {
 /// The registers of the system call this task is in; or why they do not hold the buffer.
 #[inline(always)]
 fn caller() -> Result<Registers, Counter> {
-    let flags: u32 = task_field(constant!(OFFSETS.task_flags)).unwrap_or(0);
+    let task = Task::current();
+    let flags: u32 = task.field(constant!(OFFSETS.task_flags)).unwrap_or(0);
     if flags & PF_IO_WORKER != 0 {
         return Err(Counter::IoUringOperations);
     }
     if flags & (PF_KTHREAD | PF_USER_WORKER) != 0 {
         return Err(Counter::UnknownSyscallOperations);
     }
-    let status: u32 = task_field(constant!(OFFSETS.task_thread_status)).unwrap_or(0);
+    let status: u32 = task.field(constant!(OFFSETS.task_thread_status)).unwrap_or(0);
     if status & arch::COMPAT_BIT != 0 {
         return Err(Counter::CompatOperations);
     }
-    match registers() {
+    match registers(task) {
         // Task work on the way out of a system call, or `io_uring_enter` itself.
         None => Err(Counter::IoUringOperations),
         Some(registers) if registers.number == IO_URING_ENTER => Err(Counter::IoUringOperations),
@@ -250,10 +251,10 @@ pub(crate) fn operation_failed(connection: &mut Connection) {
 }
 
 #[inline(always)]
-fn registers() -> Option<Registers> {
+fn registers(task: Task) -> Option<Registers> {
     if constant!(SETTINGS.has_task_pt_regs) != 0 {
         // SAFETY: a typed kernel pointer; the result is one too.
-        let base = unsafe { bpf_task_pt_regs(current_task().cast_mut().cast()) } as *const u8;
+        let base = unsafe { bpf_task_pt_regs(task.pointer().cast_mut().cast()) } as *const u8;
         // SAFETY: offsets within `struct pt_regs`, checked by the verifier.
         unsafe {
             #[cfg(bpf_target_arch = "x86_64")]
@@ -267,7 +268,7 @@ fn registers() -> Option<Registers> {
             });
         }
     }
-    let stack: u64 = task_field(constant!(OFFSETS.task_stack))?;
+    let stack: u64 = task.field(constant!(OFFSETS.task_stack))?;
     let base = stack + constant!(SETTINGS.thread_size) as u64 - arch::PT_REGS_BYTES;
     let base = base as *const core::ffi::c_void;
     #[cfg(bpf_target_arch = "x86_64")]
