@@ -15,6 +15,7 @@ use super::{
     judge::{Answer, COUNTS, Judge, Raised, Subject},
     look::{Look, Outcome},
     protocol, recon,
+    repeated::Repeated,
     signature::Inspector,
 };
 use crate::{
@@ -39,6 +40,7 @@ const PROMOTE_EVERY: u64 = 32;
 #[derive(Debug)]
 pub(super) struct Engine {
     pub(super) signatures: Inspector,
+    repeated: Repeated,
     pub(super) detectors: Detectors,
     pub(super) scans: Scans,
     pub(super) baselines: Baselines,
@@ -57,6 +59,7 @@ impl Default for Engine {
     fn default() -> Self {
         Self {
             signatures: Inspector::default(),
+            repeated: Repeated::default(),
             detectors: Detectors::default(),
             scans: Scans::default(),
             baselines: Baselines::default(),
@@ -115,11 +118,32 @@ impl Engine {
             None => self.asked.clear(),
         }
         let mut signals = Vec::new();
+        if self.is_repeated(exchange) {
+            protocol::inspect(exchange, &mut signals);
+            return signals;
+        }
         self.signatures
             .inspect(exchange, self.asked.strings(), &mut signals);
+        let of_values = signals.len();
         protocol::inspect(exchange, &mut signals);
+        let of_both = signals.len();
         recon::inspect(exchange, &mut signals);
+        // How it was framed is another matter each time.
+        if let Some(request) = &exchange.request
+            && of_values == 0
+            && signals.len() == of_both
+        {
+            self.repeated.note(request);
+        }
         signals
+    }
+
+    /// Whether what this exchange asks was looked into before, and showed nothing.
+    fn is_repeated(&self, exchange: &Exchange) -> bool {
+        exchange
+            .request
+            .as_ref()
+            .is_some_and(|request| self.repeated.has(request))
     }
 
     /// Looks at an exchange that a workload of this host served.

@@ -18,6 +18,7 @@ mod look;
 mod protection;
 mod protocol;
 mod recon;
+mod repeated;
 #[cfg(test)]
 mod scenarios;
 pub mod settings;
