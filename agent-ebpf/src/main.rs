@@ -25,6 +25,7 @@
 //! | `spare` | spare copies of programs, where tracepoints can be preempted |
 //! | `kernel_tls` | sockets whose TLS the kernel does |
 //! | `go` | registers of Go's calls |
+//! | `rustls` | connections of rustls, which uses no socket itself |
 //! | `tls` | sessions of TLS libraries, bound to their sockets |
 //! | `told` | clients' sockets whose servers' ends tell the same |
 //! | `maps` | maps and constants |
@@ -59,6 +60,8 @@ mod own_stack;
 mod process;
 #[cfg(target_arch = "bpf")]
 mod programs;
+#[cfg(target_arch = "bpf")]
+mod rustls;
 #[cfg(target_arch = "bpf")]
 mod scope;
 #[cfg(target_arch = "bpf")]

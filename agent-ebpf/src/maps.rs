@@ -120,8 +120,8 @@ impl Slot {
     }
 }
 
-/// An event under construction, and what would not fit the 512 bytes of stack. The second half of `data` is never sent: it gives the verifier room, which
-/// knows bounds of an offset and of a length, not of their sum.
+/// An event under construction, and what would not fit the 512 bytes of stack. The second half of `data` is never sent:
+/// it gives the verifier room, which knows bounds of an offset and of a length, not of their sum.
 #[repr(C)]
 pub(crate) struct Scratch {
     /// Non-zero while a program at a user-space function has it.

@@ -204,7 +204,11 @@ pub(crate) fn plaintext<const LOOP: bool>(
 ) {
     begin(slot, connection, text.direction, 0, text.len, scratch);
     scratch.operation.layer = FLAG_TLS;
-    scratch.source = Source::flat(text.address);
+    scratch.source = if text.slices == 0 {
+        Source::flat(text.address)
+    } else {
+        Source::vector(text.address, u64::from(text.slices))
+    };
     if !is_wanted::<LOOP>(connection, scratch, counters) {
         return;
     }
@@ -221,6 +225,8 @@ pub(crate) fn plaintext<const LOOP: bool>(
 pub(crate) struct Plaintext {
     pub(crate) address: u64,
     pub(crate) len: u32,
+    /// Elements of the array of `struct iovec` at that address; zero when the bytes are there.
+    pub(crate) slices: u32,
     pub(crate) direction: u8,
 }
 

@@ -52,7 +52,7 @@ impl Source {
     }
 
     #[inline(always)]
-    fn vector(address: u64, elements: u64) -> Self {
+    pub(crate) fn vector(address: u64, elements: u64) -> Self {
         Self {
             kind: SourceKind::Vector,
             reason: Counter::Operations,
@@ -150,8 +150,8 @@ mod arch {
 /// `io_uring_enter` has one number everywhere.
 const IO_URING_ENTER: u64 = 426;
 
-/// Finds the buffer of the operation on `connection` that just ended, having moved `len` bytes. For io_uring it was noted when the operation
-/// started, where the kernel lets us see that.
+/// Finds the buffer of the operation on `connection` that just ended, having moved `len` bytes. For io_uring it was noted
+/// when the operation started, where the kernel lets us see that.
 #[inline(always)]
 pub(crate) fn source(connection: &mut Connection, len: u32) -> Source {
     let registers = match caller() {

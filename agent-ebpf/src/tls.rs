@@ -80,9 +80,9 @@ pub(crate) enum Returned {
 /// Ciphertext that a thread received outside a call.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct Arrival {
-    cookie: u64,
-    ring: u32,
+pub(crate) struct Arrival {
+    pub(crate) cookie: u64,
+    pub(crate) ring: u32,
     /// Non-zero until a call has followed.
     fresh: u32,
 }
@@ -100,7 +100,7 @@ impl Call {
 pub(crate) struct Caller {
     /// The thread's number, or the address of the goroutine: these are never as small.
     context: u64,
-    tgid: u64,
+    pub(crate) tgid: u64,
 }
 
 impl Caller {
@@ -126,14 +126,14 @@ impl Caller {
 /// A session of one process.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct SessionKey {
-    session: u64,
-    tgid: u64,
+pub(crate) struct SessionKey {
+    pub(crate) session: u64,
+    pub(crate) tgid: u64,
 }
 
 /// Calls by caller. Overflow policy, here and below: the least used give way; the agent sets the sizes.
 #[map]
-static TLS_CALLS: LruHashMap<Caller, Call> = LruHashMap::with_max_entries(1, 0);
+pub(crate) static TLS_CALLS: LruHashMap<Caller, Call> = LruHashMap::with_max_entries(1, 0);
 
 /// Last arrivals, by thread.
 #[map]
@@ -141,7 +141,7 @@ static TLS_ARRIVALS: LruHashMap<Caller, Arrival> = LruHashMap::with_max_entries(
 
 /// Sessions whose socket is known, with the positions of their plaintext.
 #[map]
-static TLS_SESSIONS: LruHashMap<SessionKey, Connection> = LruHashMap::with_max_entries(1, 0);
+pub(crate) static TLS_SESSIONS: LruHashMap<SessionKey, Connection> = LruHashMap::with_max_entries(1, 0);
 
 /// Processes that are let alone; the agent fills it.
 #[map]
@@ -217,7 +217,7 @@ pub(crate) fn copied(child: *const c_void) {
 
 /// Whether calls of a process are looked at.
 #[inline(always)]
-fn is_watched(caller: Caller) -> bool {
+pub(crate) fn is_watched(caller: Caller) -> bool {
     let tgid = caller.tgid as u32;
     tgid != constant!(SETTINGS.own_tgid) && TLS_EXCLUDED.get_ptr(tgid).is_none() && in_scope()
 }
@@ -247,6 +247,7 @@ pub(crate) fn write<const LOOP: bool>(caller: Caller, session: u64, buffer: u64,
             let text = Plaintext {
                 address: buffer,
                 len: len as u32,
+                slices: 0,
                 direction: EGRESS,
             };
             plaintext::<LOOP>(session, scratch, counters, slot, text);
@@ -353,6 +354,7 @@ fn conclude<const LOOP: bool>(
     let text = Plaintext {
         address: call.buffer,
         len,
+        slices: 0,
         direction: if call.kind == CallKind::Write as u32 {
             EGRESS
         } else {
@@ -427,9 +429,22 @@ fn bind(call: &Call, caller: Caller, scratch: &mut Scratch) -> Option<&'static m
         .map(|pointer| unsafe { &mut *pointer })
 }
 
+/// What a thread received last, unless a call has followed; with `take`, one has now.
+#[inline(always)]
+pub(crate) fn fresh_arrival(caller: Caller, take: bool) -> Option<Arrival> {
+    let arrival = TLS_ARRIVALS.get_ptr_mut(caller)?;
+    // SAFETY: a value of this thread alone.
+    let arrival = unsafe { &mut *arrival };
+    let present = *arrival;
+    if take {
+        arrival.fresh = 0;
+    }
+    (present.fresh != 0).then_some(present)
+}
+
 /// Takes a slot of this processor that no preempted program has.
 #[inline(always)]
-fn claim<const LOOP: bool>() -> Option<(Slot, &'static mut Scratch)> {
+pub(crate) fn claim<const LOOP: bool>() -> Option<(Slot, &'static mut Scratch)> {
     for slot in [Slot::Tls, Slot::TlsSecond, Slot::TlsThird, Slot::TlsFourth] {
         let scratch = scratch(slot)?;
         if exchange::<LOOP>(&mut scratch.claimed) == 0 {

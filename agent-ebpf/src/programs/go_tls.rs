@@ -2,7 +2,8 @@
 //!
 //! Hooks: the entry of each method and every instruction that returns from it, at offsets that the agent found in the
 //! executable. A method that finds its stack too small, or is to let others run, starts again: `Write`, which is told at its
-//! start, is probed at the jump that decides that. For the others a second start says what the first did. No return probes: they replace return addresses on the stack, which Go walks and moves.
+//! start, is probed at the jump that decides that. For the others a second start says what the first did. No return probes:
+//! they replace return addresses on the stack, which Go walks and moves.
 
 use aya_ebpf::{macros::uprobe, programs::ProbeContext};
 

@@ -19,8 +19,9 @@ use crate::{
     connection::{STATE_ANNOUNCED, STATE_MUTED, STATE_SEQUENCED, existing, forget},
     emit::emit,
     kernel::Sock,
-    maps::{Slot, counters, scratch},
+    maps::{Slot, constant, counters, scratch},
     operation::end_of_stream,
+    rustls,
     sequence::own_counts,
 };
 
@@ -48,7 +49,14 @@ fn changed(ctx: &BtfTracePointContext, slot: Slot) {
     if state != TCP_FIN_WAIT1 && state != TCP_LAST_ACK {
         return;
     }
-    if let Some(connection) = existing(ctx.arg(0))
+    let connection = existing(ctx.arg(0));
+    if let Some(connection) = &connection
+        && constant!(SETTINGS.tls) != 0
+        && connection.class() == Class::Tls
+    {
+        rustls::finished(connection.cookie);
+    }
+    if let Some(connection) = connection
         && connection.is(STATE_ANNOUNCED)
         && !connection.is(STATE_MUTED)
         && connection.end_told == 0
@@ -91,6 +99,12 @@ fn on_unix_release_spare(ctx: FEntryContext) -> i32 {
 /// Tells the agent that a socket is gone, if it knows it, and forgets it.
 #[inline(always)]
 fn closed(sock: Sock, slot: Slot) {
+    if constant!(SETTINGS.tls) != 0
+        && let Some(connection) = existing(sock)
+        && connection.class() == Class::Tls
+    {
+        rustls::closed(connection.cookie);
+    }
     if let Some(connection) = existing(sock)
         && connection.is(STATE_ANNOUNCED)
         && let Some(scratch) = scratch(slot)

@@ -6,5 +6,6 @@ mod go_tls;
 mod io_uring;
 mod lifecycle;
 mod process;
+mod rustls;
 mod socket_io;
 mod tls_library;

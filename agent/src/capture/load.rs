@@ -90,15 +90,16 @@ const PROCESS_RING_BYTES: u32 = 512 * 1024;
 pub const DEFAULT_TLS_SESSIONS: u32 = 32 * 1024;
 
 /// Sizes of the tables of TLS: threads and goroutines inside a library call (a goroutine waits there for the next request
-/// of an idle connection), sessions, threads that received ciphertext. Overflow policy: the least used give way. A session
-/// that comes back is told as one that was joined late, and counted in `tls_forgotten`, or in
+/// of an idle connection), sessions, places of connections of rustls, threads that received ciphertext. Overflow policy: the
+/// least used give way. A session that comes back is told as one that was joined late, and counted in `tls_forgotten`, or in
 /// [`apiarist_common::counter::Counter::TlsUnboundOperations`] where its socket is not found again. What a forgotten call
 /// read is missing: [`apiarist_common::counter::Counter::TlsForgottenCalls`]. A process that was to be let alone is read
 /// until it is put back, seconds later: `tls_exclusions_forgotten`.
-const fn tls_tables(sessions: u32) -> [(&'static str, u32); 4] {
+const fn tls_tables(sessions: u32) -> [(&'static str, u32); 5] {
     [
         ("TLS_CALLS", sessions),
         ("TLS_SESSIONS", sessions),
+        ("TLS_PLACES", sessions),
         ("TLS_ARRIVALS", 8 * 1024),
         ("TLS_EXCLUDED", 4 * 1024),
     ]

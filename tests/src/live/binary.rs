@@ -19,12 +19,7 @@ pub fn apiarist() -> Result<PathBuf> {
     if is_guest() {
         return Ok("/apiarist".into());
     }
-    let test = std::env::current_exe().context("cannot find the running test")?;
-    let directory = test
-        .ancestors()
-        .nth(2)
-        .context("the running test lies in no target directory")?;
-    let binary = directory.join("apiarist");
+    let binary = directory()?.join("apiarist");
     let built = modified(&binary).with_context(|| {
         format!(
             "{} is missing: run `cargo test --workspace`, or `cargo build -p apiarist` first",
@@ -42,6 +37,26 @@ pub fn apiarist() -> Result<PathBuf> {
         );
     }
     Ok(binary)
+}
+
+/// Path of a program of this package, which cargo builds with its tests.
+pub(crate) fn beside(name: &str) -> Result<PathBuf> {
+    let binary = directory()?.join(name);
+    ensure!(
+        binary.is_file(),
+        "{} is missing: run `cargo test -p apiarist-tests`",
+        binary.display()
+    );
+    Ok(binary)
+}
+
+/// Where cargo leaves what it builds.
+fn directory() -> Result<PathBuf> {
+    let test = std::env::current_exe().context("cannot find the running test")?;
+    let directory = test.ancestors().nth(2);
+    Ok(directory
+        .context("the running test lies in no target directory")?
+        .to_owned())
 }
 
 /// Whether this is the first process of a guest: the agent is in the same program there.

@@ -95,7 +95,7 @@ pub(super) fn peers_are_those_of_the_sockets(place: &Place) -> Result<()> {
 }
 
 /// What the agent makes of a recording, which may still grow.
-fn trace(place: &Place, recording: &str) -> Result<Vec<Value>> {
+pub(super) fn trace(place: &Place, recording: &str) -> Result<Vec<Value>> {
     let trace = place.file("trace.jsonl");
     let mut replay = bare(&binary::apiarist()?);
     replay.args(["replay", recording, "--trace", &trace]);
@@ -105,7 +105,7 @@ fn trace(place: &Place, recording: &str) -> Result<Vec<Value>> {
     text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
 }
 
-fn text<'a>(row: &'a Value, name: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(row: &'a Value, name: &str) -> Option<&'a str> {
     row.get(name).and_then(Value::as_str)
 }
 

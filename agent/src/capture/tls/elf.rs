@@ -14,7 +14,7 @@ use std::{
     os::unix::fs::FileExt,
 };
 
-use super::{golang, place, returns::Machine};
+use super::{golang, place, returns::Machine, rust};
 
 /// Bytes of the buffer that tables are streamed through.
 pub(super) const BUFFER_BYTES: usize = 64 * 1024;
@@ -27,6 +27,10 @@ const MAX_TABLE_BYTES: u64 = 256 << 20;
 
 /// Bytes of notes that are looked at for a build id.
 const MAX_NOTE_BYTES: u64 = 64 * 1024;
+
+/// Functions of Rust that are used: each is compiled once for every kind of connection, and for some twice. Overflow policy:
+/// further ones are not.
+const MAX_RUST: usize = 64;
 
 /// Occurrences of wanted names in one table of strings. Overflow policy: further ones are not used.
 const MAX_NAMES: usize = 4096;
@@ -98,6 +102,8 @@ pub struct Image {
     pub functions: BTreeMap<String, u64>,
     /// Functions of Go by name.
     pub go: BTreeMap<String, golang::Function>,
+    /// File offsets of functions of Rust by name; of generic ones, those of each type.
+    pub rust: BTreeMap<&'static str, Vec<u64>>,
     /// First instructions of functions, and of those that they call first, by file offset. None but for x86-64.
     pub code: BTreeMap<u64, Vec<u8>>,
 }
@@ -216,6 +222,7 @@ pub fn read<S: Source + ?Sized>(
         build_id: build_id_of(&notes),
         functions: BTreeMap::new(),
         go: golang::functions(source, &layout, wanted.go)?,
+        rust: BTreeMap::new(),
         code: BTreeMap::new(),
     };
     let Layout {
@@ -237,7 +244,8 @@ pub fn read<S: Source + ?Sized>(
         }
     }
     if *machine == Some(Machine::X86_64) {
-        let offsets = image.functions.values().copied();
+        let rust = image.rust.values().flatten();
+        let offsets = image.functions.values().chain(rust).copied();
         let one_piece = |a, b| {
             segments
                 .iter()
@@ -347,19 +355,32 @@ fn functions<S: Source + ?Sized>(
         return Ok(());
     }
     let named = positions(source, strings, names)?;
-    if named.is_empty() {
+    let rust = rust_positions(source, strings)?;
+    if named.is_empty() && rust.is_empty() {
         return Ok(());
     }
     stream(source, symbols, 24, 0, |_, symbols| {
         for symbol in symbols.chunks_exact(24) {
             let kind = symbol.get(4).map_or(0, |info| info & 15);
             let defined = u16_at(symbol, 6) != 0;
+            let place = || {
+                let is_function = matches!(kind, STT_FUNC | STT_GNU_IFUNC) && defined;
+                let offset = is_function.then(|| file_offset(segments, u64_at(symbol, 8)));
+                offset.flatten()
+            };
             if let Some(name) = named.get(&u32_at(symbol, 0))
-                && matches!(kind, STT_FUNC | STT_GNU_IFUNC)
-                && defined
-                && let Some(offset) = file_offset(segments, u64_at(symbol, 8))
+                && let Some(offset) = place()
             {
                 image.functions.entry((*name).to_owned()).or_insert(offset);
+            }
+            if let Some(name) = rust.get(&u32_at(symbol, 0))
+                && let Some(offset) = place()
+            {
+                let offsets = image.rust.entry(name).or_default();
+                // The linker folds functions with the same code: they share one place.
+                if offsets.len() < MAX_RUST && !offsets.contains(&offset) {
+                    offsets.push(offset);
+                }
             }
         }
     })
@@ -391,6 +412,47 @@ pub(super) fn positions<'n, S: Source + ?Sized>(
         }
     })?;
     Ok(found)
+}
+
+/// Where names of wanted functions of Rust stand in a table of strings.
+fn rust_positions<S: Source + ?Sized>(
+    source: &S,
+    strings: &Section,
+) -> io::Result<BTreeMap<u32, &'static str>> {
+    let finder = aho_corasick::AhoCorasick::new(rust::TRACES).map_err(io::Error::other)?;
+    let mut found = BTreeMap::new();
+    // A symbol that the pieces before and after cut is whole in one of them.
+    stream(source, strings, 1, 2 * rust::MAX_SYMBOL_BYTES, |start, bytes| {
+        for hit in finder.find_iter(bytes) {
+            let Some((at, symbol)) = whole(bytes, hit.start(), start == 0) else {
+                continue;
+            };
+            if let Some(name) = rust::method(symbol)
+                && let Ok(at) = u32::try_from(start + at as u64)
+                && found.len() < MAX_RUST
+            {
+                found.insert(at, name);
+            }
+        }
+    })?;
+    Ok(found)
+}
+
+/// The string around a place, with where it starts, if all of it is there. `is_first`: what stands before is its start, too.
+fn whole(bytes: &[u8], place: usize, is_first: bool) -> Option<(usize, &str)> {
+    let (before, after) = bytes.split_at_checked(place)?;
+    let near = before.len().saturating_sub(rust::MAX_SYMBOL_BYTES);
+    let start = match before.get(near..)?.iter().rposition(|byte| *byte == 0) {
+        Some(end) => near + end + 1,
+        None if is_first && near == 0 => 0,
+        None => return None,
+    };
+    let length = after
+        .iter()
+        .take(rust::MAX_SYMBOL_BYTES)
+        .position(|byte| *byte == 0)?;
+    let symbol = std::str::from_utf8(bytes.get(start..place + length)?).ok()?;
+    Some((start, symbol))
 }
 
 /// Hands a section on in pieces of whole `entry`s, each with its offset; pieces overlap by `overlap` bytes.

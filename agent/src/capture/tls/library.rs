@@ -38,6 +38,12 @@ enum Role {
     GoRead,
     GoHandshake,
     GoClose,
+    RustlsWrite,
+    RustlsWriteVectored,
+    /// Tells which connection a write is of.
+    RustlsBuffer,
+    RustlsReceived,
+    RustlsOpen,
 }
 
 /// A library.
@@ -46,7 +52,7 @@ struct Library {
     /// What `status` calls it.
     name: &'static str,
     /// Functions without which it is not that library.
-    required: [&'static str; 2],
+    required: &'static [&'static str],
     functions: &'static [(&'static str, Role)],
 }
 
@@ -54,7 +60,7 @@ const LIBRARIES: &[Library] = &[
     // Also LibreSSL, BoringSSL, and what links them in. `SSL_peek` moves nothing.
     Library {
         name: "openssl",
-        required: ["SSL_read", "SSL_write"],
+        required: &["SSL_read", "SSL_write"],
         functions: &[
             ("SSL_write", Role::Write),
             ("SSL_read", Role::Read),
@@ -67,7 +73,7 @@ const LIBRARIES: &[Library] = &[
     },
     Library {
         name: "gnutls",
-        required: ["gnutls_record_recv", "gnutls_record_send"],
+        required: &["gnutls_record_recv", "gnutls_record_send"],
         functions: &[
             ("gnutls_record_send", Role::Write),
             ("gnutls_record_recv", Role::Read),
@@ -79,7 +85,7 @@ const LIBRARIES: &[Library] = &[
     // read twice; browsers and their like do not.
     Library {
         name: "nss",
-        required: ["PR_Read", "PR_Write"],
+        required: &["PR_Read", "PR_Write"],
         functions: &[
             ("PR_Write", Role::FileWrite),
             ("PR_Read", Role::FileRead),
@@ -92,7 +98,7 @@ const LIBRARIES: &[Library] = &[
     // one at the address of another is bound anew before it moves plaintext, but for a write that shakes hands itself.
     Library {
         name: "go",
-        required: ["crypto/tls.(*Conn).Read", "crypto/tls.(*Conn).Write"],
+        required: &["crypto/tls.(*Conn).Read", "crypto/tls.(*Conn).Write"],
         functions: &[
             ("crypto/tls.(*Conn).Write", Role::GoWrite),
             ("crypto/tls.(*Conn).Read", Role::GoRead),
@@ -100,13 +106,32 @@ const LIBRARIES: &[Library] = &[
             ("crypto/tls.(*Conn).Close", Role::GoClose),
         ],
     },
+    // By names of Rust. Not where its users read plaintext, which is in several ways, but where it comes into being. Compilers
+    // inline some of these functions: without these three a connection could not be told from others.
+    Library {
+        name: "rustls",
+        required: &[
+            "PlaintextSink::write",
+            "CommonState::buffer_plaintext",
+            "CommonState::take_received_plaintext",
+        ],
+        functions: &[
+            ("PlaintextSink::write", Role::RustlsWrite),
+            ("PlaintextSink::write_vectored", Role::RustlsWriteVectored),
+            ("CommonState::buffer_plaintext", Role::RustlsBuffer),
+            ("CommonState::take_received_plaintext", Role::RustlsReceived),
+            ("CommonState::start_outgoing_traffic", Role::RustlsOpen),
+        ],
+    },
 ];
 
 impl Library {
     fn is_in(&self, image: &Image) -> bool {
-        self.required
-            .iter()
-            .all(|name| image.functions.contains_key(*name) || image.go.contains_key(*name))
+        self.required.iter().all(|name| {
+            image.functions.contains_key(*name)
+                || image.go.contains_key(*name)
+                || image.rust.contains_key(*name)
+        })
     }
 }
 
@@ -163,7 +188,7 @@ fn place_in(image: &Image, start: u64, role: Role) -> u64 {
         .unwrap_or(0)
 }
 
-/// Names of all functions that matter, among symbols and in executables of Go.
+/// Names of all functions that matter, among symbols and in executables of Go; those of Rust are known by [`super::rust`].
 #[derive(Debug)]
 pub struct Names {
     symbols: Vec<&'static str>,
@@ -174,6 +199,7 @@ impl Names {
     /// Those of all libraries.
     pub fn all() -> Self {
         let functions = LIBRARIES.iter().flat_map(|library| library.functions);
+        let functions = functions.filter(|(_, role)| !role.is_rust());
         let (go, symbols): (Vec<_>, Vec<_>) = functions.partition(|(_, role)| role.is_go());
         let names = |functions: Vec<&(&'static str, Role)>| functions.iter().map(|(name, _)| *name).collect();
         Self {
@@ -262,6 +288,23 @@ pub fn plan(image: &Image, has_loop: bool) -> Option<Plan> {
             entries.push(at(entry, place));
             continue;
         }
+        if let Some(offsets) = image.rust.get(*name) {
+            let (entry, end) = programs(*role, has_loop);
+            for start in offsets {
+                let offset = start + place_in(image, *start, *role);
+                ends.extend(end.map(|program| Probe {
+                    program,
+                    offset,
+                    at_return: true,
+                }));
+                entries.push(Probe {
+                    program: entry,
+                    offset,
+                    at_return: false,
+                });
+            }
+            continue;
+        }
         let Some(&start) = image.functions.get(*name) else {
             continue;
         };
@@ -294,7 +337,7 @@ pub fn plan(image: &Image, has_loop: bool) -> Option<Plan> {
 }
 
 impl Role {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 18] = [
         Self::Write,
         Self::Read,
         Self::WriteEx,
@@ -308,16 +351,33 @@ impl Role {
         Self::GoRead,
         Self::GoHandshake,
         Self::GoClose,
+        Self::RustlsWrite,
+        Self::RustlsWriteVectored,
+        Self::RustlsBuffer,
+        Self::RustlsReceived,
+        Self::RustlsOpen,
     ];
 
     /// Arguments that the program at the entry may read, from the first on.
     fn arguments(self) -> usize {
         match self {
-            Self::Handshake | Self::Free => 1,
+            Self::Handshake | Self::Free | Self::RustlsBuffer | Self::RustlsOpen => 1,
+            Self::RustlsReceived => 2,
             Self::WriteEx | Self::ReadEx => 4,
             Self::WriteFlags => 5,
             _ => 3,
         }
+    }
+
+    fn is_rust(self) -> bool {
+        matches!(
+            self,
+            Self::RustlsWrite
+                | Self::RustlsWriteVectored
+                | Self::RustlsBuffer
+                | Self::RustlsReceived
+                | Self::RustlsOpen
+        )
     }
 
     fn is_go(self) -> bool {
@@ -332,6 +392,7 @@ impl Role {
 fn programs(role: Role, has_loop: bool) -> (&'static str, Option<&'static str>) {
     let end = |with_loop, without| Some(if has_loop { with_loop } else { without });
     let moved = || end("on_tls_return", "on_tls_return_no_loop");
+    let rustls_wrote = || end("on_rustls_write_return", "on_rustls_write_return_no_loop");
     let go_wrote = || end("on_go_write_return", "on_go_write_return_no_loop");
     match role {
         Role::Write => ("on_tls_write", moved()),
@@ -354,6 +415,13 @@ fn programs(role: Role, has_loop: bool) -> (&'static str, Option<&'static str>) 
             end("on_go_handshake_return", "on_go_handshake_return_no_loop"),
         ),
         Role::GoClose => ("on_go_close", None),
+        Role::RustlsWrite => ("on_rustls_write", rustls_wrote()),
+        Role::RustlsWriteVectored => ("on_rustls_write_vectored", rustls_wrote()),
+        Role::RustlsBuffer => ("on_rustls_buffer", None),
+        Role::RustlsReceived if has_loop => ("on_rustls_received", None),
+        Role::RustlsReceived => ("on_rustls_received_no_loop", None),
+        Role::RustlsOpen if has_loop => ("on_rustls_open", None),
+        Role::RustlsOpen => ("on_rustls_open_no_loop", None),
     }
 }
 
@@ -535,6 +603,42 @@ mod tests {
         // Without a place where it starts for good, what is written could be told twice.
         let write = image.go.get_mut("crypto/tls.(*Conn).Write").unwrap();
         write.stack_check = None;
+        assert_eq!(super::plan(&image, true), None);
+    }
+
+    #[test]
+    fn each_kind_of_connection_of_rustls_is_probed() {
+        let mut image = Image {
+            rust: [
+                ("PlaintextSink::write", vec![100, 200]),
+                ("CommonState::buffer_plaintext", vec![300]),
+                ("CommonState::take_received_plaintext", vec![400]),
+            ]
+            .into(),
+            // push rbx; and endbr64 first
+            code: [(100, vec![0x53]), (200, b"\xf3\x0f\x1e\xfa\x53".to_vec())].into(),
+            ..Image::default()
+        };
+        let plan = plan(&image, true).unwrap();
+        assert_eq!(plan.library, "rustls");
+        let probes: Vec<_> = plan
+            .probes
+            .iter()
+            .map(|probe| (probe.program, probe.offset, probe.at_return))
+            .collect();
+        assert_eq!(
+            probes,
+            [
+                ("on_rustls_write_return", 100, true),
+                ("on_rustls_write_return", 204, true),
+                ("on_rustls_write", 100, false),
+                ("on_rustls_write", 204, false),
+                ("on_rustls_buffer", 300, false),
+                ("on_rustls_received", 400, false),
+            ]
+        );
+        // Inlined: which connection a write is of would be unknown.
+        image.rust.remove("CommonState::buffer_plaintext");
         assert_eq!(super::plan(&image, true), None);
     }
 

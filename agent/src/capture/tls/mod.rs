@@ -2,7 +2,7 @@
 //!
 //! In: processes that started or use TLS. Out: probes at the functions of their libraries, one set per file however many
 //! processes map it, gone when the last of them is. `maps` lists what a process maps, `elf` finds functions in a file
-//! without reading it whole (`golang` in those of Go, `returns` in code), `place` where one is cheap to probe, `library`
+//! without reading it whole (`golang` in those of Go, `rust` by names of Rust, `returns` in code), `place` where one is cheap to probe, `library`
 //! decides which of them to probe, `probe` attaches (`many` loads programs for it), `discovery` keeps the books, `examine`
 //! reads executables for it. `stack` says why the rest cannot be read.
 //!
@@ -19,4 +19,5 @@ pub mod maps;
 pub mod place;
 pub mod probe;
 pub mod returns;
+pub mod rust;
 pub mod stack;

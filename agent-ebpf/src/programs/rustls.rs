@@ -1,0 +1,94 @@
+//! Functions of rustls that take and give plaintext.
+//!
+//! Hooks: entries, and the return of those that may take a part only, at offsets that the agent found in the executable.
+//! They are compiled by Rust's own conventions, which agree with those of C for what is read here: pointers and lengths in
+//! registers, larger values by their address, `io::Result<usize>` in two registers. Nothing is written to the process.
+
+use aya_ebpf::{
+    EbpfContext as _,
+    macros::{uprobe, uretprobe},
+    programs::{ProbeContext, RetProbeContext},
+};
+
+use crate::rustls::{opened, received, writes, writes_to, wrote};
+
+/// Offsets of the two registers of a result within `struct pt_regs`.
+#[cfg(bpf_target_arch = "x86_64")]
+const RESULT: [usize; 2] = [80, 96];
+#[cfg(bpf_target_arch = "aarch64")]
+const RESULT: [usize; 2] = [0, 8];
+
+/// `PlaintextSink::write(&mut self, buffer: &[u8]) -> io::Result<usize>`
+#[uprobe]
+fn on_rustls_write(ctx: ProbeContext) -> u32 {
+    writes(ctx.arg(1).unwrap_or(0), 0);
+    0
+}
+
+/// `PlaintextSink::write_vectored(&mut self, buffers: &[IoSlice]) -> io::Result<usize>`
+#[uprobe]
+fn on_rustls_write_vectored(ctx: ProbeContext) -> u32 {
+    writes(ctx.arg(1).unwrap_or(0), ctx.arg(2).unwrap_or(0));
+    0
+}
+
+/// `CommonState::buffer_plaintext(&mut self, ..)`, which both of these call.
+#[uprobe]
+fn on_rustls_buffer(ctx: ProbeContext) -> u32 {
+    writes_to(ctx.arg(0).unwrap_or(0));
+    0
+}
+
+/// Of the functions that write.
+#[uretprobe]
+fn on_rustls_write_return(ctx: RetProbeContext) -> u32 {
+    wrote::<true>(register(&ctx, RESULT[0]), register(&ctx, RESULT[1]));
+    0
+}
+
+/// The same for kernels without `bpf_loop`.
+#[uretprobe]
+fn on_rustls_write_return_no_loop(ctx: RetProbeContext) -> u32 {
+    wrote::<false>(register(&ctx, RESULT[0]), register(&ctx, RESULT[1]));
+    0
+}
+
+/// `CommonState::take_received_plaintext(&mut self, bytes: Payload)`
+#[uprobe]
+fn on_rustls_received(ctx: ProbeContext) -> u32 {
+    received::<true>(ctx.arg(0).unwrap_or(0), ctx.arg(1).unwrap_or(0));
+    0
+}
+
+/// The same for kernels without `bpf_loop`.
+#[uprobe]
+fn on_rustls_received_no_loop(ctx: ProbeContext) -> u32 {
+    received::<false>(ctx.arg(0).unwrap_or(0), ctx.arg(1).unwrap_or(0));
+    0
+}
+
+/// `CommonState::start_outgoing_traffic(&mut self, ..)`: the handshake is over.
+#[uprobe]
+fn on_rustls_open(ctx: ProbeContext) -> u32 {
+    opened::<true>(ctx.arg(0).unwrap_or(0));
+    0
+}
+
+/// The same for kernels without `bpf_loop`.
+#[uprobe]
+fn on_rustls_open_no_loop(ctx: ProbeContext) -> u32 {
+    opened::<false>(ctx.arg(0).unwrap_or(0));
+    0
+}
+
+#[inline(always)]
+fn register(ctx: &RetProbeContext, offset: usize) -> u64 {
+    // SAFETY: an offset within `struct pt_regs`, checked by the verifier.
+    unsafe {
+        ctx.as_ptr()
+            .cast::<u8>()
+            .add(offset)
+            .cast::<u64>()
+            .read_volatile()
+    }
+}
