@@ -32,6 +32,9 @@ pub(crate) struct Metric {
     /// The 95th percentile when it was last looked at.
     high: f64,
     n: u64,
+    /// Numbers below are neither; 0 while unknown, and again after a restart.
+    #[serde(skip)]
+    usual_below: u64,
     /// Cumulative sums of Page (Biometrika 1954) of the logarithm, up and down, in standard deviations.
     drift: (f64, f64),
 }
@@ -39,6 +42,20 @@ pub(crate) struct Metric {
 impl Metric {
     /// Learns a number; an extreme one as the smallest of the upper tail.
     pub(crate) fn add(&mut self, value: u64) {
+        if value < self.usual_below {
+            self.values.add(value);
+            self.tail.add(None);
+        } else {
+            self.add_large(value);
+        }
+        self.n += 1;
+        if self.n.is_multiple_of(REFRESH) && self.n >= MIN_NUMBERS {
+            self.refresh();
+        }
+    }
+
+    /// Learns a number that may be a peak.
+    fn add_large(&mut self, value: u64) {
         let mut log = ln(value);
         let mut value = value;
         if self.extreme > 0.0 && log > self.extreme {
@@ -47,18 +64,15 @@ impl Metric {
             value = log.exp_m1() as u64;
         }
         self.values.add(value);
-        self.n += 1;
         if self.peak > 0.0 {
             self.tail.add((log > self.peak).then_some(log - self.peak));
-        }
-        if self.n.is_multiple_of(REFRESH) && self.n >= MIN_NUMBERS {
-            self.refresh();
         }
     }
 
     /// The limit that a number exceeds by being extreme.
     pub(crate) fn is_extreme(&self, value: u64) -> Option<f64> {
-        (self.extreme > 0.0 && ln(value) > self.extreme).then(|| self.extreme.exp_m1())
+        (value >= self.usual_below && self.extreme > 0.0 && ln(value) > self.extreme)
+            .then(|| self.extreme.exp_m1())
     }
 
     /// The `q` quantile; `None` without numbers.
@@ -115,6 +129,12 @@ impl Metric {
             let least = self.values.at(0.99).unwrap_or(0.0).ln_1p() + 2_f64.ln();
             self.extreme = (self.peak + over).max(least).min(top + 6.0);
         }
+        let usual = match self.extreme > 0.0 {
+            true => self.peak.min(self.extreme),
+            false => self.peak,
+        };
+        // Rounded down: what is near a limit is compared with the limit itself.
+        self.usual_below = (usual.exp_m1() * 0.999) as u64;
     }
 }
 
@@ -142,6 +162,24 @@ mod tests {
             metric.is_extreme(100_000_000).is_some(),
             "what is extreme stays so"
         );
+    }
+
+    #[test]
+    fn what_is_usual_is_learned_the_same_after_a_restart() {
+        let mut metric = Metric::default();
+        usual().for_each(|value| metric.add(value));
+        let mut restarted = Metric {
+            usual_below: 0,
+            ..metric.clone()
+        };
+        assert!((900..1_100).contains(&metric.usual_below));
+        for value in usual().chain([5_000, 100_000_000]).take(63) {
+            metric.add(value);
+            restarted.add(value);
+            assert_eq!(metric.is_extreme(value), restarted.is_extreme(value));
+        }
+        restarted.usual_below = metric.usual_below;
+        assert_eq!(metric, restarted);
     }
 
     #[test]
