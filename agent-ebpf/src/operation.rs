@@ -225,8 +225,9 @@ pub(crate) fn plaintext<const LOOP: bool>(
 pub(crate) struct Plaintext {
     pub(crate) address: u64,
     pub(crate) len: u32,
-    /// Elements of the array of `struct iovec` at that address; zero when the bytes are there.
-    pub(crate) slices: u32,
+    /// Elements of the array of `struct iovec` at that address; zero when the bytes are there. Two bytes, as programs that
+    /// bring this along have no room on their stacks for more.
+    pub(crate) slices: u16,
     pub(crate) direction: u8,
 }
 

@@ -153,9 +153,9 @@ pub(crate) fn wrote<const LOOP: bool>(failed: u64, len: u64) {
         address: call.buffer,
         len: len as u32,
         slices: if call.length_at < MAX_SLICES {
-            call.length_at as u32
+            call.length_at as u16
         } else {
-            MAX_SLICES as u32
+            MAX_SLICES as u16
         },
         direction: EGRESS,
     };
