@@ -32,7 +32,7 @@ use super::{
     older::{self, MAX_OLDER},
     plan::{AttachKind, AttachPlan, Attachment},
     ring::Ring,
-    tls::{discovery::Excluded, library, many, probe::Programs},
+    tls::{exclusions::Excluded, library, many, probe::Programs},
 };
 
 /// The kernel object for this machine, committed with the sources and checked by the build script.

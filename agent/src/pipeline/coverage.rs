@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    capture::tls::{discovery::Libraries, stack::Stack},
+    capture::tls::{libraries::Libraries, stack::Stack},
     exchange::TlsVersion,
     flow::Closed,
     status::Coverage,

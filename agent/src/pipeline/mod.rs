@@ -67,7 +67,7 @@ use crate::{
         memory,
         plan::plan,
         reader::RingReader,
-        tls::discovery::Libraries,
+        tls::libraries::Libraries,
     },
     clock,
     config::{self, AlertTarget, RunOptions},

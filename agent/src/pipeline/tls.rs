@@ -21,8 +21,10 @@ use crate::{
         load::{Attached, TlsPrograms},
         memory,
         tls::{
-            discovery::{Discovery, Exclusions, Libraries, Totals},
+            discovery::{Discovery, Totals},
             examine::{self, Examined, Job},
+            exclusions::{Exclusions, Named},
+            libraries::Libraries,
             probe::Uprobes,
         },
     },
@@ -101,7 +103,7 @@ impl Work {
         let Some(programs) = attached.take_tls_programs() else {
             return Ok(None);
         };
-        let exclusions = Exclusions {
+        let named = Named {
             comms: settings.exclude_comms.clone(),
             paths: settings.exclude_paths.clone(),
             cgroups: settings.exclude_cgroups.clone(),
@@ -112,7 +114,7 @@ impl Work {
         progress.set(TlsReading::Starting);
         Ok(Some(Self {
             programs,
-            discovery: Discovery::new(probes, has_loop, exclusions, excluded),
+            discovery: Discovery::new(probes, has_loop, Exclusions::new(named, excluded)),
             progress,
         }))
     }

@@ -13,25 +13,26 @@ use std::{
     io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock, mpsc::SyncSender},
+    sync::mpsc::SyncSender,
 };
-
-use aya::maps::{MapData, MapError};
 
 use super::{
     elf::{self, Image},
     examine::{self, Examined, Found, Job, Question},
+    exclusions::{Exclusions, PROC},
+    libraries::Libraries,
     library::{self, Plan},
     maps::{FileId, Mapped, executable_files},
     probe::{self, Attached, Programs, Uprobes},
     stack::{self, Stack},
+    turns::Turns,
 };
 
 /// Files that are remembered. Overflow policy: further ones are not probed, and counted.
 const MAX_FILES: usize = 8192;
 
 /// Processes that are remembered. Overflow policy: all are forgotten but for those that keep probes in force.
-const MAX_PROCESSES: usize = 32_768;
+pub(super) const MAX_PROCESSES: usize = 32_768;
 
 /// A process that is named again is looked at again after so long, and twice as long each further time.
 const LOOK_AGAIN_NS: u64 = 1_000_000_000;
@@ -39,21 +40,8 @@ const LOOK_AGAIN_NS: u64 = 1_000_000_000;
 /// Doublings at the most: about a minute.
 const MAX_DOUBLINGS: u32 = 6;
 
-/// Descendants of a process that are excluded with it at once. Overflow policy: further ones are when they are looked at.
-const MAX_DESCENDANTS: usize = 256;
-
 /// Connections of a process whose library is not known at which it is looked at again at once.
 const EARLY_HINTS: u32 = 4;
-
-/// Looks per second at the most; each takes some 0.1 ms. Overflow policy: further ones are left out, and counted; a
-/// process that uses TLS is named again with its next connection.
-const LOOKS_PER_SECOND: u32 = 200;
-
-/// When a process that started a program is looked at again: its libraries are mapped after the program.
-const AFTER_START_NS: [u64; 2] = [50_000_000, 1_000_000_000];
-
-/// Processes that wait for that. Overflow policy: further ones are looked at once.
-const MAX_STARTED: usize = 1024;
 
 /// Processes that wait for the same executable to be read. Overflow policy: further ones get its name when they are looked at
 /// again.
@@ -69,67 +57,6 @@ const LIBRARY_DIRECTORIES: [&str; 6] = [
     "/lib64",
     "/usr/local/lib",
 ];
-
-/// Who and what is let alone.
-#[derive(Debug, Clone, Default)]
-pub struct Exclusions {
-    /// Task names.
-    pub comms: Vec<String>,
-    /// Beginnings of paths of files.
-    pub paths: Vec<String>,
-    /// Beginnings of control groups.
-    pub cgroups: Vec<String>,
-}
-
-impl Exclusions {
-    fn is_empty(&self) -> bool {
-        self.comms.is_empty() && self.paths.is_empty() && self.cgroups.is_empty()
-    }
-
-    fn has_path(&self, path: &str) -> bool {
-        self.paths
-            .iter()
-            .any(|excluded| path.starts_with(excluded.as_str()))
-    }
-}
-
-/// The TLS that each process uses, as far as it was found: shared with who reports.
-#[derive(Debug, Clone, Default)]
-pub struct Libraries(Arc<RwLock<HashMap<u32, Stack>>>);
-
-impl Libraries {
-    /// The TLS of a process.
-    pub fn of(&self, pid: u32) -> Option<Stack> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        known.get(&pid).copied()
-    }
-
-    /// Processes that are let alone.
-    fn excluded(&self) -> Vec<u32> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let excluded = known.iter().filter(|(_, stack)| **stack == Stack::EXCLUDED);
-        excluded.map(|(pid, _)| *pid).collect()
-    }
-
-    pub(crate) fn set(&self, pid: u32, stack: Option<Stack>) {
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        match stack {
-            Some(stack) => drop(known.insert(pid, stack)),
-            None => drop(known.remove(&pid)),
-        }
-    }
-
-    /// Forgets processes that are gone once there are many: the last report on one comes after its end.
-    fn keep(&self, alive: &BTreeSet<u32>) {
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() > MAX_PROCESSES {
-            known.retain(|pid, _| alive.contains(pid));
-        }
-    }
-}
-
-/// The kernel's table of processes that are let alone.
-pub type Excluded = aya::maps::HashMap<MapData, u32, u8>;
 
 /// Counts, for `status`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -171,8 +98,6 @@ pub struct Discovery {
     programs: Programs,
     has_loop: bool,
     exclusions: Exclusions,
-    /// Where the kernel programs look whom to let alone.
-    excluded: Option<Excluded>,
     proc: PathBuf,
     files: HashMap<FileId, Known>,
     /// Who reads executables.
@@ -184,10 +109,7 @@ pub struct Discovery {
     libraries: Libraries,
     /// Processes from before the start that were not looked at yet.
     older: VecDeque<u32>,
-    /// When processes that started are to be looked at again, in order for each delay.
-    started: [VecDeque<(u64, u32)>; AFTER_START_NS.len()],
-    /// The present second, and looks in it.
-    second: (u64, u32),
+    turns: Turns,
     totals: Totals,
 }
 
@@ -210,22 +132,20 @@ impl std::fmt::Debug for Discovery {
 
 impl Discovery {
     /// With nothing probed yet.
-    pub fn new(uprobes: Uprobes, has_loop: bool, exclusions: Exclusions, excluded: Option<Excluded>) -> Self {
+    pub fn new(uprobes: Uprobes, has_loop: bool, exclusions: Exclusions) -> Self {
         Self {
             uprobes,
             programs: Programs::none(),
             has_loop,
             exclusions,
-            excluded,
-            proc: PathBuf::from("/proc"),
+            proc: PathBuf::from(PROC),
             files: HashMap::new(),
             examiner: None,
             asked: HashMap::new(),
             processes: HashMap::new(),
             libraries: Libraries::default(),
             older: VecDeque::new(),
-            started: Default::default(),
-            second: (0, 0),
+            turns: Turns::default(),
             totals: Totals::default(),
         }
     }
@@ -264,7 +184,7 @@ impl Discovery {
         let Some(pid) = self.older.pop_front() else {
             return false;
         };
-        self.second = (0, 0);
+        self.turns.renew();
         self.look(pid, now_ns);
         true
     }
@@ -278,31 +198,21 @@ impl Discovery {
         self.processes.remove(&pid);
         self.libraries.set(pid, None);
         self.look(pid, now_ns);
-        for (queue, delay) in self.started.iter_mut().zip(AFTER_START_NS) {
-            if queue.len() < MAX_STARTED {
-                queue.push_back((now_ns + delay, pid));
-            }
-        }
+        self.turns.started(pid, now_ns);
     }
 
     /// Looks again at processes that started a while ago. To be called often.
     pub fn tick(&mut self, now_ns: u64) {
-        for number in 0..AFTER_START_NS.len() {
-            while let Some(queue) = self.started.get_mut(number)
-                && let Some(&(due, pid)) = queue.front()
-                && due <= now_ns
-            {
-                queue.pop_front();
-                self.processes.remove(&pid);
-                self.look(pid, now_ns);
-            }
+        let proc = self.proc.clone();
+        let lives = |pid: u32| proc.join(pid.to_string()).exists();
+        while let Some(pid) = self.turns.due(now_ns, lives) {
+            self.look_as(pid, now_ns, (0, 0));
         }
     }
 
     /// Nanoseconds until the next [`Self::tick`] has something to do, `None` when it never will.
     pub fn next_tick_ns(&self, now_ns: u64) -> Option<u64> {
-        let due = self.started.iter().filter_map(|queue| queue.front());
-        due.map(|(due, _)| due.saturating_sub(now_ns)).min()
+        self.turns.next_ns(now_ns)
     }
 
     /// A process uses TLS: looks what it maps, and if nothing of that can be probed, what it brings instead.
@@ -317,7 +227,7 @@ impl Discovery {
         }
         self.look(pid, now_ns);
         if self.libraries.of(pid).is_none()
-            && self.may_look(now_ns)
+            && self.turns.take(now_ns)
             && let Some(stack) = self.brought(pid)
         {
             self.libraries.set(pid, Some(stack));
@@ -371,15 +281,19 @@ impl Discovery {
 
     /// A process may use TLS: looks what it maps.
     pub fn look(&mut self, pid: u32, now_ns: u64) {
-        let (looks, hints) = match self.processes.get(&pid) {
+        let before = match self.processes.get(&pid) {
             Some(known) if now_ns.saturating_sub(known.looked_ns) < LOOK_AGAIN_NS << known.looks => return,
             Some(known) => ((known.looks + 1).min(MAX_DOUBLINGS), known.hints),
             None => (0, 0),
         };
-        if !self.may_look(now_ns) {
-            self.totals.looks_left_out += 1;
-            return;
+        match self.turns.take(now_ns) {
+            true => self.look_as(pid, now_ns, before),
+            false => self.totals.looks_left_out += 1,
         }
+    }
+
+    /// Looks at a process that had so many looks and hints before.
+    fn look_as(&mut self, pid: u32, now_ns: u64, (looks, hints): (u32, u32)) {
         self.totals.looks += 1;
         let stack = self.look_now(pid);
         if self.processes.len() >= MAX_PROCESSES {
@@ -397,24 +311,15 @@ impl Discovery {
         self.processes.insert(pid, process);
     }
 
-    fn may_look(&mut self, now_ns: u64) -> bool {
-        let second = now_ns / 1_000_000_000;
-        if self.second.0 != second {
-            self.second = (second, 0);
-        }
-        self.second.1 += 1;
-        self.second.1 <= LOOKS_PER_SECOND
-    }
-
     fn look_now(&mut self, pid: u32) -> Option<Stack> {
         let directory = self.proc.join(pid.to_string());
         // A process that is gone maps nothing.
         let maps = fs::read_to_string(directory.join("maps")).ok()?;
-        if self.is_excluded(&directory) {
-            self.exclude(pid);
+        if self.exclusions.has(&directory) {
+            self.exclusions.exclude(pid);
             return Some(Stack::EXCLUDED);
         }
-        self.let_alone(pid, false);
+        self.exclusions.include(pid);
         let executable = fs::metadata(directory.join("exe")).map(|exe| exe.ino()).ok();
         let mut found = None;
         for mapped in executable_files(&maps) {
@@ -428,41 +333,6 @@ impl Discovery {
             }
         }
         found
-    }
-
-    /// Tells the kernel programs whether to let a process alone. Children inherit it there.
-    fn let_alone(&mut self, pid: u32, wanted: bool) {
-        let Some(table) = self.excluded.as_mut().filter(|_| !self.exclusions.is_empty()) else {
-            return;
-        };
-        let done = match wanted {
-            true => table.insert(pid, 1, 0),
-            // Most were never in it.
-            false => table.remove(&pid).or(Ok(())),
-        };
-        match done {
-            Err(error) => tracing::warn!(pid, %error, "cannot exclude a process from the reading of its TLS"),
-            Ok(()) if wanted => tracing::debug!(pid, "excluded"),
-            Ok(()) => {}
-        }
-    }
-
-    /// Lets a process alone, and the children that it had before that was known.
-    fn exclude(&mut self, pid: u32) {
-        let mut waiting = vec![pid];
-        let mut done = 0;
-        while let Some(pid) = waiting.pop().filter(|_| done < MAX_DESCENDANTS) {
-            done += 1;
-            self.let_alone(pid, true);
-            let children = self.proc.join(format!("{pid}/task/{pid}/children"));
-            // Not every kernel tells.
-            let children = fs::read_to_string(children).unwrap_or_default();
-            waiting.extend(
-                children
-                    .split_whitespace()
-                    .filter_map(|child| child.parse::<u32>().ok()),
-            );
-        }
     }
 
     /// What the executable of a process brings, if that is known; else it is told later. Read once for each file.
@@ -650,36 +520,15 @@ impl Discovery {
 
     /// Puts back whom the kernel's table has forgotten: until then they were read.
     fn exclude_again(&mut self) {
-        for pid in self.libraries.excluded() {
-            let is_missing = |table: &Excluded| matches!(table.get(&pid, 0), Err(MapError::KeyNotFound));
-            if self.excluded.as_ref().is_some_and(is_missing) {
-                self.totals.exclusions_forgotten += 1;
-                self.exclude(pid);
-            }
+        let forgotten = self
+            .libraries
+            .excluded()
+            .into_iter()
+            .filter(|pid| self.exclusions.has_forgotten(*pid));
+        for pid in forgotten.collect::<Vec<u32>>() {
+            self.totals.exclusions_forgotten += 1;
+            self.exclusions.exclude(pid);
         }
-    }
-
-    fn is_excluded(&self, directory: &Path) -> bool {
-        let Exclusions {
-            comms,
-            paths,
-            cgroups,
-        } = &self.exclusions;
-        let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default();
-        let by_comm = !comms.is_empty() && {
-            let comm = read("comm");
-            comms.iter().any(|excluded| excluded == comm.trim_end())
-        };
-        let by_path = || {
-            let executable = fs::read_link(directory.join("exe"));
-            executable.is_ok_and(|path| self.exclusions.has_path(&path.to_string_lossy()))
-        };
-        let by_cgroup = || {
-            let groups = read("cgroup");
-            let own = groups.lines().find_map(|line| line.strip_prefix("0::"));
-            own.is_some_and(|own| cgroups.iter().any(|group| own.starts_with(group.as_str())))
-        };
-        by_comm || (!paths.is_empty() && by_path()) || (!cgroups.is_empty() && by_cgroup())
     }
 }
 
