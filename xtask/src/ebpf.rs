@@ -15,6 +15,7 @@ use crate::{
     own_stacks,
     shell::{cargo, run, say},
     source_hash::{sha256_hex, sources_sha256},
+    stack_depth,
     toolchain::{Origin, Toolchain, without_flags},
     workspace,
 };
@@ -134,6 +135,7 @@ fn build(root: &Path, toolchain: &Toolchain, architecture: &str) -> Result<Vec<u
     let bytes = fs::read(&stripped).with_context(|| format!("cannot read {}", stripped.display()))?;
     elf::require_btf(&bytes)?;
     own_stacks::required(&bytes)?;
+    stack_depth::required(&bytes)?;
     Ok(bytes)
 }
 

@@ -23,6 +23,7 @@ mod setup;
 mod shell;
 mod soak;
 mod source_hash;
+mod stack_depth;
 mod supply;
 mod test;
 mod toolchain;
