@@ -1,7 +1,7 @@
 //! Debian packages: which are missing, and installing them.
 //!
-//! Nothing is removed, or upgraded without being asked for by name. Daemons that come with a package are neither started nor enabled: the
-//! tests start their own.
+//! Nothing is removed, or upgraded without being asked for by name. Daemons that come with a package are neither started
+//! nor enabled: the tests start their own.
 
 use std::{fs, process::Command};
 
