@@ -3,7 +3,8 @@
 use anyhow::{Context as _, Result, bail};
 use object::{Object as _, ObjectSection as _, elf::FileHeader64, read::elf::ElfFile};
 
-type Elf<'data> = ElfFile<'data, FileHeader64<object::Endianness>>;
+/// A parsed object.
+pub(crate) type Elf<'data> = ElfFile<'data, FileHeader64<object::Endianness>>;
 
 /// Fails unless `bytes` is an object with type information, which the loader needs for maps and functions.
 pub(crate) fn require_btf(bytes: &[u8]) -> Result<()> {
@@ -57,7 +58,8 @@ pub(crate) fn first_difference(committed: &[u8], rebuilt: &[u8]) -> Result<Optio
     )))
 }
 
-fn parse(bytes: &[u8]) -> Result<Elf<'_>> {
+/// Reads the tables of an object.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Elf<'_>> {
     ElfFile::parse(bytes).context("not a 64-bit ELF object")
 }
 

@@ -12,6 +12,7 @@ mod ebpf_check;
 mod elf;
 mod fuzz;
 mod image;
+mod instruction;
 mod manifest;
 mod npm;
 mod own_stacks;

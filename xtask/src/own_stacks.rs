@@ -4,27 +4,20 @@
 //! processor, unless it holds a tail call; at probes of user space two tasks then write over each other
 //! (docs/decisions/0017). Looks at instructions only; refuses to say what a kernel makes of them.
 
-use anyhow::{Context as _, Result, bail};
-use object::{
-    Object as _, ObjectSection as _, ObjectSymbol as _, SymbolKind, elf::FileHeader64, read::elf::ElfFile,
+use anyhow::{Result, bail};
+
+use crate::{
+    elf,
+    instruction::{self, ADD, CALL, Instruction, TO_FUNCTION},
 };
 
 /// From so many bytes on a program gets a stack of its own per processor (`BPF_PRIV_STACK_MIN_SIZE`, include/linux/bpf.h).
 const SMALLEST: i32 = 64;
 
-/// Bytes of an instruction (include/uapi/linux/bpf.h, `struct bpf_insn`).
-const INSTRUCTION_BYTES: usize = 8;
-
-const CALL: u8 = 0x85;
-/// Adds a number to a register: how the address of something on the stack is made.
-const ADD: u8 = 0x07;
 /// Bytes of stack that a program may have.
 const MOST: i32 = 512;
-/// Register field of a call to another function of the program.
-const TO_FUNCTION: u8 = 1;
 /// Number of the helper `bpf_tail_call`.
 const TAIL_CALL: i32 = 12;
-const FRAME_POINTER: u8 = 10;
 
 /// What one program does with its stack.
 #[derive(Debug, Default)]
@@ -36,22 +29,15 @@ struct Uses {
 
 /// Fails for a program at a function of user space that would not run on the stack of its task.
 pub(crate) fn required(bytes: &[u8]) -> Result<()> {
-    let elf = ElfFile::<FileHeader64<object::Endianness>>::parse(bytes).context("not a 64-bit ELF object")?;
+    let elf = elf::parse(bytes)?;
     let mut programs = 0;
-    for symbol in elf.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text) {
-        let Some(index) = symbol.section_index() else {
-            continue;
-        };
-        let section = elf.section_by_index(index)?;
-        if !matches!(section.name()?, "uprobe" | "uretprobe") {
+    for function in instruction::functions(&elf) {
+        let function = function?;
+        if !matches!(function.section_name, "uprobe" | "uretprobe") {
             continue;
         }
         programs += 1;
-        let start = usize::try_from(symbol.address())?;
-        let end = start + usize::try_from(symbol.size())?;
-        let name = symbol.name()?;
-        let code = section.data()?.get(start..end);
-        let uses = uses(code.with_context(|| format!("{name} lies outside its section"))?);
+        let (name, uses) = (function.name, uses(function.code));
         if !uses.tail_call && (uses.functions || uses.stack_bytes >= SMALLEST) {
             bail!("{name} gets a stack per processor ({uses:?}): call `own_stack` in it");
         }
@@ -64,23 +50,21 @@ pub(crate) fn required(bytes: &[u8]) -> Result<()> {
 
 fn uses(code: &[u8]) -> Uses {
     let mut uses = Uses::default();
-    for instruction in code.chunks_exact(INSTRUCTION_BYTES) {
-        let &[op, registers, low, high, a, b, c, d] = instruction else {
-            continue;
-        };
-        let (destination, source) = (registers & 15, registers >> 4);
-        let (offset, number) = (i16::from_le_bytes([low, high]), i32::from_le_bytes([a, b, c, d]));
-        match op & 7 {
-            // Loads and stores, by their class.
-            1 if source == FRAME_POINTER => uses.touches(offset.into()),
-            2 | 3 if destination == FRAME_POINTER => uses.touches(offset.into()),
-            _ => {}
+    for instruction in Instruction::all(code) {
+        let Instruction {
+            opcode,
+            source,
+            number,
+            ..
+        } = instruction;
+        if let Some(offset) = instruction.frame_offset() {
+            uses.touches(offset);
         }
-        if op == ADD && (-MOST..0).contains(&number) {
+        if opcode == ADD && (-MOST..0).contains(&number) {
             // Maybe another register than the frame pointer's copy: then too much is asked for, never too little.
             uses.touches(number);
         }
-        if op == CALL {
+        if opcode == CALL {
             uses.functions |= source == TO_FUNCTION;
             uses.tail_call |= source == 0 && number == TAIL_CALL;
         }
@@ -99,7 +83,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::{manifest::object_path, workspace};
+    use crate::{instruction::INSTRUCTION_BYTES, manifest::object_path, workspace};
 
     #[test]
     fn committed_programs_keep_to_their_tasks_stacks() {

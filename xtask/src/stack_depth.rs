@@ -7,10 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context as _, Result, bail};
-use object::{
-    Object as _, ObjectSection as _, ObjectSymbol as _, RelocationTarget, SymbolKind, elf::FileHeader64,
-    read::elf::ElfFile,
+use anyhow::{Result, bail};
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _, RelocationTarget, SymbolKind};
+
+use crate::{
+    elf::{self, Elf},
+    instruction::{
+        self, ADD, CALL, COPY, FRAME_POINTER, INSTRUCTION_BYTES, Instruction, LOAD_ADDRESS, TO_FUNCTION,
+    },
 };
 
 /// Bytes that the frames of a program and of what it calls may have in all (`MAX_BPF_STACK`, include/linux/filter.h).
@@ -18,19 +22,6 @@ const MOST: usize = 512;
 
 /// What each frame is rounded up to, at least one of these, by older kernels.
 const ROUNDED: usize = 32;
-
-/// Bytes of an instruction (include/uapi/linux/bpf.h, `struct bpf_insn`).
-const INSTRUCTION_BYTES: usize = 8;
-
-const CALL: u8 = 0x85;
-const COPY: u8 = 0xbf;
-const ADD: u8 = 0x07;
-const LOAD_ADDRESS: u8 = 0x18;
-/// Source of a call to another function of the object.
-const TO_FUNCTION: u8 = 1;
-const FRAME_POINTER: u8 = 10;
-
-type Elf<'data> = ElfFile<'data, FileHeader64<object::Endianness>>;
 
 /// Where a function is: its section, and its first byte there.
 type Place = (usize, usize);
@@ -44,8 +35,7 @@ struct Function {
 
 /// Fails for a program that an older kernel refuses.
 pub(crate) fn required(bytes: &[u8]) -> Result<()> {
-    let elf = Elf::parse(bytes).context("not a 64-bit ELF object")?;
-    let functions = functions(&elf)?;
+    let functions = functions(&elf::parse(bytes)?)?;
     for (place, function) in &functions {
         let (depth, way) = deepest(&functions, *place, &mut Vec::new());
         if depth > MOST {
@@ -81,39 +71,34 @@ fn deepest(
 
 fn functions(elf: &Elf<'_>) -> Result<BTreeMap<Place, Function>> {
     let mut functions = BTreeMap::new();
-    for symbol in elf.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text) {
-        let Some(index) = symbol.section_index() else {
-            continue;
-        };
-        let section = elf.section_by_index(index)?;
-        let start = usize::try_from(symbol.address())?;
-        let end = start + usize::try_from(symbol.size())?;
-        let name = symbol.name()?;
-        let code = section.data()?.get(start..end);
-        let code = code.with_context(|| format!("{name} lies outside its section"))?;
+    for found in instruction::functions(elf) {
+        let instruction::Function {
+            name,
+            section,
+            section_name: _,
+            start,
+            code,
+        } = found?;
         let mut function = Function {
             name: name.to_owned(),
             frame_bytes: frame_bytes(code),
-            calls: calls_within(index.0, start, code),
+            calls: calls_within(section.0, start, code),
         };
-        for (offset, relocation) in section.relocations() {
+        for (offset, relocation) in elf.section_by_index(section)?.relocations() {
             let offset = usize::try_from(offset)?;
             let RelocationTarget::Symbol(target) = relocation.target() else {
                 continue;
             };
-            let Some(instruction) = offset
-                .checked_sub(start)
-                .and_then(|at| code.get(at..at + INSTRUCTION_BYTES))
-            else {
+            let at = offset.checked_sub(start).and_then(|at| code.get(at..));
+            let Some(instruction) = at.and_then(Instruction::decode) else {
                 continue;
             };
             let target = elf.symbol_by_index(target)?;
-            let number = number(instruction);
             // Of a section: where in it is in the instruction.
-            let within = match (target.kind(), instruction.first()) {
+            let within = match (target.kind(), instruction.opcode) {
                 (SymbolKind::Text, _) => 0,
-                (SymbolKind::Section, Some(&CALL)) => (i64::from(number) + 1) * INSTRUCTION_BYTES as i64,
-                (SymbolKind::Section, Some(&LOAD_ADDRESS)) => i64::from(number),
+                (SymbolKind::Section, CALL) => (i64::from(instruction.number) + 1) * INSTRUCTION_BYTES as i64,
+                (SymbolKind::Section, LOAD_ADDRESS) => i64::from(instruction.number),
                 _ => continue,
             };
             let Some(index) = target.section_index() else {
@@ -123,21 +108,21 @@ fn functions(elf: &Elf<'_>) -> Result<BTreeMap<Place, Function>> {
             // Addresses of data are of sections without functions.
             function.calls.insert((index.0, start));
         }
-        functions.insert((index.0, start), function);
+        functions.insert((section.0, start), function);
     }
     Ok(functions)
 }
 
 /// Calls that need no relocation: within a section.
 fn calls_within(section: usize, start: usize, code: &[u8]) -> BTreeSet<Place> {
-    let instructions = code.chunks_exact(INSTRUCTION_BYTES).enumerate();
-    let calls = instructions.filter(|(_, code)| code.first() == Some(&CALL) && source(code) == TO_FUNCTION);
+    let instructions = Instruction::all(code).enumerate();
+    let calls = instructions.filter(|(_, found)| found.opcode == CALL && found.source == TO_FUNCTION);
     calls
-        .filter_map(|(at, code)| {
+        .filter_map(|(at, call)| {
             let next = i64::try_from(start / INSTRUCTION_BYTES + at + 1).ok()?;
-            let target = usize::try_from(next + i64::from(number(code))).ok()?;
+            let target = usize::try_from(next + i64::from(call.number)).ok()?;
             // -1 stands for what a relocation tells.
-            (number(code) != -1).then_some((section, target * INSTRUCTION_BYTES))
+            (call.number != -1).then_some((section, target * INSTRUCTION_BYTES))
         })
         .collect()
 }
@@ -147,37 +132,19 @@ fn frame_bytes(code: &[u8]) -> usize {
     let mut most = 0;
     // The register that the frame pointer was copied to just now.
     let mut copied = None;
-    for instruction in code.chunks_exact(INSTRUCTION_BYTES) {
-        let &[op, _, low, high, ..] = instruction else {
-            continue;
-        };
-        let (from, to) = (source(instruction), destination(instruction));
-        let used = match op & 7 {
-            // Loads and stores, by their class.
-            1 if from == FRAME_POINTER => i32::from(i16::from_le_bytes([low, high])),
-            2 | 3 if to == FRAME_POINTER => i32::from(i16::from_le_bytes([low, high])),
-            _ if op == ADD && copied == Some(to) => number(instruction),
-            _ => 0,
+    for instruction in Instruction::all(code) {
+        let used = match instruction.frame_offset() {
+            Some(offset) => offset,
+            None if instruction.opcode == ADD && copied == Some(instruction.destination) => {
+                instruction.number
+            }
+            None => 0,
         };
         most = most.max(usize::try_from(-used).unwrap_or(0));
-        copied = (op == COPY && from == FRAME_POINTER).then_some(to);
+        let is_copy = instruction.opcode == COPY && instruction.source == FRAME_POINTER;
+        copied = is_copy.then_some(instruction.destination);
     }
     most
-}
-
-fn source(instruction: &[u8]) -> u8 {
-    instruction.get(1).map_or(0, |registers| registers >> 4)
-}
-
-fn destination(instruction: &[u8]) -> u8 {
-    instruction.get(1).map_or(0, |registers| registers & 15)
-}
-
-fn number(instruction: &[u8]) -> i32 {
-    match *instruction {
-        [_, _, _, _, a, b, c, d, ..] => i32::from_le_bytes([a, b, c, d]),
-        _ => 0,
-    }
 }
 
 #[cfg(test)]
@@ -199,7 +166,7 @@ mod tests {
     fn ways_lead_through_calls_and_through_functions_that_are_called_back() {
         let root = workspace::root().unwrap();
         let bytes = fs::read(object_path(&root, "x86_64")).unwrap();
-        let functions = functions(&Elf::parse(&*bytes).unwrap()).unwrap();
+        let functions = functions(&elf::parse(&bytes).unwrap()).unwrap();
         let by_name = |name: &str| {
             let mut functions = functions.iter();
             functions
