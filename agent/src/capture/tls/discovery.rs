@@ -98,7 +98,6 @@ pub struct Discovery {
     programs: Programs,
     has_loop: bool,
     exclusions: Exclusions,
-    proc: PathBuf,
     files: HashMap<FileId, Known>,
     /// Who reads executables.
     examiner: Option<SyncSender<Job>>,
@@ -138,7 +137,6 @@ impl Discovery {
             programs: Programs::none(),
             has_loop,
             exclusions,
-            proc: PathBuf::from(PROC),
             files: HashMap::new(),
             examiner: None,
             asked: HashMap::new(),
@@ -172,7 +170,7 @@ impl Discovery {
 
     /// Notes all processes there are, for [`Self::look_around`]. To be called once.
     pub fn list(&mut self) {
-        self.older = pids(&self.proc).collect();
+        self.older = pids().collect();
     }
 
     /// Looks at one of the processes that were there at the start; false when there are no more, or one of them waits for its
@@ -203,8 +201,7 @@ impl Discovery {
 
     /// Looks again at processes that started a while ago. To be called often.
     pub fn tick(&mut self, now_ns: u64) {
-        let proc = self.proc.clone();
-        let lives = |pid: u32| proc.join(pid.to_string()).exists();
+        let lives = |pid: u32| process_directory(pid).exists();
         while let Some(pid) = self.turns.due(now_ns, lives) {
             self.look_as(pid, now_ns, (0, 0));
         }
@@ -312,7 +309,7 @@ impl Discovery {
     }
 
     fn look_now(&mut self, pid: u32) -> Option<Stack> {
-        let directory = self.proc.join(pid.to_string());
+        let directory = process_directory(pid);
         // A process that is gone maps nothing.
         let maps = fs::read_to_string(directory.join("maps")).ok()?;
         if self.exclusions.has(&directory) {
@@ -337,7 +334,7 @@ impl Discovery {
 
     /// What the executable of a process brings, if that is known; else it is told later. Read once for each file.
     fn brought(&mut self, pid: u32) -> Option<Stack> {
-        let path = self.proc.join(pid.to_string()).join("exe");
+        let path = process_directory(pid).join("exe");
         let file = File::open(&path).ok()?;
         let id = identity(&file.metadata().ok()?);
         if let Some(asking) = self.asked.get_mut(&(id, Question::Functions)) {
@@ -495,8 +492,7 @@ impl Discovery {
     /// Forgets processes that are gone, and takes the probes off files that nobody maps any more. To be called every few
     /// seconds.
     pub fn sweep(&mut self) {
-        let proc = &self.proc;
-        let alive: BTreeSet<u32> = pids(proc).collect();
+        let alive: BTreeSet<u32> = pids().collect();
         self.processes.retain(|pid, _| alive.contains(pid));
         self.libraries.keep(&alive);
         let mut unused = Vec::new();
@@ -572,7 +568,11 @@ fn identity(metadata: &fs::Metadata) -> FileId {
     }
 }
 
-fn pids(proc: &Path) -> impl Iterator<Item = u32> {
-    let entries = fs::read_dir(proc).into_iter().flatten().flatten();
+fn process_directory(pid: u32) -> PathBuf {
+    Path::new(PROC).join(pid.to_string())
+}
+
+fn pids() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir(PROC).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
