@@ -2,7 +2,8 @@
 //!
 //! In: processes that started, and the passing of time. Out: whose turn it is, and whether there is time for a look.
 //! Processes that live on have a share of each second for themselves: however many come and go, none of those is left
-//! out. Refuses to look.
+//! out, up to the bound below (`MAX_WAITING` for each delay; further ones are looked at once, when they start, if there
+//! is time for it then). Refuses to look.
 
 use std::collections::VecDeque;
 
@@ -17,7 +18,7 @@ const LOOKS_IN_TURN: u32 = 50;
 /// When a process that started a program is looked at again: its libraries are mapped after the program.
 const AFTER_START_NS: [u64; 2] = [50_000_000, 1_000_000_000];
 
-/// Processes that wait for that, each delay. Overflow policy: further ones are looked at once.
+/// Processes that wait for that, each delay. Overflow policy: further ones do without that turn.
 const MAX_WAITING: usize = 1024;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -52,10 +53,10 @@ impl Turns {
     /// does not live any more takes none.
     pub(super) fn due(&mut self, now_ns: u64, lives: impl Fn(u32) -> bool) -> Option<u32> {
         for number in 0..AFTER_START_NS.len() {
-            while let Some((due_ns, pid)) = self.first(number).filter(|(due_ns, _)| *due_ns <= now_ns) {
+            while let Some((_, pid)) = self.first(number).filter(|(due_ns, _)| *due_ns <= now_ns) {
                 let is_alive = lives(pid);
                 if is_alive && !self.take_of(now_ns, LOOKS_PER_SECOND) {
-                    tracing::trace!(due_ns, "too many looks: its turn comes later");
+                    // Its turn comes later.
                     return None;
                 }
                 if let Some(queue) = self.waiting.get_mut(number) {
