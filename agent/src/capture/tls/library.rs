@@ -455,17 +455,20 @@ mod tests {
         }
     }
 
+    /// Program, offset, and whether it is at the return, of each.
+    fn probes(plan: &Plan) -> Vec<(&'static str, u64, bool)> {
+        let probes = plan.probes.iter();
+        probes
+            .map(|probe| (probe.program, probe.offset, probe.at_return))
+            .collect()
+    }
+
     #[test]
     fn a_library_is_known_by_its_functions() {
         let plan = plan(&image(&["SSL_read", "SSL_write", "SSL_free"]), true).unwrap();
         assert_eq!(plan.library, "openssl");
-        let probes: Vec<_> = plan
-            .probes
-            .iter()
-            .map(|probe| (probe.program, probe.offset, probe.at_return))
-            .collect();
         assert_eq!(
-            probes,
+            probes(&plan),
             [
                 ("on_tls_return", 2, true),
                 ("on_tls_return", 1, true),
@@ -500,11 +503,8 @@ mod tests {
     }
 
     fn programs_at(image: &Image) -> Vec<(&'static str, u64)> {
-        let plan = plan(image, true).unwrap();
-        plan.probes
-            .iter()
-            .map(|probe| (probe.program, probe.offset))
-            .collect()
+        let probes = probes(&plan(image, true).unwrap()).into_iter();
+        probes.map(|(program, offset, _)| (program, offset)).collect()
     }
 
     #[test]
@@ -583,23 +583,17 @@ mod tests {
         };
         let plan = plan(&image, true).unwrap();
         assert_eq!(plan.library, "go");
-        let probes: Vec<_> = plan
-            .probes
-            .iter()
-            .map(|probe| (probe.program, probe.offset))
-            .collect();
+        // A return probe would break the process.
         assert_eq!(
-            probes,
+            probes(&plan),
             [
-                ("on_go_write_return", 230),
-                ("on_go_return", 120),
-                ("on_go_return", 150),
-                ("on_go_write", 204),
-                ("on_go_read", 100),
+                ("on_go_write_return", 230, false),
+                ("on_go_return", 120, false),
+                ("on_go_return", 150, false),
+                ("on_go_write", 204, false),
+                ("on_go_read", 100, false),
             ]
         );
-        // A return probe would break the process.
-        assert!(plan.probes.iter().all(|probe| !probe.at_return));
         // Without a place where it starts for good, what is written could be told twice.
         let write = image.go.get_mut("crypto/tls.(*Conn).Write").unwrap();
         write.stack_check = None;
@@ -621,13 +615,8 @@ mod tests {
         };
         let plan = plan(&image, true).unwrap();
         assert_eq!(plan.library, "rustls");
-        let probes: Vec<_> = plan
-            .probes
-            .iter()
-            .map(|probe| (probe.program, probe.offset, probe.at_return))
-            .collect();
         assert_eq!(
-            probes,
+            probes(&plan),
             [
                 ("on_rustls_write_return", 100, true),
                 ("on_rustls_write_return", 204, true),
