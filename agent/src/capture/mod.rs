@@ -1,11 +1,13 @@
 //! The impure edge: where [`crate::event::SocketEvent`]s come from.
 //!
 //! A kernel: `features` asks it what it can do; `btf` finds where it keeps its fields; `plan` decides, as a pure
-//! function of both, what to attach; `load` does it; `ring` maps what the programs write; `reader` waits for it;
-//! `decode` turns records into events. A file: recordings, packet captures, HAR and exchanges files, in [`mod@file`].
+//! function of both, what to attach; `load` does it (`attachments` each program as its kind wants it); `ring` maps what
+//! the programs write; `reader` waits for it; `decode` turns records into events. A file: recordings, packet captures,
+//! HAR and exchanges files, in [`mod@file`].
 //!
 //! The only place that knows aya, and the only one with `unsafe`.
 
+mod attachments;
 pub mod btf;
 pub mod counters;
 pub mod decode;
