@@ -130,12 +130,13 @@ impl Store {
         Ok(batch.len())
     }
 
-    /// Keeps what was written since it began.
+    /// Keeps what was written since it began, and no page of it in memory: the next write is seconds away, and reads what it
+    /// needs from the page cache.
     ///
     /// # Errors
     /// As [`Self::part`].
     pub fn end(&mut self) -> Result<(), StoreError> {
-        self.execute("COMMIT")
+        self.execute("COMMIT; PRAGMA shrink_memory")
     }
 
     /// Keeps nothing of what was written since it began.
