@@ -5,17 +5,21 @@
 //! unix sockets by the socket id that the kernel names. A later socket with the same addresses takes the place of an
 //! earlier one.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    net::{IpAddr, Ipv6Addr},
+};
 
 use foldhash::fast::FixedState;
 
 use crate::event::{Address, SocketId, SocketOpen};
 
-/// Addresses of one end.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// Addresses of one end, as short as they can be: each connection has one. Those of IPv4 are mapped into IPv6, as sockets
+/// for both write them (RFC 4291 §2.5.5.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Tuple {
-    local: Address,
-    remote: Address,
+    local: (Ipv6Addr, u16),
+    remote: (Ipv6Addr, u16),
     /// 0 where it does not matter.
     netns: u32,
 }
@@ -42,14 +46,21 @@ fn tuple(local: &Address, remote: &Address, netns: u32) -> Option<Tuple> {
         return None;
     };
     (*port != 0 || *remote_port != 0).then(|| Tuple {
-        local: local.clone(),
-        remote: remote.clone(),
+        local: (mapped(*a), *port),
+        remote: (mapped(*b), *remote_port),
         netns: if a.is_loopback() || b.is_loopback() {
             netns
         } else {
             0
         },
     })
+}
+
+fn mapped(address: IpAddr) -> Ipv6Addr {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
+        IpAddr::V6(address) => address,
+    }
 }
 
 impl Twins {
