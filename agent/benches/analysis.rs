@@ -67,12 +67,12 @@ fn exchange(number: u64) -> Exchange {
             server: Address::Ip(Ipv4Addr::new(10, 1, 0, 1).into(), 80),
             client,
             netns: 0,
-            process: ProcessRef {
+            process: Arc::new(ProcessRef {
                 pid: 1,
                 start_ns: 1,
                 cgroup: 0,
                 comm: "shop".into(),
-            },
+            }),
             peer_process: None,
             joined_late: false,
             tls: false,

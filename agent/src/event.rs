@@ -7,6 +7,8 @@
 
 use std::net::IpAddr;
 
+use compact_str::CompactString;
+
 use crate::clock::Timestamp;
 
 /// One socket, for its whole life. On a live kernel its cookie; unique within one source.
@@ -67,8 +69,8 @@ pub struct ProcessRef {
     pub start_ns: u64,
     /// Inode-like id of its control group (v2). 0 when unknown.
     pub cgroup: u64,
-    /// Name of the task (15 bytes at the most).
-    pub comm: String,
+    /// Name of the task (15 bytes at the most, which need no memory of their own).
+    pub comm: CompactString,
 }
 
 /// A socket of interest was seen for the first time.

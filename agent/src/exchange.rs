@@ -38,9 +38,9 @@ pub struct Connection {
     /// Network namespace; 0 when unknown.
     pub netns: u32,
     /// The process at the observed end.
-    pub process: ProcessRef,
+    pub process: Arc<ProcessRef>,
     /// The process at the other end, when it is on this host.
-    pub peer_process: Option<ProcessRef>,
+    pub peer_process: Option<Arc<ProcessRef>>,
     /// Seen from the middle on.
     pub joined_late: bool,
     /// Plaintext of a TLS connection.

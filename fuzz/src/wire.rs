@@ -49,7 +49,7 @@ impl Wire {
                 pid: 0,
                 start_ns: 0,
                 cgroup: 0,
-                comm: String::new(),
+                comm: Default::default(),
             },
             peer: None,
             joined_late,

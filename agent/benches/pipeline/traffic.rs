@@ -211,7 +211,7 @@ impl Traffic {
                     pid: u32::try_from(socket % self.spread.workloads).unwrap_or(0),
                     start_ns: 1,
                     cgroup: 1,
-                    comm: "shop".to_owned(),
+                    comm: "shop".into(),
                 },
                 peer: None,
                 joined_late: false,

@@ -9,6 +9,7 @@ use apiarist_common::event::{
     self, Close, FLAG_EOF, FLAG_JOINED_LATE, FLAG_SPENT, FLAG_TLS, FLAG_TLS_START, FLAG_TOLD, FLAG_TURN,
     Header, KIND_CLOSE, KIND_DATA, KIND_OPEN, Open,
 };
+use compact_str::CompactString;
 
 use crate::{
     clock::Clock,
@@ -105,7 +106,7 @@ fn open(open: &Open, clock: &Clock) -> SocketOpen {
             pid: open.header.tgid,
             start_ns: open.process_start_ns,
             cgroup: open.cgroup,
-            comm: until_nul(&open.comm),
+            comm: CompactString::from_utf8_lossy(until_nul(&open.comm)),
         },
         peer: (open.peer_cookie != 0).then_some(SocketId(open.peer_cookie)),
         joined_late: open.header.flags & FLAG_JOINED_LATE != 0,
@@ -148,13 +149,13 @@ fn unix_path(open: &Open) -> String {
     match open.unix_path.get(..len) {
         None | Some([]) => UNNAMED.to_owned(),
         Some([0, name @ ..]) => format!("@{}", String::from_utf8_lossy(name).replace('\0', "@")),
-        Some(path) => until_nul(path),
+        Some(path) => String::from_utf8_lossy(until_nul(path)).into_owned(),
     }
 }
 
-fn until_nul(bytes: &[u8]) -> String {
+fn until_nul(bytes: &[u8]) -> &[u8] {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
+    bytes.get(..end).unwrap_or_default()
 }
 
 fn close(close: &Close, clock: &Clock) -> SocketClose {

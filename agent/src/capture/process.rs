@@ -7,6 +7,7 @@ use apiarist_common::process::{
     PROCESS_ARGUMENTS_BYTES, PROCESS_EXEC, PROCESS_EXIT, PROCESS_FORK, PROCESS_PATH_BYTES,
     PROCESS_PATH_UNKNOWN, ProcessExec, ProcessHeader,
 };
+use compact_str::CompactString;
 
 use crate::{
     event::ProcessRef,
@@ -23,7 +24,7 @@ pub fn decode(record: &[u8]) -> Option<ProcessEvent> {
         pid: header.pid,
         start_ns: header.start_ns,
         cgroup: header.cgroup,
-        comm: until_nul(&header.comm),
+        comm: CompactString::from_utf8_lossy(until_nul(&header.comm)),
     };
     match header.kind {
         PROCESS_FORK => Some(ProcessEvent::Forked {
@@ -74,9 +75,8 @@ fn path(names: &[u8], len: u32) -> Option<Box<str>> {
     Some(path.into_boxed_str())
 }
 
-fn until_nul(bytes: &[u8]) -> String {
-    let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
-    String::from_utf8_lossy(text).into_owned()
+fn until_nul(bytes: &[u8]) -> &[u8] {
+    bytes.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 fn read(record: &[u8]) -> Option<ProcessHeader> {

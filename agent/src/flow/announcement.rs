@@ -3,10 +3,12 @@
 //! In: an announcement and the role. Out: the [`Connection`] of exchanges; or the announcement again, where a connection
 //! starts over.
 
+use std::sync::Arc;
+
 use super::connection::Twin;
 use crate::{
     clock::Timestamp,
-    event::{Address, SocketId, SocketOpen},
+    event::{Address, ProcessRef, SocketId, SocketOpen},
     exchange::{Connection, Side},
 };
 
@@ -22,7 +24,7 @@ pub(super) fn announcement(connection: &Connection, at: Timestamp, peer: Option<
         local: local.clone(),
         remote: remote.clone(),
         netns: connection.netns,
-        process: connection.process.clone(),
+        process: ProcessRef::clone(&connection.process),
         peer,
         joined_late: connection.joined_late,
         tls: connection.tls,
@@ -31,7 +33,12 @@ pub(super) fn announcement(connection: &Connection, at: Timestamp, peer: Option<
 }
 
 /// The announcement as the connection of exchanges; its addresses and names are taken over.
-pub(super) fn connection(open: &mut SocketOpen, side: Side, twin: Option<&Twin>) -> Connection {
+pub(super) fn connection(
+    open: &mut SocketOpen,
+    side: Side,
+    process: &Arc<ProcessRef>,
+    twin: Option<&Twin>,
+) -> Connection {
     let take = |address: &mut Address| std::mem::replace(address, Address::Unix(String::new()));
     let (local, remote) = (take(&mut open.local), take(&mut open.remote));
     let (server, client) = match side {
@@ -44,8 +51,8 @@ pub(super) fn connection(open: &mut SocketOpen, side: Side, twin: Option<&Twin>)
         server,
         client,
         netns: open.netns,
-        process: open.process.clone(),
-        peer_process: twin.map(|twin| twin.process.clone()),
+        process: Arc::clone(process),
+        peer_process: twin.map(|twin| Arc::clone(&twin.process)),
         joined_late: open.joined_late,
         tls: open.tls,
         tls_version: None,

@@ -39,7 +39,7 @@ pub(super) struct Environment<'a> {
 #[derive(Debug)]
 pub(super) struct Twin {
     pub(super) socket: SocketId,
-    pub(super) process: ProcessRef,
+    pub(super) process: Arc<ProcessRef>,
     /// It has told whole exchanges as the server.
     pub(super) tells: bool,
     /// It was given time to tell and did not.
@@ -58,6 +58,8 @@ enum Stage {
 #[derive(Debug)]
 pub(super) struct Conn {
     stage: Stage,
+    /// Who owns the socket.
+    pub(super) process: Arc<ProcessRef>,
     streams: [Stream; 2],
     /// Bytes lost so far.
     lost_bytes: u64,
@@ -91,7 +93,7 @@ pub(super) struct Conn {
 }
 
 impl Conn {
-    pub(super) fn new(open: SocketOpen) -> Self {
+    pub(super) fn new(open: SocketOpen, process: Arc<ProcessRef>) -> Self {
         // A connection that was joined late begins where its first bytes are.
         let streams = open.positions.map(|position| {
             let mut stream = Stream::default();
@@ -101,6 +103,7 @@ impl Conn {
             stream
         });
         Self {
+            process,
             streams,
             lost_bytes: 0,
             hello: None,
@@ -153,7 +156,7 @@ impl Conn {
             && self.twin.is_none()
             && !self.alone
             // Captures name no processes.
-            && self.process().pid != 0
+            && self.process.pid != 0
             && (self.is_local() || self.is_stranger)
     }
 
@@ -166,14 +169,6 @@ impl Conn {
         }
     }
 
-    /// The process that owns the socket.
-    pub(super) fn process(&self) -> &ProcessRef {
-        match &self.stage {
-            Stage::Opening(_, open) => &open.process,
-            Stage::Decided(_, connection) => &connection.process,
-        }
-    }
-
     /// The client's address, where the one that was seen stands for it only.
     pub(super) fn is_called_by(&mut self, client: Address) {
         match &mut self.stage {
@@ -183,10 +178,10 @@ impl Conn {
     }
 
     /// Names the other end.
-    pub(super) fn set_twin(&mut self, socket: SocketId, process: ProcessRef, tells: bool) {
+    pub(super) fn set_twin(&mut self, socket: SocketId, process: Arc<ProcessRef>, tells: bool) {
         if let Stage::Decided(_, connection) = &mut self.stage {
             let mut named = Connection::clone(connection);
-            named.peer_process = Some(process.clone());
+            named.peer_process = Some(Arc::clone(&process));
             *connection = Arc::new(named);
         }
         if self.is_told && !tells {
@@ -419,7 +414,7 @@ impl Conn {
             return;
         };
         let joined_late = open.joined_late;
-        let mut connection = connection(open, side, self.twin.as_deref());
+        let mut connection = connection(open, side, &self.process, self.twin.as_deref());
         if connection.tls {
             connection.tls_version = self.hello.as_ref().and_then(|hello| hello.finish().version);
         }
@@ -541,7 +536,7 @@ impl Conn {
                     .map_or_else(Tls::default, |hello| hello.finish())
                     .read(read)
             }),
-            process: self.process().clone(),
+            process: ProcessRef::clone(&self.process),
             bytes: egress.saturating_add(ingress),
             lost_bytes: self.lost_bytes,
             joined_late: self.is_joined_late(),

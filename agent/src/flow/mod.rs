@@ -12,13 +12,17 @@ mod held;
 mod hello;
 mod limits;
 mod opening;
+mod processes;
 mod stats;
 mod stream;
 mod told;
 mod translated;
 mod twins;
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use foldhash::fast::FixedState;
 
@@ -35,6 +39,7 @@ use crate::{
 };
 use connection::{Conn, Environment};
 use held::Held;
+use processes::Processes;
 use twins::Twins;
 
 /// How long the rest of an operation may still be told by further events of it.
@@ -53,6 +58,7 @@ pub struct Flows {
     // Socket ids are numbered by the kernel: nobody chooses them to collide.
     connections: HashMap<SocketId, Box<Conn>, FixedState>,
     closed: Vec<Closed>,
+    processes: Processes,
     twins: Twins,
     /// Addresses may be translated between the ends of a connection.
     translates: bool,
@@ -93,6 +99,7 @@ impl Flows {
             reuse: Reuse::default(),
             connections: HashMap::default(),
             closed: Vec::new(),
+            processes: Processes::default(),
             twins: Twins::default(),
             translates: false,
             leaves_out: false,
@@ -226,7 +233,9 @@ impl Flows {
             self.make_room(out);
         }
         let (at, socket) = (open.at, open.socket);
-        self.connections.insert(socket, Box::new(Conn::new(open)));
+        let process = self.processes.share(&open.process);
+        self.connections
+            .insert(socket, Box::new(Conn::new(open, process)));
         // Two looks per insertion keep the queue from filling up with closed connections.
         for _ in 0..2 {
             if let Some((seen, old)) = self.clock.pop_front()
@@ -250,8 +259,8 @@ impl Flows {
         let (Some(own), Some(other)) = (self.connections.get(&socket), self.connections.get(&twin)) else {
             return;
         };
-        let (own, own_tells) = (own.process().clone(), own.tells);
-        let (other, other_tells) = (other.process().clone(), other.tells);
+        let (own, own_tells) = (Arc::clone(&own.process), own.tells);
+        let (other, other_tells) = (Arc::clone(&other.process), other.tells);
         if let Some(conn) = self.connections.get_mut(&socket) {
             conn.set_twin(twin, other, other_tells);
         }
@@ -482,7 +491,7 @@ fn unknown(data: &SocketData<'_>) -> SocketOpen {
             pid: data.pid,
             start_ns: 0,
             cgroup: 0,
-            comm: String::new(),
+            comm: Default::default(),
         },
         peer: None,
         joined_late: data.position > 0,

@@ -85,7 +85,7 @@ impl Flows {
         let (local, remote, _) = conn.addresses();
         let is_ip =
             |address: &Address| matches!(address, Address::Ip(ip, port) if !ip.is_loopback() && *port != 0);
-        if !self.translates || conn.process().pid == 0 || !is_ip(local) || !is_ip(remote) {
+        if !self.translates || conn.process.pid == 0 || !is_ip(local) || !is_ip(remote) {
             return;
         }
         if self.strangers.len() >= MAX_STRANGERS {

@@ -139,12 +139,12 @@ impl Call {
                 server: self.server,
                 client: self.client,
                 netns: 0,
-                process: ProcessRef {
+                process: Arc::new(ProcessRef {
                     pid: 1,
                     start_ns: 1,
                     cgroup: 0,
                     comm: "server".into(),
-                },
+                }),
                 peer_process: None,
                 joined_late: false,
                 tls: false,

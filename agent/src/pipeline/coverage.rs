@@ -194,7 +194,7 @@ mod tests {
                 pid: 1,
                 start_ns: 0,
                 cgroup: 0,
-                comm: "x".to_owned(),
+                comm: "x".into(),
             },
             bytes,
             lost_bytes,

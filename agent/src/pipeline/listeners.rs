@@ -89,7 +89,7 @@ impl Listeners {
                 pid: listening.pid,
                 start_ns: 0,
                 cgroup: 0,
-                comm: listening.comm.clone(),
+                comm: listening.comm.as_str().into(),
             };
             let workload = directory.resolve(&process);
             (listening, workload)

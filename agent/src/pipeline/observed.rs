@@ -99,7 +99,7 @@ mod tests {
             pid,
             start_ns: 0,
             cgroup,
-            comm: "x".to_owned(),
+            comm: "x".into(),
         }
     }
 

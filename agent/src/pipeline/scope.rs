@@ -123,7 +123,7 @@ mod tests {
                 pid,
                 start_ns: 0,
                 cgroup: 0,
-                comm: comm.to_owned(),
+                comm: comm.into(),
             },
             peer: None,
             joined_late: false,

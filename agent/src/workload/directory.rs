@@ -11,6 +11,7 @@ use std::{
     sync::Arc,
 };
 
+use compact_str::CompactString;
 use lru::LruCache;
 
 use super::{
@@ -84,7 +85,7 @@ pub trait Remember: std::fmt::Debug + Send {
 
 #[derive(Debug)]
 struct Entry {
-    comm: String,
+    comm: CompactString,
     /// It belongs to a pod: what is known of that may change.
     is_pod: bool,
     workload: Arc<Workload>,
@@ -406,7 +407,7 @@ mod tests {
         fn facts(&mut self, process: &ProcessRef) -> Option<ProcessFacts> {
             (process.pid == 10 && process.start_ns == 1_000_001_234).then(|| ProcessFacts {
                 executable: Some("/opt/short-lived-worker".to_owned()),
-                comm: "short-lived-wor".to_owned(),
+                comm: "short-lived-wor".into(),
                 ..ProcessFacts::default()
             })
         }

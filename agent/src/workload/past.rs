@@ -186,7 +186,7 @@ impl Past {
             pid,
             start_ns,
             cgroup: 0,
-            comm: facts.comm,
+            comm: facts.comm.into(),
         };
         Some(self.insert_program(&process, program))
     }
@@ -252,7 +252,7 @@ mod tests {
             pid,
             start_ns,
             cgroup: 0,
-            comm: format!("task{pid}"),
+            comm: format!("task{pid}").into(),
         }
     }
 

@@ -68,7 +68,7 @@ pub(crate) fn recording(conversations: &[Conversation]) -> Vec<u8> {
                 pid: 4242,
                 start_ns: 1,
                 cgroup: 0,
-                comm: "shop".to_owned(),
+                comm: "shop".into(),
             },
             peer: None,
             joined_late: false,

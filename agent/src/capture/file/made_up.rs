@@ -229,12 +229,12 @@ impl<'a> Maker<'a> {
                 server: address(server, port),
                 client: address(key.client.as_deref(), 0),
                 netns: 0,
-                process: ProcessRef {
+                process: Arc::new(ProcessRef {
                     pid: 0,
                     start_ns: 0,
                     cgroup: 0,
-                    comm: String::new(),
-                },
+                    comm: Default::default(),
+                }),
                 peer_process: None,
                 joined_late: false,
                 tls: key.tls,

@@ -16,7 +16,7 @@ pub(super) fn process(pid: u32) -> ProcessRef {
         pid,
         start_ns: 1,
         cgroup: 1,
-        comm: format!("p{pid}"),
+        comm: format!("p{pid}").into(),
     }
 }
 

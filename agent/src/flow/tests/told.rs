@@ -112,7 +112,7 @@ fn what_passes_unseen_then_is_neither_lost_nor_forgotten() {
     assert!(
         both.out
             .iter()
-            .all(|exchange| exchange.connection.peer_process == Some(process(2)))
+            .all(|exchange| exchange.connection.peer_process.as_deref() == Some(&process(2)))
     );
     assert_eq!((stats.gaps, stats.gap_bytes, stats.skipped_bytes), (0, 0, 0));
     // Only the server's end can be compared.

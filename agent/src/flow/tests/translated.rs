@@ -88,7 +88,7 @@ fn both_ends_on_this_host_are_twins() {
             assert_eq!(out.len(), 1, "looks {looks}, close {close}");
             let connection = &out[0].connection;
             assert_eq!(connection.side, Side::Server);
-            assert_eq!(connection.peer_process, Some(process(2)));
+            assert_eq!(connection.peer_process.as_deref(), Some(&process(2)));
             assert_eq!(connection.client, address(2, 40_000));
             assert_eq!(flows.connections(), if close { 0 } else { 2 });
         }

@@ -34,7 +34,7 @@ fn the_server_tells_and_the_client_is_named() {
     assert_eq!(out.len(), 3);
     for exchange in &out {
         assert_eq!(exchange.connection.side, Side::Server);
-        assert_eq!(exchange.connection.peer_process, Some(process(2)));
+        assert_eq!(exchange.connection.peer_process.as_deref(), Some(&process(2)));
     }
     assert_eq!((flows.stats().suppressed_exchanges, flows.connections()), (0, 0));
     // The first request was read before the server had told anything.
@@ -141,7 +141,7 @@ fn unix_sockets_are_twins_by_id_known_on_either_side() {
         exchange(&mut flows, &mut client, &mut server, 1, &mut out);
         flows.finish(Timestamp(9), &mut out);
         assert_eq!(out.len(), 1);
-        assert_eq!(out[0].connection.peer_process, Some(process(2)));
+        assert_eq!(out[0].connection.peer_process.as_deref(), Some(&process(2)));
     }
 }
 
@@ -160,7 +160,7 @@ fn a_later_connection_takes_the_place_of_one_with_the_same_addresses() {
     exchange(&mut flows, &mut client, &mut server, 21, &mut out);
     flows.finish(Timestamp(99), &mut out);
     assert_eq!(out.len(), 2);
-    assert_eq!(out[1].connection.peer_process, Some(process(12)));
+    assert_eq!(out[1].connection.peer_process.as_deref(), Some(&process(12)));
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn a_server_that_answers_before_its_client_is_seen_waits_for_the_name() {
     assert_eq!(told, [0, 1]);
     for exchange in &out {
         assert_eq!(exchange.connection.side, Side::Server);
-        assert_eq!(exchange.connection.peer_process, Some(process(2)));
+        assert_eq!(exchange.connection.peer_process.as_deref(), Some(&process(2)));
     }
     assert_eq!(flows.stats().exchanges, 2);
 }
@@ -212,5 +212,5 @@ fn a_client_that_is_seen_between_request_and_response_is_named() {
     flows.event(&client.open(2), &mut out);
     flows.event(&server.data(3, false, OK), &mut out);
     assert_eq!(out.len(), 1);
-    assert_eq!(out[0].connection.peer_process, Some(process(2)));
+    assert_eq!(out[0].connection.peer_process.as_deref(), Some(&process(2)));
 }

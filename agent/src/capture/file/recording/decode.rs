@@ -39,7 +39,7 @@ pub(super) fn open(payload: &[u8]) -> Option<SocketOpen> {
             pid,
             start_ns,
             cgroup,
-            comm,
+            comm: comm.into(),
         },
         peer,
         joined_late: flags & 1 != 0,

@@ -21,7 +21,7 @@ fn open(socket: u64) -> SocketEvent<'static> {
             pid: 4242,
             start_ns: 77,
             cgroup: 99,
-            comm: "gunicorn: wörk".to_owned(),
+            comm: "gunicorn: wörk".into(),
         },
         peer: Some(SocketId(8)),
         joined_late: true,

@@ -229,7 +229,7 @@ impl Connection {
                 pid: 0,
                 start_ns: 0,
                 cgroup: 0,
-                comm: String::new(),
+                comm: Default::default(),
             },
             peer: None,
             joined_late: self.joined_late,
