@@ -3,6 +3,10 @@
 //! In: the name, and a value. Out: the type that the name announces, and whether the value fits. Names are compared
 //! without case and separators.
 
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+
 use super::{Finding, Grade, SensitiveType, secrets, text};
 
 /// How a name must relate to a term.
@@ -221,17 +225,46 @@ pub(super) fn context(name: &str) -> Option<SensitiveType> {
             length += 1;
         }
     }
-    let plain = plain
-        .get(..length)
-        .and_then(|plain| std::str::from_utf8(plain).ok())?;
-    TERMS.iter().find_map(|(kind, terms)| {
-        let fits = terms.iter().any(|term| match term {
-            Is(text) => plain == *text,
-            Ends(text) => plain.ends_with(text),
-            Has(text) => plain.contains(text),
+    NAMES.as_ref()?.find(plain.get(..length)?)
+}
+
+/// All terms, looked for at once: a name is met with every value of its field.
+static NAMES: LazyLock<Option<Names>> = LazyLock::new(Names::new);
+
+struct Names {
+    finder: AhoCorasick,
+    /// Type and term of each pattern; the first that fits decides.
+    terms: Vec<(SensitiveType, Term)>,
+}
+
+impl Names {
+    fn new() -> Option<Self> {
+        let terms: Vec<_> = TERMS
+            .iter()
+            .flat_map(|(kind, terms)| terms.iter().map(|term| (*kind, *term)))
+            .collect();
+        let texts = terms.iter().map(|(_, Is(text) | Ends(text) | Has(text))| text);
+        let finder = AhoCorasick::builder()
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(texts)
+            .ok()?;
+        Some(Self { finder, terms })
+    }
+
+    fn find(&self, name: &[u8]) -> Option<SensitiveType> {
+        let found = self.finder.try_find_overlapping_iter(name).ok()?;
+        let fitting = found.filter(|found| {
+            let is_last = found.end() == name.len();
+            match self.terms.get(found.pattern().as_usize()) {
+                Some((_, Is(_))) => found.start() == 0 && is_last,
+                Some((_, Ends(_))) => is_last,
+                Some((_, Has(_))) => true,
+                None => false,
+            }
         });
-        fits.then_some(*kind)
-    })
+        let first = fitting.map(|found| found.pattern().as_usize()).min()?;
+        self.terms.get(first).map(|(kind, _)| *kind)
+    }
 }
 
 /// Whether a value was made unreadable, or stands for one that is not there.
