@@ -20,7 +20,8 @@ use super::{
     recent::Recent,
     record::{EndpointRecord, WorkloadRecord},
     registry::{Registry, Revised},
-    schema::{FieldRoom, Schemas},
+    schema::{FieldRoom, Reader, Schemas},
+    sensitive::SensitiveType,
     template::{OVERFLOW, Pins, Routes, Template, trie::MAX_HITS},
     traffic::{Traffic, host},
     view::{EndpointView, WorkloadView},
@@ -70,7 +71,7 @@ pub struct Inventory {
     pub(super) recent: Recent,
     addresses: Addresses,
     /// For fields that are new.
-    room: FieldRoom,
+    reader: Reader,
 }
 
 /// An endpoint that no answer has confirmed.
@@ -103,7 +104,7 @@ impl Inventory {
             candidates: remember(limits.candidates),
             recent: Recent::new(limits.recent_paths, MAX_HITS),
             addresses: Addresses::default(),
-            room: FieldRoom::of(limits.fields),
+            reader: Reader::of(limits.fields),
         }
     }
 
@@ -268,7 +269,7 @@ impl Inventory {
 
     /// Counts the fields that are known: those of endpoints that became one have become fewer.
     fn measure(&mut self) {
-        self.room = FieldRoom::of(self.limits.fields.saturating_sub(self.registry.fields()));
+        self.reader.room = FieldRoom::of(self.limits.fields.saturating_sub(self.registry.fields()));
     }
 
     /// Settles, then gives the endpoints that changed since the last call, whole.
@@ -471,12 +472,14 @@ impl Inventory {
         };
         let is_read =
             endpoint.schemas.has_news(exchange, request) || hits <= READ_ALL || hits.is_multiple_of(every);
+        let mut answered: &[SensitiveType] = &[];
         if is_read {
-            let is_cut = endpoint.schemas.add(exchange, request, &mut self.room);
+            let is_cut = endpoint.schemas.add(exchange, request, &mut self.reader);
             self.stats.json_cut += u64::from(is_cut);
-            self.stats.field_overflow += std::mem::take(&mut self.room.refused);
+            self.stats.field_overflow += std::mem::take(&mut self.reader.room.refused);
+            answered = self.reader.found();
         }
-        endpoint.posture.add(exchange, &endpoint.template, is_read);
+        endpoint.posture.add(exchange, &endpoint.template, answered);
         Observation {
             endpoint: Some(endpoint.id),
             template: Some(Arc::clone(&endpoint.template)),

@@ -13,6 +13,7 @@ use super::{
     ledger::{Served, is_accepted},
     path::CanonicalPath,
     path::canonical,
+    schema,
     template::{Template, lexical, trie::route::Answer},
 };
 use crate::{exchange::Exchange, workload::Workload};
@@ -91,7 +92,11 @@ impl Inventory {
             &self.limits,
             &mut self.stats,
         );
-        endpoint.posture.add(served.exchange, &endpoint.template, true);
+        let response = served.exchange.response.as_ref();
+        let answered = response.map(|response| schema::sensitive_values(&response.head, &response.body));
+        endpoint
+            .posture
+            .add(served.exchange, &endpoint.template, &answered.unwrap_or_default());
         Observation {
             endpoint: Some(endpoint.id),
             template: Some(Arc::clone(&endpoint.template)),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::walk::Value;
 use crate::inventory::{
-    sensitive::{self, Votes},
+    sensitive::{self, SensitiveType, Votes},
     template::segment::{SegmentType, classify},
 };
 
@@ -151,20 +151,19 @@ impl Words {
 }
 
 impl Field {
-    /// Counts one value.
-    pub(super) fn add(&mut self, name: &str, value: &Value<'_>) {
+    /// Counts one value. The type of sensitive data that it is.
+    pub(super) fn add(&mut self, name: &str, value: &Value<'_>) -> Option<SensitiveType> {
         if *value == Value::ObjectEnd {
             self.whole += 1;
-            return;
+            return None;
         }
         self.seen += 1;
         let (text, is_number) = match value {
-            Value::Object => return self.object += 1,
-            Value::Array => return self.array += 1,
-            Value::Null => return self.null += 1,
-            Value::Bool(_) => return self.boolean += 1,
-            Value::ObjectEnd => return,
-            Value::File => return self.file += 1,
+            Value::ObjectEnd => return None,
+            Value::Object | Value::Array | Value::Null | Value::Bool(_) | Value::File => {
+                *self.count_of(value) += 1;
+                return None;
+            }
             Value::Number(number) => {
                 if number.bytes().all(|b| b.is_ascii_digit() || b == b'-') {
                     self.integer += 1;
@@ -179,13 +178,26 @@ impl Field {
                 (&**text, false)
             }
         };
-        match sensitive::classify(name, text, is_number) {
+        let found = sensitive::classify(name, text, is_number);
+        match found {
             Some(finding) => {
                 self.votes.add(finding);
                 self.words = Words::TooMany;
             }
             None if !is_number => self.words.add(text, 1),
             None => {}
+        }
+        found.map(|found| found.kind)
+    }
+
+    /// The counter of values without a text.
+    fn count_of(&mut self, value: &Value<'_>) -> &mut u32 {
+        match value {
+            Value::Array => &mut self.array,
+            Value::Null => &mut self.null,
+            Value::Bool(_) => &mut self.boolean,
+            Value::File => &mut self.file,
+            _ => &mut self.object,
         }
     }
 

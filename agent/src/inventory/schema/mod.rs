@@ -8,6 +8,7 @@
 mod field;
 mod multipart;
 mod paths;
+mod reader;
 mod room;
 mod shape;
 mod walk;
@@ -18,9 +19,9 @@ use serde::{Deserialize, Serialize};
 
 pub use field::{Field, Format};
 pub(crate) use paths::Paths;
+pub(super) use reader::Reader;
 pub(super) use room::FieldRoom;
 use shape::Shapes;
-use walk::outline;
 pub(crate) use walk::{Event, Value, walk};
 
 use super::sensitive::{self, SensitiveType, Verdict};
@@ -102,39 +103,43 @@ impl Schema {
         self.messages == 0
     }
 
-    fn add(&mut self, path: &str, name: &str, value: &Value<'_>, room: &mut FieldRoom) {
-        if let Some(field) = self.fields.get_mut(path) {
-            field.add(name, value);
-        } else if self.fields.len() < MAX_FIELDS && room.take() {
-            self.fields.entry(path.into()).or_default().add(name, value);
+    fn add(&mut self, path: &str, name: &str, value: &Value<'_>, reader: &mut Reader) {
+        let found = if let Some(field) = self.fields.get_mut(path) {
+            field.add(name, value)
+        } else if self.fields.len() < MAX_FIELDS && reader.room.take() {
+            self.fields.entry(path.into()).or_default().add(name, value)
         } else {
             self.overflow += 1;
-        }
+            Field::default().add(name, value)
+        };
+        reader.found.extend(found);
     }
 
     /// Whether a bound was reached.
-    fn add_json(&mut self, text: &[u8], room: &mut FieldRoom) -> bool {
+    fn add_json(&mut self, text: &[u8], reader: &mut Reader) -> bool {
         self.messages += 1;
-        outline(text, |event| self.add(event.path, event.name, &event.value, room)).is_cut
+        reader.walk(text, |reader, event| {
+            self.add(event.path, event.name, &event.value, reader)
+        })
     }
 
-    fn add_pairs(&mut self, prefix: &str, text: &[u8], room: &mut FieldRoom) {
+    fn add_pairs(&mut self, prefix: &str, text: &[u8], reader: &mut Reader) {
         let text = text.get(..MAX_FORM_BYTES).unwrap_or(text);
         self.messages += 1;
         for (name, value) in form_urlencoded::parse(text).take(MAX_PAIRS) {
-            self.add_pair((prefix, &name), Some(&value), room);
+            self.add_pair((prefix, &name), Some(&value), reader);
         }
     }
 
-    fn add_parts(&mut self, body: &[u8], boundary: &str, room: &mut FieldRoom) {
+    fn add_parts(&mut self, body: &[u8], boundary: &str, reader: &mut Reader) {
         self.messages += 1;
         for part in multipart::parts(body, boundary) {
-            self.add_pair(("form", part.name), part.text, room);
+            self.add_pair(("form", part.name), part.text, reader);
         }
     }
 
     /// Adds a named value; without a text it is a file.
-    fn add_pair(&mut self, (prefix, name): (&str, &str), value: Option<&str>, room: &mut FieldRoom) {
+    fn add_pair(&mut self, (prefix, name): (&str, &str), value: Option<&str>, reader: &mut Reader) {
         let path = format!("{prefix}.{}", name.replace(|c: char| c.is_control(), ""));
         let value = match value {
             None => Value::File,
@@ -142,7 +147,7 @@ impl Schema {
             Some(text) => Value::Text(Cow::Borrowed(text)),
         };
         if path.len() <= MAX_PAIR_BYTES {
-            self.add(&path, name, &value, room);
+            self.add(&path, name, &value, reader);
         }
     }
 
@@ -166,24 +171,25 @@ impl Schemas {
     }
 
     /// Reads one exchange. Whether a bound of its bodies was reached.
-    pub(super) fn add(&mut self, exchange: &Exchange, request: &Request, room: &mut FieldRoom) -> bool {
+    pub(super) fn add(&mut self, exchange: &Exchange, request: &Request, reader: &mut Reader) -> bool {
         self.exchanges += 1;
         if let Some(query) = request.query() {
             let query = query.split('#').next().unwrap_or_default();
-            self.query.add_pairs("query", query.as_bytes(), room);
+            self.query.add_pairs("query", query.as_bytes(), reader);
         }
         let mut is_cut = false;
         match Content::of(&request.head, &request.body) {
-            Content::Json => is_cut |= self.request.add_json(&request.body.sample, room),
-            Content::Form => self.form.add_pairs("form", &request.body.sample, room),
-            Content::Multipart(boundary) => self.multipart.add_parts(&request.body.sample, boundary, room),
+            Content::Json => is_cut |= self.request.add_json(&request.body.sample, reader),
+            Content::Form => self.form.add_pairs("form", &request.body.sample, reader),
+            Content::Multipart(boundary) => self.multipart.add_parts(&request.body.sample, boundary, reader),
             Content::Other => {}
         }
+        reader.found.clear();
         if let Some(response) = &exchange.response
             && Content::of(&response.head, &response.body) == Content::Json
         {
             let class = self.responses.entry((response.status / 100).min(9)).or_default();
-            is_cut |= class.add_json(&response.body.sample, room);
+            is_cut |= class.add_json(&response.body.sample, reader);
         }
         is_cut
     }
@@ -272,7 +278,7 @@ pub fn sensitive_fields(exchange: &Exchange) -> Vec<SensitiveField> {
         return Vec::new();
     };
     let mut schemas = Schemas::default();
-    schemas.add(exchange, request, &mut FieldRoom::of(usize::MAX));
+    schemas.add(exchange, request, &mut Reader::of(usize::MAX));
     let mut fields = Vec::new();
     for (direction, schema) in schemas.by_direction() {
         for (path, field) in &schema.fields {
@@ -347,7 +353,7 @@ mod tests {
         for call in calls {
             let exchange = call.clone().exchange();
             let request = exchange.request.as_ref().expect("request");
-            schemas.add(&exchange, request, &mut FieldRoom::of(usize::MAX));
+            schemas.add(&exchange, request, &mut Reader::of(usize::MAX));
         }
         schemas
     }
@@ -447,13 +453,17 @@ mod tests {
     #[test]
     fn without_room_known_fields_are_counted_and_new_ones_are_not_kept() {
         let mut schemas = Schemas::default();
-        let mut room = FieldRoom::of(2);
+        let mut reader = Reader::of(2);
         for body in [r#"{"a":1}"#, r#"{"a":2,"b":3}"#] {
             let exchange = call("GET", "/").answer(body).exchange();
-            schemas.add(&exchange, exchange.request.as_ref().expect("request"), &mut room);
+            schemas.add(
+                &exchange,
+                exchange.request.as_ref().expect("request"),
+                &mut reader,
+            );
         }
         let answer = &schemas.responses[&2];
         assert_eq!((schemas.len(), answer.fields["$.a"].integer), (2, 2));
-        assert_eq!((room.refused, answer.overflow), (1, 1));
+        assert_eq!((reader.room.refused, answer.overflow), (1, 1));
     }
 }

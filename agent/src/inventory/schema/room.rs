@@ -1,7 +1,7 @@
 //! How many fields may still be kept: the memory of all endpoints is bounded, not only that of each.
 
 /// Room for fields that are new, of all endpoints together.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(in crate::inventory) struct FieldRoom {
     /// So many fit.
     left: usize,

@@ -60,11 +60,6 @@ pub(crate) struct Outline {
     pub(crate) is_whole: bool,
 }
 
-/// As [`walk`], with paths of its own.
-pub(crate) fn outline(text: &[u8], visit: impl FnMut(Event<'_>)) -> Outline {
-    walk(text, &mut Paths::default(), visit)
-}
-
 /// Walks a text with the paths of others like it. Fields whose path is longer than 256 bytes are passed over.
 pub(crate) fn walk(text: &[u8], paths: &mut Paths, visit: impl FnMut(Event<'_>)) -> Outline {
     let is_long = text.len() > MAX_BYTES;

@@ -8,7 +8,7 @@ use crate::{
     clock::Timestamp,
     event::Address,
     exchange::{Completeness, Exchange, Request, Response},
-    inventory::Exposure,
+    inventory::{Exposure, sensitive::SensitiveType},
 };
 
 /// Whether a request says who calls.
@@ -31,13 +31,17 @@ pub(super) struct Message<'a> {
     pub(super) caller: Caller,
     /// The client is not on this host.
     pub(super) is_remote: bool,
-    /// Its bodies are to be read closely.
-    pub(super) is_read: bool,
+    /// Types of sensitive data in the answer, one for each value that has one; nothing where it was not read.
+    pub(super) answered: &'a [SensitiveType],
 }
 
 impl<'a> Message<'a> {
     /// `None` for an exchange of which too little was seen to judge it.
-    pub(super) fn of(exchange: &'a Exchange, template: &'a str, is_read: bool) -> Option<Self> {
+    pub(super) fn of(
+        exchange: &'a Exchange,
+        template: &'a str,
+        answered: &'a [SensitiveType],
+    ) -> Option<Self> {
         let (request, response) = (exchange.request.as_ref()?, exchange.response.as_ref()?);
         if exchange.completeness == Completeness::Lost {
             return None;
@@ -57,7 +61,7 @@ impl<'a> Message<'a> {
             template,
             caller,
             is_remote: Exposure::of(&exchange.connection) > Exposure::Host,
-            is_read,
+            answered,
         })
     }
 

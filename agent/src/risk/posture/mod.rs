@@ -64,10 +64,10 @@ impl Posture {
         *self == Self::default()
     }
 
-    /// Looks at one exchange of the endpoint with this template. `is_read` tells whether its bodies are to be read
-    /// closely: what costs more is done for a share of a busy endpoint's exchanges.
-    pub(crate) fn add(&mut self, exchange: &Exchange, template: &str, is_read: bool) {
-        let Some(message) = Message::of(exchange, template, is_read) else {
+    /// Looks at one exchange of the endpoint with this template. `answered` are the types of sensitive data in its answer,
+    /// one for each value that has one; nothing where the answer was not read, as those of a busy endpoint mostly are not.
+    pub(crate) fn add(&mut self, exchange: &Exchange, template: &str, answered: &[SensitiveType]) {
+        let Some(message) = Message::of(exchange, template, answered) else {
             return;
         };
         for rule in rules::ALL {

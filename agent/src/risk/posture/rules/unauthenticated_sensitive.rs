@@ -3,10 +3,7 @@
 //! What a client has just sent itself, and the token that a login answers with, do not count.
 
 use super::{Caller, Evidence, Message, Posture, Rule, Seen, Subject, gravity};
-use crate::{
-    inventory::{Exposure, schema},
-    verdict::Severity,
-};
+use crate::{inventory::Exposure, verdict::Severity};
 
 pub(super) const RULE: Rule = Rule {
     name: "unauthenticated_sensitive_response",
@@ -18,11 +15,11 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn notice(message: &Message<'_>, posture: &mut Posture) {
-    if !message.is_read || message.caller != Caller::Anonymous || !message.has_data() {
+    if message.caller != Caller::Anonymous || !message.has_data() {
         return;
     }
-    for kind in schema::sensitive_values(&message.response.head, &message.response.body) {
-        posture.anonymous.entry(kind).or_default().add(message.at());
+    for kind in message.answered {
+        posture.anonymous.entry(*kind).or_default().add(message.at());
     }
 }
 
