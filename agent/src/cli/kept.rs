@@ -138,6 +138,7 @@ mod tests {
         let mut assessor = Assessor::new(Criteria::default());
         assessor.refresh(&inventory, &[], &[], now);
         let mut batch = Batch::default();
+        assessor.end_changed();
         batch.add_lists(&mut assessor, usize::MAX);
         let mut store = Store::open(directory, 1 << 24, now).unwrap().store;
         store.save(&batch).unwrap();

@@ -66,6 +66,9 @@ impl Inventory {
         let news = self.registry.news(served.workload);
         let enough = (self.registry.learned_from(served.workload) / 2).clamp(SETTLE_FIRST_AT, SETTLE_AT);
         let is_full = || self.registry.templates(served.workload) >= self.limits.templates / 10 * 9;
+        if self.is_held {
+            return;
+        }
         if news >= enough || (news >= SETTLE_WHEN_FULL && is_full()) {
             self.settle_workload(served.workload);
         }

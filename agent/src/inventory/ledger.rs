@@ -72,6 +72,8 @@ pub struct Inventory {
     addresses: Addresses,
     /// For fields that are new.
     reader: Reader,
+    /// Endpoints are being taken.
+    pub(super) is_held: bool,
 }
 
 /// An endpoint that no answer has confirmed.
@@ -105,6 +107,7 @@ impl Inventory {
             recent: Recent::new(limits.recent_paths, MAX_HITS),
             addresses: Addresses::default(),
             reader: Reader::of(limits.fields),
+            is_held: false,
         }
     }
 
@@ -282,6 +285,17 @@ impl Inventory {
     /// To be called after [`Self::settle`].
     pub fn take_dirty_part(&mut self, most: usize) -> Vec<EndpointRecord> {
         self.registry.take_dirty_endpoints(most)
+    }
+
+    /// How many endpoints changed since they were taken; some of them may be no more.
+    pub fn dirty(&self) -> usize {
+        self.registry.dirty()
+    }
+
+    /// Whether endpoints stay what they are while they are taken in parts: nothing that is observed makes several of them
+    /// one then. That waits until it is let go.
+    pub fn hold(&mut self, is_held: bool) {
+        self.is_held = is_held;
     }
 
     /// What was taken is kept.

@@ -297,3 +297,24 @@ fn documents_go_before_the_code_and_both_before_what_is_learned() {
     let learned = "/users/{userName}/orders/{orderId}";
     assert_eq!(source(learned), Some((TemplateSource::Learned, 1)));
 }
+
+#[test]
+fn endpoints_do_not_become_one_while_they_are_taken() {
+    let words = ["ann", "bob", "carla", "dora", "emil", "fritz", "greta", "hans"];
+    let pairs = words
+        .iter()
+        .flat_map(|a| words.iter().map(move |b| format!("{a}-{b}")));
+    let calls: Vec<Call> = pairs
+        .map(|name| call("GET", &format!("/users/{name}")).answer(USER))
+        .collect();
+    let gone = |is_held: bool| {
+        let mut inventory = Inventory::new(Limits::default());
+        inventory.hold(is_held);
+        for call in &calls {
+            inventory.observe(&call.clone().exchange(), &shop(), None);
+        }
+        inventory.take_gone().len()
+    };
+    assert!(gone(false) > 0);
+    assert_eq!(gone(true), 0);
+}

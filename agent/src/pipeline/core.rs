@@ -17,7 +17,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use super::{
     Notice, Summary,
-    batch::{Batch, ToCore},
+    batch::{Batch, MAX_WAITING_BATCHES, ToCore},
     governor::Governor,
     harvester::Harvester,
     health::Health,
@@ -258,8 +258,10 @@ impl Core {
                 self.next_second = now;
                 self.keeper.start_over(now);
             }
-            if now >= self.keeper.next() {
-                self.keep(now, questions);
+            if self.keeper.is_writing() {
+                self.keep_part(now, questions);
+            } else if now >= self.keeper.next() {
+                self.begin_keeping(now);
             }
             if now >= self.next_second {
                 self.next_second = now.after(SECOND);
@@ -267,7 +269,9 @@ impl Core {
                 self.pass_on();
                 self.hear();
                 self.listeners.hear(&mut self.directory);
-                if let Some(harvester) = &mut self.harvester {
+                if let Some(harvester) = &mut self.harvester
+                    && !self.keeper.is_writing()
+                {
                     harvester.pass_on(&mut self.inventory);
                 }
                 self.health.coverages.name_libraries();
@@ -280,21 +284,19 @@ impl Core {
                     self.sinks.measure(&status, now);
                 }
             }
-            match inbox.recv_timeout(self.keeper.next().min(self.next_second).since(now)) {
-                Ok(ToCore::Batch(batch)) => self.batch(*batch),
-                // It may have been answered before.
-                Ok(ToCore::Ask) => questions
-                    .try_iter()
-                    .take(1)
-                    .for_each(|request| self.answer(request)),
-                Ok(ToCore::Change(change)) => self.change(*change),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+            let next = match self.keeper.is_writing() {
+                true => now,
+                false => self.keeper.next().min(self.next_second),
+            };
+            if !self.listen(inbox, questions, next.since(now)) {
+                break;
             }
         }
         let now = clock::now();
+        self.finish_keeping(now, questions);
         self.pass_on();
-        self.keep(now, questions);
+        self.begin_keeping(now);
+        self.finish_keeping(now, questions);
         self.keeper.end();
         self.report(now);
         if let Err(error) = self.marker.end(now) {
@@ -303,6 +305,39 @@ impl Core {
         Summary {
             status: self.status(),
             endpoints: self.inventory.endpoint_views(now).len(),
+        }
+    }
+
+    /// Waits for a message, and handles it: during a write all that wait. False when nobody is left to send any.
+    fn listen(&mut self, inbox: &Receiver<ToCore>, questions: &Receiver<Request>, wait: Duration) -> bool {
+        let mut next = inbox.recv_timeout(wait);
+        for _ in 0..MAX_WAITING_BATCHES {
+            match next {
+                Ok(message) => self.message(message, questions),
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => return false,
+            }
+            if !self.keeper.is_writing() {
+                break;
+            }
+            next = inbox.recv_timeout(Duration::ZERO);
+        }
+        true
+    }
+
+    fn message(&mut self, message: ToCore, questions: &Receiver<Request>) {
+        match message {
+            ToCore::Batch(batch) => self.batch(*batch),
+            // It may have been answered before.
+            ToCore::Ask => {
+                let one = questions.try_iter().next();
+                one.into_iter().for_each(|request| self.answer(request));
+            }
+            ToCore::Change(change) => {
+                // What is written was judged by what counts so far.
+                self.finish_keeping(clock::now(), questions);
+                self.change(*change);
+            }
         }
     }
 
@@ -544,22 +579,30 @@ impl Core {
         }
     }
 
-    /// Writes the store, and answers between the parts of a long write.
-    fn keep(&mut self, now: Timestamp, questions: &Receiver<Request>) {
+    /// Begins to write the store.
+    fn begin_keeping(&mut self, now: Timestamp) {
         let status = self.status();
         if let Err(error) = self.marker.beat(now) {
             tracing::debug!(%error, "that this run is there cannot be noted");
         }
         let (keeper, mut known) = self.known();
         keeper.begin(now, &mut known, &status);
-        loop {
-            let (keeper, mut known) = self.known();
-            if !keeper.go_on(now, &mut known) {
-                break;
-            }
-            questions.try_iter().for_each(|request| self.answer(request));
+    }
+
+    /// Writes a part of it, and answers. Exchanges come between two parts: during a long write the ring would fill up.
+    fn keep_part(&mut self, now: Timestamp, questions: &Receiver<Request>) {
+        let (keeper, mut known) = self.known();
+        if !keeper.go_on(now, &mut known) {
+            memory::release();
         }
-        memory::release();
+        questions.try_iter().for_each(|request| self.answer(request));
+    }
+
+    /// Writes what is left of it.
+    fn finish_keeping(&mut self, now: Timestamp, questions: &Receiver<Request>) {
+        while self.keeper.is_writing() {
+            self.keep_part(now, questions);
+        }
     }
 
     /// Who keeps, and what is known.

@@ -64,22 +64,28 @@ impl Fixture {
     }
 
     fn write(&mut self) {
+        self.begin();
+        while self.go_on() {}
+    }
+
+    fn begin(&mut self) {
         self.now = self.now.max(self.keeper.next());
-        let Self {
-            keeper,
-            inventory,
-            analysis,
-            assessor,
-            now,
-            ..
-        } = self;
-        let mut known = Known {
-            inventory,
-            analysis,
-            assessor,
+        let (keeper, mut known, now) = self.parts();
+        keeper.begin(now, &mut known, &Status::default());
+    }
+
+    fn go_on(&mut self) -> bool {
+        let (keeper, mut known, now) = self.parts();
+        keeper.go_on(now, &mut known)
+    }
+
+    fn parts(&mut self) -> (&mut Keeper, Known<'_>, Timestamp) {
+        let known = Known {
+            inventory: &mut self.inventory,
+            analysis: &mut self.analysis,
+            assessor: &mut self.assessor,
         };
-        keeper.begin(*now, &mut known, &Status::default());
-        while keeper.go_on(*now, &mut known) {}
+        (&mut self.keeper, known, self.now)
     }
 
     fn counter(&self, name: &str) -> u64 {
@@ -318,4 +324,40 @@ fn a_store_at_its_bound_forgets_the_oldest_and_goes_on() {
         .unwrap();
     assert_eq!(left.alerts.last().unwrap().id, "0399");
     assert_ne!(left.alerts.first().unwrap().id, "0000");
+}
+
+#[test]
+fn what_comes_during_a_write_is_written_by_the_next() {
+    let mut fixture = Fixture::new(1 << 24);
+    fixture.observe("/v1/users");
+    fixture.observe("/v1/carts");
+    fixture.begin();
+    let mut parts = 0;
+    while fixture.go_on() {
+        parts += 1;
+        assert!(parts < 10, "it does not end while endpoints change");
+        fixture.observe("/v1/users");
+        if parts > 1 {
+            // After what is written was counted.
+            fixture.observe("/v1/orders");
+        }
+        fixture.keeper.note(&Changes {
+            alerts: vec![alert("a1")],
+            ..Changes::default()
+        });
+    }
+    assert_eq!(fixture.stored(), (2, 0));
+    assert!(!fixture.keeper.is_writing());
+    fixture.write();
+    assert_eq!(fixture.stored(), (3, 1));
+}
+
+#[test]
+fn who_has_much_to_write_writes_less_often() {
+    let mut fixture = Fixture::new(1 << 24);
+    for (rows, seconds) in [(0, 1), (2_000, 1), (10_000, 5), (10_000_000, 60)] {
+        let (keeper, mut known, now) = fixture.parts();
+        keeper.written(rows, now, &mut known);
+        assert_eq!(keeper.next(), now.after(seconds * SECOND), "{rows}");
+    }
 }

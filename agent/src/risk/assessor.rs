@@ -84,6 +84,8 @@ pub struct Assessor {
     places: HashMap<EndpointId, usize, FixedState>,
     /// Judged since they were taken, and not taken since.
     changed: BTreeSet<EndpointId>,
+    /// Those of them that are being taken.
+    due: BTreeSet<EndpointId>,
     /// Taken, and not said to be kept yet.
     taken: Vec<EndpointId>,
     /// The criteria are others than those that were judged by.
@@ -235,12 +237,18 @@ impl Assessor {
         risks
     }
 
-    /// The endpoints whose rows changed since they were taken: at most so many of them. Some may be no more: when nothing
-    /// is given, there are none left.
+    /// Ends what is taken next: what changes from now on is taken after it. How many endpoints that are.
+    pub fn end_changed(&mut self) -> usize {
+        self.due.append(&mut self.changed);
+        self.due.len()
+    }
+
+    /// The endpoints whose rows changed since they were taken, up to [`Self::end_changed`]: at most so many of them. Some
+    /// may be no more: when nothing is given, there are none left.
     pub fn take_changed(&mut self, most: usize) -> Vec<Arc<Assessed>> {
         let mut changed = Vec::new();
         while changed.len() < most
-            && let Some(id) = self.changed.pop_first()
+            && let Some(id) = self.due.pop_first()
         {
             let known = self.places.get(&id).and_then(|place| self.known.get(*place));
             if let Some(known) = known {
@@ -259,11 +267,13 @@ impl Assessor {
     /// What was taken was not kept: it is given again.
     pub fn take_again(&mut self) {
         self.changed.extend(std::mem::take(&mut self.taken));
+        self.changed.append(&mut self.due);
     }
 
     /// Every row counts as changed: what was kept of it may be gone.
     pub fn mark_all_changed(&mut self) {
         self.taken = Vec::new();
+        self.due = BTreeSet::new();
         self.changed = self.known.iter().map(|known| known.id).collect();
     }
 }
@@ -353,6 +363,11 @@ mod tests {
     }
 
     /// The same as everything assessed at once.
+    fn taken(assessor: &mut Assessor, most: usize) -> Vec<Arc<Assessed>> {
+        assessor.end_changed();
+        assessor.take_changed(most)
+    }
+
     fn check(
         assessor: &mut Assessor,
         inventory: &Inventory,
@@ -383,14 +398,14 @@ mod tests {
         let mut assessor = Assessor::default();
         let users = observe(&mut inventory, "/v1/users");
         check(&mut assessor, &inventory, &[], &[], NOW);
-        assert_eq!(assessor.take_changed(usize::MAX).len(), 1);
+        assert_eq!(taken(&mut assessor, usize::MAX).len(), 1);
         // Another endpoint, that sorts before it.
         observe(&mut inventory, "/v1/carts");
         check(&mut assessor, &inventory, &[], &[], NOW);
-        assert_eq!(assessor.take_changed(usize::MAX).len(), 1);
+        assert_eq!(taken(&mut assessor, usize::MAX).len(), 1);
         // Nothing new.
         check(&mut assessor, &inventory, &[], &[], NOW);
-        assert!(assessor.take_changed(usize::MAX).is_empty());
+        assert!(taken(&mut assessor, usize::MAX).is_empty());
         // A detector speaks, and is silent again.
         let behaviour = [Finding {
             endpoint: Some(users),
@@ -401,9 +416,9 @@ mod tests {
             ..alert("a1")
         }];
         check(&mut assessor, &inventory, &behaviour, &incidents, NOW);
-        assert_eq!(assessor.take_changed(usize::MAX)[0].id, users);
+        assert_eq!(taken(&mut assessor, usize::MAX)[0].id, users);
         check(&mut assessor, &inventory, &[], &[], NOW);
-        assert_eq!(assessor.take_changed(usize::MAX).len(), 1);
+        assert_eq!(taken(&mut assessor, usize::MAX).len(), 1);
         // Other weights.
         assessor.set_risk(Risk {
             host: 10,
@@ -411,17 +426,17 @@ mod tests {
             ..Risk::default()
         });
         check(&mut assessor, &inventory, &[], &[], NOW);
-        assert_eq!(assessor.take_changed(usize::MAX).len(), 2);
+        assert_eq!(taken(&mut assessor, usize::MAX).len(), 2);
         // Time passes.
         let later = NOW.after(2 * crate::inventory::STALE_AFTER);
         check(&mut assessor, &inventory, &[], &[], later);
-        assert_eq!(assessor.take_changed(usize::MAX).len(), 2);
+        assert_eq!(taken(&mut assessor, usize::MAX).len(), 2);
         // The clock is set back, and one is called again.
         check(&mut assessor, &inventory, &[], &[], NOW);
-        assert_eq!(assessor.take_changed(usize::MAX).len(), 2);
+        assert_eq!(taken(&mut assessor, usize::MAX).len(), 2);
         observe(&mut inventory, "/v1/users");
         check(&mut assessor, &inventory, &[], &[], NOW);
-        assert_eq!(assessor.take_changed(usize::MAX)[0].id, users);
+        assert_eq!(taken(&mut assessor, usize::MAX)[0].id, users);
         // Somebody else answers for all of them.
         let workload = Arc::new(Workload {
             id: "w1".into(),
@@ -431,7 +446,7 @@ mod tests {
         let exchange = call("GET", "/v1/users").exchange();
         inventory.observe(&exchange, &workload, None);
         check(&mut assessor, &inventory, &[], &[], NOW);
-        assert_eq!(assessor.take_changed(usize::MAX).len(), 2);
+        assert_eq!(taken(&mut assessor, usize::MAX).len(), 2);
         check(&mut assessor, &inventory, &[], &[], later);
         // Endpoints become one.
         for user in 0..50 {
@@ -473,13 +488,13 @@ mod tests {
         assessor.refresh(&inventory, &[], &[], NOW);
         assert_eq!(
             (
-                assessor.take_changed(usize::MAX).len(),
-                assessor.take_changed(usize::MAX).len()
+                taken(&mut assessor, usize::MAX).len(),
+                taken(&mut assessor, usize::MAX).len()
             ),
             (1, 0)
         );
         assessor.mark_all_changed();
-        assert_eq!(assessor.take_changed(usize::MAX).len(), 1);
+        assert_eq!(taken(&mut assessor, usize::MAX).len(), 1);
     }
 
     #[test]
@@ -490,13 +505,13 @@ mod tests {
             observe(&mut inventory, target);
         }
         assessor.refresh(&inventory, &[], &[], NOW);
-        let taken = |assessor: &mut Assessor| [2, 2, 2].map(|most| assessor.take_changed(most).len());
-        assert_eq!(taken(&mut assessor), [2, 1, 0]);
+        let three = |assessor: &mut Assessor| [2, 2, 2].map(|most| taken(assessor, most).len());
+        assert_eq!(three(&mut assessor), [2, 1, 0]);
         assessor.take_again();
-        assert_eq!(taken(&mut assessor), [2, 1, 0]);
+        assert_eq!(three(&mut assessor), [2, 1, 0]);
         assessor.kept();
         assessor.take_again();
-        assert_eq!(taken(&mut assessor), [0, 0, 0]);
+        assert_eq!(three(&mut assessor), [0, 0, 0]);
     }
 
     #[test]

@@ -57,6 +57,7 @@ impl Replacement {
         };
         let mut assessor = Assessor::new(criteria);
         assessor.refresh(inventory, &changes.findings, &changes.alerts, now);
+        assessor.end_changed();
         batch.add_lists(&mut assessor, usize::MAX);
         batch.add_changes(&changes);
         batch.add_baselines(analysis.take_baselines());

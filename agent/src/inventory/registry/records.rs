@@ -20,10 +20,11 @@ impl Registry {
             let Some(endpoint) = &mut slot.endpoint else {
                 continue;
             };
-            endpoint.schemas.note_words();
-            self.revision += 1;
-            if let Some(revision) = self.revisions.get_mut(place) {
-                *revision = self.revision;
+            if endpoint.schemas.note_words() {
+                self.revision += 1;
+                if let Some(revision) = self.revisions.get_mut(place) {
+                    *revision = self.revision;
+                }
             }
             self.taken.push(endpoint.id);
             records.push(EndpointRecord {
@@ -32,6 +33,11 @@ impl Registry {
             });
         }
         records
+    }
+
+    /// How many endpoints changed since they were taken; some of them may be no more.
+    pub(in crate::inventory) fn dirty(&self) -> usize {
+        self.dirty_endpoints.len()
     }
 
     /// What was taken is kept.

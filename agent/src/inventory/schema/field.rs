@@ -252,9 +252,12 @@ impl Field {
         all
     }
 
-    /// Notes the words that are certain, before the field is written.
-    pub(super) fn note_words(&mut self) {
-        self.known_words = self.enumeration().into_iter().map(Box::from).collect();
+    /// Notes the words that are certain, before the field is written. Whether they are others than before.
+    pub(super) fn note_words(&mut self) -> bool {
+        let words: Vec<Box<str>> = self.enumeration().into_iter().map(Box::from).collect();
+        let are_others = words != self.known_words;
+        self.known_words = words;
+        are_others
     }
 
     /// The form that all its texts have.

@@ -217,17 +217,21 @@ impl Schemas {
         }
     }
 
-    /// Prepares for writing.
-    pub(super) fn note_words(&mut self) {
+    /// Prepares for writing. Whether anything is noted that was not before.
+    pub(super) fn note_words(&mut self) -> bool {
         let requests = [
             &mut self.query,
             &mut self.form,
             &mut self.multipart,
             &mut self.request,
         ];
-        for schema in requests.into_iter().chain(self.responses.values_mut()) {
-            schema.fields.values_mut().for_each(|field| field.note_words());
-        }
+        let schemas = requests.into_iter().chain(self.responses.values_mut());
+        let fields = schemas.flat_map(|schema| schema.fields.values_mut());
+        // All of them, not up to the first.
+        fields
+            .filter_map(|field| field.note_words().then_some(()))
+            .count()
+            > 0
     }
 
     /// Sensitive data by direction and path, the classes of status taken together.
