@@ -60,6 +60,10 @@ pub(crate) const TLS: &[Need] = &[
     ("etcdctl", "etcd-client"),
     ("nghttpd", "nghttp2-server"),
     ("h2load", "nghttp2-client"),
+    // A container of a guest is a mount namespace.
+    ("unshare", "util-linux"),
+    ("mount", "mount"),
+    ("sh", "dash"),
     // Not programs: a module of PHP, a library, a module of Python.
     ("php-curl", "php-curl"),
     ("libcurl3-nss", "libcurl3-nss"),
@@ -68,7 +72,6 @@ pub(crate) const TLS: &[Need] = &[
 const TEST: &[Need] = &[
     ("cc", "gcc"),
     ("nft", "nftables"),
-    ("unshare", "util-linux"),
     ("redis-server", "redis-server"),
     ("postgres", "postgresql"),
     ("wrk", "wrk"),

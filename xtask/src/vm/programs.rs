@@ -102,8 +102,7 @@ fn closure(programs: &[PathBuf]) -> Result<BTreeSet<String>> {
         .iter()
         .map(|path| path.canonicalize())
         .collect::<std::io::Result<Vec<_>>>()?;
-    let said = output_of(Command::new("dpkg-query").arg("--search").args(&meant))
-        .context("a program is of no Debian package")?;
+    let said = meant.iter().map(|path| owner(path)).collect::<Result<String>>()?;
     let others = TLS
         .iter()
         .map(|(_, package)| *package)
@@ -121,6 +120,16 @@ fn closure(programs: &[PathBuf]) -> Result<BTreeSet<String>> {
         .into_iter()
         .filter(|package| packages::is_installed(package))
         .collect())
+}
+
+/// What `dpkg` says of a program: some packages still list theirs where it lay before `/usr` was merged, as `/bin/dash`.
+fn owner(path: &Path) -> Result<String> {
+    let search = |path: &Path| output_of(Command::new("dpkg-query").arg("--search").arg(path));
+    let said = search(path).or_else(|problem| match path.strip_prefix("/usr") {
+        Ok(before) => search(&Path::new("/").join(before)),
+        Err(_) => Err(problem),
+    });
+    Ok(said.with_context(|| format!("{} is of no Debian package", path.display()))? + "\n")
 }
 
 /// The packages in `nginx: /usr/sbin/nginx`, `libssl3:amd64, x: /usr/lib/…`.
