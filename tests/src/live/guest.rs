@@ -16,7 +16,7 @@ use super::{
     program::find,
     servers::{accepts, free_port},
     tls_clients::{ask, seen},
-    tls_life::coverage,
+    tls_life::{Deleted, RING_BYTES, contain, coverage, load_late, upgrade, watch},
     tls_servers::{Hop, apache, caddy_proxy, haproxy, nginx_tls, node, puma, python},
 };
 
@@ -115,5 +115,19 @@ pub(super) fn tls_of_real_programs(place: &Place) -> Result<()> {
         "Linux {}, tier {}: TLS is read",
         status.kernel, status.tier
     ));
+    agent.stop(Signal::TERM).map(drop)
+}
+
+/// Libraries that come and go, before one agent: deleted before it starts, replaced under a running server, loaded after the
+/// start, another one inside a mount namespace.
+pub(super) fn tls_libraries_come_and_go(place: &Place) -> Result<()> {
+    let own = Certificate::new(place)?;
+    let deleted = Deleted::start(place, &own)?;
+    let agent = watch(place, RING_BYTES)?;
+    // First, while no other process has brought the library to the agent's knowledge.
+    load_late(place, &own, &agent)?;
+    deleted.is_read(place, &agent)?;
+    upgrade(place, &own, &agent)?;
+    contain(place, &own, &agent)?;
     agent.stop(Signal::TERM).map(drop)
 }
