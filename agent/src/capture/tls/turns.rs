@@ -15,8 +15,9 @@ const LOOKS_PER_SECOND: u32 = 200;
 /// the next second.
 const LOOKS_IN_TURN: u32 = 50;
 
-/// When a process that started a program is looked at again: its libraries are mapped after the program.
-const AFTER_START_NS: [u64; 2] = [50_000_000, 1_000_000_000];
+/// When a process that started a program is looked at again: its libraries are mapped after the program, and those of
+/// one that starts slowly much later.
+const AFTER_START_NS: [u64; 3] = [50_000_000, 1_000_000_000, 10_000_000_000];
 
 /// Processes that wait for that, each delay. Overflow policy: further ones do without that turn.
 const MAX_WAITING: usize = 1024;
@@ -108,7 +109,7 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     #[test]
-    fn who_starts_has_two_turns() {
+    fn who_starts_has_three_turns() {
         let mut turns = Turns::default();
         assert_eq!(turns.next_ns(0), None);
         turns.started(7, 0);
@@ -117,7 +118,9 @@ mod tests {
         assert_eq!(turns.due(50 * MS, |_| true), Some(7));
         assert_eq!(turns.due(999 * MS, |_| true), None);
         assert_eq!(turns.due(1_000 * MS, |_| true), Some(7));
-        assert_eq!(turns.next_ns(1_000 * MS), None);
+        assert_eq!(turns.next_ns(1_000 * MS), Some(9_000 * MS));
+        assert_eq!(turns.due(10_000 * MS, |_| true), Some(7));
+        assert_eq!(turns.next_ns(10_000 * MS), None);
     }
 
     #[test]
