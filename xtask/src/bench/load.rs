@@ -1,6 +1,6 @@
 //! The work itself: who asks the servers, and how often.
 
-use std::process::Command;
+use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result};
 
@@ -13,6 +13,16 @@ use crate::shell::{output_of, run};
 
 /// Requests each second of the work that leaves the processors idle in between.
 const STEADY_RATE: u32 = 20_000;
+
+/// Asks for one method after the other, all of them in turn.
+const CALLS: &str = r#"
+local number = 0
+request = function()
+  number = (number + 7919) % 10000
+  local body = '{"jsonrpc":"2.0","id":' .. number .. ',"method":"shop.call' .. number .. '"}'
+  return wrk.format("POST", "/rpc", {["Content-Type"] = "application/json"}, body)
+end
+"#;
 
 /// What one round came to.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +40,9 @@ pub(super) struct Load {
     work: Work,
     url: String,
     _server: Option<Process>,
-    file: std::path::PathBuf,
+    /// What wrk does instead of asking for the same again and again.
+    script: Option<PathBuf>,
+    file: PathBuf,
 }
 
 impl Load {
@@ -44,11 +56,20 @@ impl Load {
         if server.is_some() {
             listening(port)?;
         }
+        let script = match work {
+            Work::Many => {
+                let script = place.file("calls.lua");
+                fs::write(&script, CALLS)?;
+                Some(script)
+            }
+            _ => None,
+        };
         let path = if work == Work::Large { "large" } else { "small" };
         Ok(Self {
             work,
             url: format!("{scheme}://127.0.0.1:{port}/{path}"),
             _server: server,
+            script,
             file: place.file("data"),
         })
     }
@@ -66,7 +87,11 @@ impl Load {
     fn wrk(&self, seconds: u32) -> Result<Round> {
         let mut wrk = Command::new("taskset");
         wrk.args(["-c", last_processor(), "wrk", "-t1", "-c32", "--latency", "-d"]);
-        let text = output_of(wrk.arg(format!("{seconds}s")).arg(&self.url))?;
+        wrk.arg(format!("{seconds}s"));
+        if let Some(script) = &self.script {
+            wrk.arg("-s").arg(script);
+        }
+        let text = output_of(wrk.arg(&self.url))?;
         let count = text
             .lines()
             .find_map(|line| line.trim().split_once(" requests in ")?.0.parse().ok())

@@ -80,6 +80,9 @@ pub(crate) enum Measure {
     Express,
     /// A plain server in Node, as fast as it can
     Node,
+    /// Calls of 10,000 methods of JSON-RPC in turn, each an endpoint, as fast as they can; give it --seconds 10 or more, so
+    /// that the store is written meanwhile
+    Many,
     /// Small reads and writes of files; no socket is opened
     Files,
     /// Nanoseconds of the kernel programs for an operation, captured and muted
@@ -110,6 +113,7 @@ pub(crate) enum Work {
     Python,
     Express,
     Node,
+    Many,
     Files,
 }
 
@@ -126,6 +130,7 @@ impl Measure {
             Self::Python => Some(Work::Python),
             Self::Express => Some(Work::Express),
             Self::Node => Some(Work::Node),
+            Self::Many => Some(Work::Many),
             Self::Files => Some(Work::Files),
             Self::Kernel
             | Self::Start
@@ -261,6 +266,7 @@ impl Work {
             Self::Python => "python",
             Self::Express => "express",
             Self::Node => "node",
+            Self::Many => "many",
             Self::Files => "files",
         }
     }

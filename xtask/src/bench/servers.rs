@@ -1,6 +1,6 @@
 //! The servers that are asked, on the first processor where there are two.
 //!
-//! All answer `/small` with 600 bytes; nginx also `/large` with 1 MiB.
+//! All answer `/small` with 600 bytes; nginx also `/large` with 1 MiB, or calls of JSON-RPC.
 
 use std::{
     ffi::OsStr,
@@ -61,6 +61,9 @@ func main() {
 }
 "#;
 
+/// What calls of JSON-RPC are answered with by nginx.
+const RPC: &str = r#"default_type application/json; location /rpc { return 200 '{"jsonrpc":"2.0","id":1,"result":true}'; }"#;
+
 /// Starts the server of a work on a port; with the scheme it speaks, or `None` for work without one.
 pub(super) fn start(work: Work, place: &Place, port: u16) -> Result<Option<(Process, &'static str)>> {
     let log = place.file("server.log");
@@ -101,6 +104,7 @@ pub(super) fn start(work: Work, place: &Place, port: u16) -> Result<Option<(Proc
         }
         Work::Go => pinned(go(place)?).arg(&number).spawn_in(&log)?,
         Work::Small | Work::Large | Work::Steady => nginx(place, &format!("{port} reuseport"), "")?,
+        Work::Many => nginx(place, &format!("{port} reuseport"), RPC)?,
         Work::Http2 => nginx(place, &format!("{port} http2 reuseport"), "")?,
         Work::Tls => {
             let settings = certificate(place)?;
