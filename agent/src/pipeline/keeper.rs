@@ -65,6 +65,8 @@ pub(super) struct Keeper {
 struct Writing {
     /// What waited when it began.
     waiting: Batch,
+    /// Endpoints that had changed then, and are still to be taken: those that change again come with the next write.
+    left: usize,
     step: Step,
     rows: usize,
     /// There was no room, and some was made.
@@ -77,11 +79,9 @@ enum Step {
     #[default]
     Waiting,
     Workloads,
-    /// As many as had changed when it began: those that change again come with the next write.
-    Endpoints {
-        left: usize,
-    },
-    /// Rows of lists, of the same moment; those that are first tell what they are judged by, when there are none, too.
+    Endpoints,
+    /// Rows of lists, as they were judged when it began; those that are first tell what they are judged by, when there are
+    /// none, too.
     Lists {
         is_first: bool,
     },
@@ -98,9 +98,20 @@ pub(super) struct Known<'a> {
 }
 
 impl Writing {
+    /// What waits, and all that has changed by now.
+    fn of(waiting: Batch, known: &mut Known<'_>, now: Timestamp) -> Self {
+        known.judge(now);
+        known.assessor.end_changed();
+        Self {
+            waiting,
+            left: known.inventory.dirty(),
+            ..Self::default()
+        }
+    }
+
     /// What is written next: endpoints and workloads that changed, then the rows that lists show of them; a part of them at a
     /// time, for all of them are as large as the inventory.
-    fn next(&mut self, known: &mut Known<'_>, now: Timestamp) -> Option<Batch> {
+    fn next(&mut self, known: &mut Known<'_>) -> Option<Batch> {
         loop {
             match self.step {
                 Step::Waiting => {
@@ -108,17 +119,13 @@ impl Writing {
                     return Some(self.waiting.clone());
                 }
                 Step::Workloads => {
-                    let left = known.inventory.dirty();
-                    known.judge(now);
-                    known.assessor.end_changed();
-                    self.step = Step::Endpoints { left };
+                    self.step = Step::Endpoints;
                     return Some(Batch::of(&[], &known.inventory.take_dirty_workloads(), None));
                 }
-                Step::Endpoints { left } => {
-                    let endpoints = known.inventory.take_dirty_part(left.min(PART));
+                Step::Endpoints => {
+                    let endpoints = known.inventory.take_dirty_part(self.left.min(PART));
+                    self.left = self.left.saturating_sub(PART);
                     if !endpoints.is_empty() {
-                        let left = left.saturating_sub(PART);
-                        self.step = Step::Endpoints { left };
                         return Some(Batch::of(&endpoints, &[], None));
                     }
                     self.step = Step::Lists { is_first: true };
@@ -232,15 +239,8 @@ impl Keeper {
 
     /// Begins to write what changed: [`Self::go_on`] does it. What changes meanwhile is written the next time.
     pub(super) fn begin(&mut self, now: Timestamp, known: &mut Known<'_>, status: &Status) {
-        // Ids that go and the endpoints that take their place belong into one write.
-        known.inventory.settle();
         known.inventory.hold(true);
-        let mut waiting = Batch::default();
-        waiting.add_baselines(known.analysis.take_baselines());
-        let gone = known.inventory.take_gone();
-        waiting.removed_endpoints = gone.iter().map(ToString::to_string).collect();
-        self.pending.add(waiting);
-        let mut waiting = self.pending.batch();
+        let mut waiting = self.gather(known);
         waiting.status = Batch::of(&[], &[], Some(status)).status;
         // A small write first: as long as not even that succeeds, the inventory is not copied.
         let begun = match self.retry {
@@ -249,10 +249,7 @@ impl Keeper {
         };
         match begun.and_then(|()| self.store.begin()) {
             Ok(()) => {
-                self.writing = Some(Writing {
-                    waiting,
-                    ..Writing::default()
-                });
+                self.writing = Some(Writing::of(waiting, known, now));
             }
             Err(error) => {
                 known.inventory.hold(false);
@@ -261,12 +258,24 @@ impl Keeper {
         }
     }
 
+    /// Verdicts that wait, and the ids of endpoints that became one with others. These and the endpoints that take their place
+    /// belong into one write, and what has not settled into none: a name that is to become a parameter is not kept.
+    fn gather(&mut self, known: &mut Known<'_>) -> Batch {
+        known.inventory.settle();
+        let mut waiting = Batch::default();
+        waiting.add_baselines(known.analysis.take_baselines());
+        let gone = known.inventory.take_gone();
+        waiting.removed_endpoints = gone.iter().map(ToString::to_string).collect();
+        self.pending.add(waiting);
+        self.pending.batch()
+    }
+
     /// Writes a part of it; whether there is more.
     pub(super) fn go_on(&mut self, now: Timestamp, known: &mut Known<'_>) -> bool {
         let Some(mut writing) = self.writing.take() else {
             return false;
         };
-        let part = writing.next(known, now);
+        let part = writing.next(known);
         let written = match &part {
             Some(batch) => self.store.part(batch).map(|rows| writing.rows += rows),
             None => self.store.end(),
@@ -282,10 +291,11 @@ impl Keeper {
                 match self.make_room(&error, &writing) {
                     Ok(true) => {
                         known.take_again();
+                        let mut waiting = self.gather(known);
+                        waiting.status = writing.waiting.status;
                         self.writing = Some(Writing {
-                            waiting: writing.waiting,
                             has_made_room: true,
-                            ..Writing::default()
+                            ..Writing::of(waiting, known, now)
                         });
                         return true;
                     }
