@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn notice(message: &Message<'_>, posture: &mut Posture) {
-    if message.caller != Caller::Anonymous || !message.has_data() {
+    if message.answered.is_empty() || message.caller != Caller::Anonymous || !message.has_data() {
         return;
     }
     for kind in message.answered {
