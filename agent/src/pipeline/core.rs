@@ -3,6 +3,8 @@
 //! In: batches of exchanges and questions. Out: answers, announcements of new endpoints, rows in the store. Owns its
 //! state alone; nothing here waits for a client, a terminal or, beyond a write, a disk.
 
+mod keeping;
+
 use std::{
     path::{Path, PathBuf},
     sync::{
@@ -21,7 +23,7 @@ use super::{
     governor::Governor,
     harvester::Harvester,
     health::Health,
-    keeper::{Keeper, Known},
+    keeper::Keeper,
     kubernetes::Node,
     listeners::Listeners,
     marker::{End, Marker},
@@ -32,7 +34,7 @@ use super::{
 };
 use crate::{
     analysis::{AgentEvent, Analysis, Changes, Seen, settings::Settings},
-    capture::{load::Throttle, memory},
+    capture::load::Throttle,
     clock::{self, Timestamp},
     config,
     control::{Followed, MAX_UNREAD_ALERTS, Request},
@@ -261,7 +263,7 @@ impl Core {
             if self.keeper.is_writing() {
                 self.keep_part(now, questions);
             } else if now >= self.keeper.next() {
-                self.begin_keeping(now);
+                self.begin_keeping(now, questions);
             }
             if now >= self.next_second {
                 self.next_second = now.after(SECOND);
@@ -295,7 +297,7 @@ impl Core {
         let now = clock::now();
         self.finish_keeping(now, questions);
         self.pass_on();
-        self.begin_keeping(now);
+        self.begin_keeping(now, questions);
         self.finish_keeping(now, questions);
         self.keeper.end();
         self.report(now);
@@ -330,8 +332,9 @@ impl Core {
             ToCore::Batch(batch) => self.batch(*batch),
             // It may have been answered before.
             ToCore::Ask => {
-                let one = questions.try_iter().next();
-                one.into_iter().for_each(|request| self.answer(request));
+                if let Ok(request) = questions.try_recv() {
+                    self.answer(request);
+                }
             }
             ToCore::Change(change) => {
                 // What is written was judged by what counts so far.
@@ -577,41 +580,5 @@ impl Core {
             ),
             Err(error) => tracing::warn!(%error, "the amount copied of bodies could not be changed"),
         }
-    }
-
-    /// Begins to write the store.
-    fn begin_keeping(&mut self, now: Timestamp) {
-        let status = self.status();
-        if let Err(error) = self.marker.beat(now) {
-            tracing::debug!(%error, "that this run is there cannot be noted");
-        }
-        let (keeper, mut known) = self.known();
-        keeper.begin(now, &mut known, &status);
-    }
-
-    /// Writes a part of it, and answers. Exchanges come between two parts: during a long write the ring would fill up.
-    fn keep_part(&mut self, now: Timestamp, questions: &Receiver<Request>) {
-        let (keeper, mut known) = self.known();
-        if !keeper.go_on(now, &mut known) {
-            memory::release();
-        }
-        questions.try_iter().for_each(|request| self.answer(request));
-    }
-
-    /// Writes what is left of it.
-    fn finish_keeping(&mut self, now: Timestamp, questions: &Receiver<Request>) {
-        while self.keeper.is_writing() {
-            self.keep_part(now, questions);
-        }
-    }
-
-    /// Who keeps, and what is known.
-    fn known(&mut self) -> (&mut Keeper, Known<'_>) {
-        let known = Known {
-            inventory: &mut self.inventory,
-            analysis: &mut self.analysis,
-            assessor: &mut self.assessor,
-        };
-        (&mut self.keeper, known)
     }
 }

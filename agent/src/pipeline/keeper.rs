@@ -29,11 +29,14 @@ const MAX_DESCRIBED: usize = 5_000;
 /// Endpoints whose records are held at a time while they are written.
 const PART: usize = 512;
 
+/// Endpoints of a write that is done in one piece, and so is the state of one moment: what else there is waits for it some 0.1 s.
+const LITTLE: usize = 2 * PART;
+
 /// Rows of a write after which free memory goes back to the system: fewer leave little behind.
 const MANY: usize = 8_192;
 
-/// Rest after a write for each of its rows, of which one costs some 40 µs: so that what is kept often does not take more than a
-/// tenth of the time. From 20,000 rows on that is more than what is configured.
+/// Rest after a write for each of its rows: who has very much to write has to handle exchanges, too. With the default
+/// configuration it counts from 20,000 rows on.
 const REST_PER_ROW: Duration = Duration::from_micros(500);
 
 /// Longest rest for that reason: so much is lost at the most where the agent is killed.
@@ -235,6 +238,13 @@ impl Keeper {
     /// Whether a write is under way.
     pub(super) fn is_writing(&self) -> bool {
         self.writing.is_some()
+    }
+
+    /// Whether the write that has begun is so small that all of it may be done at once.
+    pub(super) fn writes_little(&self) -> bool {
+        self.writing
+            .as_ref()
+            .is_some_and(|writing| writing.left <= LITTLE)
     }
 
     /// Begins to write what changed: [`Self::go_on`] does it. What changes meanwhile is written the next time.

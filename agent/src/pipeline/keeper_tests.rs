@@ -55,8 +55,12 @@ impl Fixture {
     }
 
     fn observe(&mut self, target: &str) {
+        self.observe_at("w1", target);
+    }
+
+    fn observe_at(&mut self, workload: &str, target: &str) {
         let workload = Arc::new(Workload {
-            id: "w1".into(),
+            id: workload.into(),
             ..Workload::named(WorkloadKind::Process, "shop")
         });
         self.inventory
@@ -136,6 +140,7 @@ fn a_write_goes_in_parts_and_is_kept_as_one() {
         assessor: &mut fixture.assessor,
     };
     fixture.keeper.begin(now, &mut known, &status);
+    assert!(fixture.keeper.writes_little());
     let path = fixture.directory.as_ref().unwrap().path();
     let mut parts = 0;
     while fixture.keeper.go_on(now, &mut known) {
@@ -348,6 +353,22 @@ fn what_comes_during_a_write_is_written_by_the_next() {
     assert!(!fixture.keeper.is_writing());
     fixture.write();
     assert_eq!(fixture.stored(), (4, 1));
+}
+
+#[test]
+fn a_write_of_much_is_no_little_one() {
+    let mut fixture = Fixture::new(1 << 26);
+    for number in 0..LITTLE {
+        fixture.observe_at(&format!("w{number}"), "/v1/users");
+    }
+    fixture.begin();
+    assert!(fixture.keeper.writes_little());
+    while fixture.go_on() {}
+    for number in 0..=LITTLE {
+        fixture.observe_at(&format!("w{number}"), "/v1/users");
+    }
+    fixture.begin();
+    assert!(!fixture.keeper.writes_little());
 }
 
 #[test]
