@@ -63,12 +63,12 @@ impl Inventory {
             Inserted::Exploded => self.stats.path_explosion += 1,
             Inserted::NoRoom => self.stats.unlearned_paths += 1,
         }
-        let news = self.registry.news(served.workload);
-        let enough = (self.registry.learned_from(served.workload) / 2).clamp(SETTLE_FIRST_AT, SETTLE_AT);
-        let is_full = || self.registry.templates(served.workload) >= self.limits.templates / 10 * 9;
         if self.is_held {
             return;
         }
+        let news = self.registry.news(served.workload);
+        let enough = (self.registry.learned_from(served.workload) / 2).clamp(SETTLE_FIRST_AT, SETTLE_AT);
+        let is_full = || self.registry.templates(served.workload) >= self.limits.templates / 10 * 9;
         if news >= enough || (news >= SETTLE_WHEN_FULL && is_full()) {
             self.settle_workload(served.workload);
         }

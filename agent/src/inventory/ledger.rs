@@ -70,7 +70,6 @@ pub struct Inventory {
     pub(super) candidates: LruCache<EndpointId, Candidate>,
     pub(super) recent: Recent,
     addresses: Addresses,
-    /// For fields that are new.
     reader: Reader,
     /// Endpoints are being taken.
     pub(super) is_held: bool,

@@ -237,10 +237,9 @@ impl Assessor {
         risks
     }
 
-    /// Ends what is taken next: what changes from now on is taken after it. How many endpoints that are.
-    pub fn end_changed(&mut self) -> usize {
+    /// Ends what is taken next: what changes from now on is taken after it.
+    pub fn end_changed(&mut self) {
         self.due.append(&mut self.changed);
-        self.due.len()
     }
 
     /// The endpoints whose rows changed since they were taken, up to [`Self::end_changed`]: at most so many of them. Some

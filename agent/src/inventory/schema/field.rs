@@ -153,31 +153,7 @@ impl Words {
 impl Field {
     /// Counts one value. The type of sensitive data that it is.
     pub(super) fn add(&mut self, name: &str, value: &Value<'_>) -> Option<SensitiveType> {
-        if *value == Value::ObjectEnd {
-            self.whole += 1;
-            return None;
-        }
-        self.seen += 1;
-        let (text, is_number) = match value {
-            Value::ObjectEnd => return None,
-            Value::Object | Value::Array | Value::Null | Value::Bool(_) | Value::File => {
-                *self.count_of(value) += 1;
-                return None;
-            }
-            Value::Number(number) => {
-                if number.bytes().all(|b| b.is_ascii_digit() || b == b'-') {
-                    self.integer += 1;
-                } else {
-                    self.number += 1;
-                }
-                (*number, true)
-            }
-            Value::Text(text) => {
-                self.text += 1;
-                *self.formats.entry(Format::of(text)).or_default() += 1;
-                (&**text, false)
-            }
-        };
+        let (text, is_number) = self.count(value)?;
         let found = sensitive::classify(name, text, is_number);
         match found {
             Some(finding) => {
@@ -190,15 +166,31 @@ impl Field {
         found.map(|found| found.kind)
     }
 
-    /// The counter of values without a text.
-    fn count_of(&mut self, value: &Value<'_>) -> &mut u32 {
+    /// Counts one value by its type. Its text, if it has one, and whether it is a number.
+    fn count<'v>(&mut self, value: &'v Value<'_>) -> Option<(&'v str, bool)> {
+        self.seen += u32::from(*value != Value::ObjectEnd);
         match value {
-            Value::Array => &mut self.array,
-            Value::Null => &mut self.null,
-            Value::Bool(_) => &mut self.boolean,
-            Value::File => &mut self.file,
-            _ => &mut self.object,
+            Value::ObjectEnd => self.whole += 1,
+            Value::Object => self.object += 1,
+            Value::Array => self.array += 1,
+            Value::Null => self.null += 1,
+            Value::Bool(_) => self.boolean += 1,
+            Value::File => self.file += 1,
+            Value::Number(number) => {
+                if number.bytes().all(|b| b.is_ascii_digit() || b == b'-') {
+                    self.integer += 1;
+                } else {
+                    self.number += 1;
+                }
+                return Some((number, true));
+            }
+            Value::Text(text) => {
+                self.text += 1;
+                *self.formats.entry(Format::of(text)).or_default() += 1;
+                return Some((text, false));
+            }
         }
+        None
     }
 
     /// Adds the values of another.
