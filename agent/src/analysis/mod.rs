@@ -235,9 +235,20 @@ impl Analysis {
         changes
     }
 
-    /// Baselines that changed and were not taken within a minute: for the store.
-    pub fn take_baselines(&mut self) -> Vec<BaselineRecord> {
-        self.engine.baselines.take_dirty(self.now)
+    /// Baselines that changed and were not taken within a minute, for the store: at most so many of them. When nothing is
+    /// given, there are none left.
+    pub fn take_baselines(&mut self, most: usize) -> Vec<BaselineRecord> {
+        self.engine.baselines.take_dirty(most, self.now)
+    }
+
+    /// The baselines that were taken are kept.
+    pub fn kept_baselines(&mut self) {
+        self.engine.baselines.kept();
+    }
+
+    /// The baselines that were taken were not kept: they are given again.
+    pub fn take_baselines_again(&mut self) {
+        self.engine.baselines.take_again();
     }
 
     /// All baselines in a few numbers, in order of endpoint.

@@ -4,16 +4,17 @@
 //! tries come further and further apart, and the first that succeeds is followed by a write of everything. A store
 //! that reached its own bound forgets what it has not seen for the longest time.
 
+mod writing;
+
 use std::{io, thread::JoinHandle, time::Duration};
 
+pub(super) use self::writing::Known;
+use self::writing::{MAX_DESCRIBED, PART, Writing};
 use crate::{
-    analysis::{Analysis, Changes},
+    analysis::Changes,
     capture::memory,
     clock::Timestamp,
     config,
-    inventory::Inventory,
-    risk::Assessor,
-    snapshot::Snapshot,
     status::Status,
     store::{Batch, Pending, Row, Store, StoreError},
 };
@@ -22,12 +23,6 @@ const NS_PER_DAY: u64 = 86_400_000_000_000;
 
 /// The longest time between two tries on a store that cannot be written.
 const MAX_RETRY: Duration = Duration::from_secs(60);
-
-/// Endpoints of an inventory whose daily snapshot tells the fields of their messages. Overflow policy: it tells the rest.
-const MAX_DESCRIBED: usize = 5_000;
-
-/// Endpoints whose records are held at a time while they are written.
-const PART: usize = 512;
 
 /// Endpoints of a write that is done in one piece, and so is the state of one moment: what else there is waits for it some 0.1 s.
 const LITTLE: usize = 2 * PART;
@@ -61,137 +56,6 @@ pub(super) struct Keeper {
     packing: Option<JoinHandle<io::Result<Row>>>,
     failures: u64,
     evicted: u64,
-}
-
-/// How far a write has come.
-#[derive(Default)]
-struct Writing {
-    /// What waited when it began.
-    waiting: Batch,
-    /// Endpoints that had changed then, and are still to be taken: those that change again come with the next write.
-    left: usize,
-    step: Step,
-    rows: usize,
-    /// There was no room, and some was made.
-    has_made_room: bool,
-}
-
-/// What is written next.
-#[derive(Default)]
-enum Step {
-    #[default]
-    Waiting,
-    Workloads,
-    Endpoints,
-    /// Rows of lists, as they were judged when it began; those that are first tell what they are judged by, when there are
-    /// none, too.
-    Lists {
-        is_first: bool,
-    },
-}
-
-/// What the core knows, as far as it is kept.
-pub(super) struct Known<'a> {
-    /// Endpoints and workloads.
-    pub(super) inventory: &'a mut Inventory,
-    /// Verdicts and baselines.
-    pub(super) analysis: &'a mut Analysis,
-    /// The rows of lists.
-    pub(super) assessor: &'a mut Assessor,
-}
-
-impl Writing {
-    /// What waits, and all that has changed by now.
-    fn of(waiting: Batch, known: &mut Known<'_>, now: Timestamp) -> Self {
-        known.judge(now);
-        known.assessor.end_changed();
-        Self {
-            waiting,
-            left: known.inventory.dirty(),
-            ..Self::default()
-        }
-    }
-
-    /// What is written next: endpoints and workloads that changed, then the rows that lists show of them; a part of them at a
-    /// time, for all of them are as large as the inventory.
-    fn next(&mut self, known: &mut Known<'_>) -> Option<Batch> {
-        loop {
-            match self.step {
-                Step::Waiting => {
-                    self.step = Step::Workloads;
-                    return Some(self.waiting.clone());
-                }
-                Step::Workloads => {
-                    self.step = Step::Endpoints;
-                    return Some(Batch::of(&[], &known.inventory.take_dirty_workloads(), None));
-                }
-                Step::Endpoints => {
-                    let endpoints = known.inventory.take_dirty_part(self.left.min(PART));
-                    self.left = self.left.saturating_sub(PART);
-                    if !endpoints.is_empty() {
-                        return Some(Batch::of(&endpoints, &[], None));
-                    }
-                    self.step = Step::Lists { is_first: true };
-                }
-                Step::Lists { is_first } => {
-                    self.step = Step::Lists { is_first: false };
-                    let mut batch = Batch::default();
-                    batch.add_lists(known.assessor, PART);
-                    return (is_first || !batch.summaries.is_empty()).then_some(batch);
-                }
-            }
-        }
-    }
-}
-
-impl Known<'_> {
-    /// Judges what changed.
-    fn judge(&mut self, now: Timestamp) {
-        let (findings, alerts) = (self.analysis.findings(), self.analysis.alerts());
-        self.assessor.refresh(self.inventory, &findings, &alerts, now);
-    }
-
-    /// What was taken is kept.
-    fn kept(&mut self) {
-        self.inventory.kept();
-        self.assessor.kept();
-    }
-
-    /// What was taken was not kept: it is given again.
-    fn take_again(&mut self) {
-        self.inventory.take_again();
-        self.assessor.take_again();
-    }
-
-    /// The snapshot of a day, of the rows as they were judged last. That of a large inventory is packed meanwhile, and taken
-    /// without the fields of its messages: telling these takes longer than the core may be busy.
-    fn snapshot(&self, now: Timestamp) -> io::Result<JoinHandle<io::Result<Row>>> {
-        let rows = self.assessor.endpoints();
-        let documents = match rows.len() <= MAX_DESCRIBED {
-            true => self.inventory.specifications(now),
-            false => Vec::new(),
-        };
-        let pack = move || {
-            let views = rows.iter();
-            let views = views.filter_map(|row| serde_json::from_str(row.as_str()).ok());
-            let taken = now.rfc3339();
-            Ok(Row {
-                id: taken.chars().take("2026-01-31".len()).collect(),
-                workload: String::new(),
-                last_seen: now,
-                record: Snapshot::pack_rows(views, &documents, &taken)?,
-            })
-        };
-        std::thread::Builder::new()
-            .name("apiarist-daily".to_owned())
-            .spawn(pack)
-    }
-
-    /// What was taken was not kept.
-    fn put_back(&mut self) {
-        self.inventory.mark_all_dirty();
-        self.assessor.mark_all_changed();
-    }
 }
 
 impl Keeper {
@@ -273,7 +137,6 @@ impl Keeper {
     fn gather(&mut self, known: &mut Known<'_>) -> Batch {
         known.inventory.settle();
         let mut waiting = Batch::default();
-        waiting.add_baselines(known.analysis.take_baselines());
         let gone = known.inventory.take_gone();
         waiting.removed_endpoints = gone.iter().map(ToString::to_string).collect();
         self.pending.add(waiting);
@@ -303,10 +166,9 @@ impl Keeper {
                         known.take_again();
                         let mut waiting = self.gather(known);
                         waiting.status = writing.waiting.status;
-                        self.writing = Some(Writing {
-                            has_made_room: true,
-                            ..Writing::of(waiting, known, now)
-                        });
+                        let mut anew = Writing::of(waiting, known, now);
+                        anew.has_made_room = true;
+                        self.writing = Some(anew);
                         return true;
                     }
                     Ok(false) => {

@@ -4,8 +4,10 @@ use std::{ops::ControlFlow, path::Path, sync::Arc};
 
 use super::*;
 use crate::{
-    inventory::{Limits, fixture::call},
-    risk::Criteria,
+    analysis::Analysis,
+    inventory::{Inventory, Limits, fixture::call},
+    risk::{Assessor, Criteria},
+    snapshot::Snapshot,
     store::{Found, Reader, Table},
     verdict::fixture::alert,
     workload::{Workload, WorkloadKind},
@@ -147,7 +149,7 @@ fn a_write_goes_in_parts_and_is_kept_as_one() {
         parts += 1;
         assert_eq!(stored(path), (1, 0), "part {parts}");
         // Whoever asks meanwhile has everything judged.
-        known.judge(now);
+        known.assessor.refresh(known.inventory, &[], &[], now);
     }
     assert_eq!((parts, stored(path)), (4, (2, 0)));
 }

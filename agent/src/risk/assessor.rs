@@ -86,6 +86,8 @@ pub struct Assessor {
     changed: BTreeSet<EndpointId>,
     /// Those of them that are being taken.
     due: BTreeSet<EndpointId>,
+    /// Those that have to be judged before.
+    waiting: BTreeSet<EndpointId>,
     /// Taken, and not said to be kept yet.
     taken: Vec<EndpointId>,
     /// The criteria are others than those that were judged by.
@@ -129,29 +131,100 @@ impl Assessor {
         now: Timestamp,
     ) {
         let verdicts = Verdicts::of(behaviour, incidents);
-        let (revision, reshaped) = inventory.revisions();
         let is_outdated = std::mem::take(&mut self.is_outdated);
+        let mut ids = self.outdated(is_outdated, inventory, &verdicts, now);
+        ids.extend(&self.waiting);
+        self.judge(&ids, is_outdated, inventory, &verdicts, now);
+    }
+
+    /// Ends what is taken next with all that has changed by now, of which [`Self::judge_part`] judges what is not judged yet.
+    pub fn collect(
+        &mut self,
+        inventory: &Inventory,
+        behaviour: &[Finding],
+        incidents: &[Alert],
+        now: Timestamp,
+    ) {
+        if self.is_outdated {
+            self.refresh(inventory, behaviour, incidents, now);
+        }
+        self.end_changed();
+        let verdicts = Verdicts::of(behaviour, incidents);
+        let ids = self.outdated(false, inventory, &verdicts, now);
+        self.waiting.extend(ids);
+    }
+
+    /// Judges at most so many endpoints that are taken next; whether more of them wait.
+    pub fn judge_part(
+        &mut self,
+        most: usize,
+        inventory: &Inventory,
+        behaviour: &[Finding],
+        incidents: &[Alert],
+        now: Timestamp,
+    ) -> bool {
+        let verdicts = Verdicts::of(behaviour, incidents);
+        let ids: Vec<_> = self.waiting.iter().take(most).copied().collect();
+        self.judge(&ids, false, inventory, &verdicts, now);
+        !self.waiting.is_empty()
+    }
+
+    /// Endpoints that may have to be judged anew. Forgets those that are no more.
+    fn outdated(
+        &mut self,
+        is_outdated: bool,
+        inventory: &Inventory,
+        verdicts: &Verdicts<'_>,
+        now: Timestamp,
+    ) -> Vec<EndpointId> {
+        let (revision, reshaped) = inventory.revisions();
         let is_whole = is_outdated
             || reshaped > self.seen
             || now < self.judged
             || now > self.stale
             || self.known.is_empty();
         let spoken_of: BTreeSet<EndpointId> = verdicts.endpoints().collect();
-        let revised: Box<dyn Iterator<Item = Revised<'_>>> = match is_whole {
+        let id = |revised: Revised<'_>| revised.endpoint.id;
+        let ids = match is_whole {
             true => {
                 self.stale = Timestamp(u64::MAX);
-                Box::new(inventory.revised())
+                self.forget_gone(inventory);
+                inventory.revised().map(id).collect()
             }
             false => {
-                let spoken = spoken_of.union(&self.spoken_of).copied().collect::<Vec<_>>();
-                let spoken = spoken.into_iter().filter_map(|id| inventory.revised_of(id));
-                Box::new(inventory.revised_since(self.seen).chain(spoken))
+                let spoken = spoken_of.union(&self.spoken_of).copied();
+                inventory.revised_since(self.seen).map(id).chain(spoken).collect()
             }
         };
         (self.seen, self.judged, self.spoken_of) = (revision, now, spoken_of);
-        let mut is_present = vec![!is_whole; self.known.len()];
+        ids
+    }
+
+    fn forget_gone(&mut self, inventory: &Inventory) {
+        let before = self.known.len();
+        self.known.retain(|known| {
+            let revised = inventory.revised_of(known.id);
+            revised.is_some_and(|revised| revised.endpoint.id == known.id)
+        });
+        if self.known.len() != before {
+            self.put_in_order();
+        }
+    }
+
+    fn judge(
+        &mut self,
+        ids: &[EndpointId],
+        is_outdated: bool,
+        inventory: &Inventory,
+        verdicts: &Verdicts<'_>,
+        now: Timestamp,
+    ) {
         let mut is_in_order = true;
-        for revised in revised {
+        for id in ids {
+            let is_waiting = self.waiting.remove(id);
+            let Some(revised) = inventory.revised_of(*id) else {
+                continue;
+            };
             let id = revised.endpoint.id;
             if revised.endpoint.state(now) != EndpointState::Stale {
                 let stale = revised.endpoint.traffic.last_seen.after(STALE_AFTER);
@@ -159,9 +232,6 @@ impl Assessor {
             }
             let place = self.places.get(&id).copied();
             let known = place.and_then(|place| self.known.get(place));
-            if let Some(present) = place.and_then(|place| is_present.get_mut(place)) {
-                *present = true;
-            }
             if !is_outdated && known.is_some_and(|known| known.holds(&revised, verdicts.has(id), now)) {
                 continue;
             }
@@ -169,12 +239,15 @@ impl Assessor {
                 continue;
             };
             let has_verdicts = verdicts.has(id);
-            let judged = judge(revised.endpoint, view, &verdicts, &self.criteria);
+            let judged = judge(revised.endpoint, view, verdicts, &self.criteria);
             let Some(assessed) = Assessed::of(&revised, judged, has_verdicts, now) else {
                 continue;
             };
             if known.is_none_or(|known| known.row != assessed.row || known.risk != assessed.risk) {
-                self.changed.insert(id);
+                match is_waiting {
+                    true => self.due.insert(id),
+                    false => self.changed.insert(id),
+                };
             }
             match place.and_then(|place| self.known.get_mut(place)) {
                 Some(known) => {
@@ -191,21 +264,20 @@ impl Assessor {
                 }
             }
         }
-        if is_present.contains(&false) {
-            let mut is_present = is_present.into_iter().chain(std::iter::repeat(true));
-            self.known.retain(|_| is_present.next() != Some(false));
-            is_in_order = false;
-        }
         if !is_in_order {
-            self.known.sort_by(|a, b| a.order.cmp(&b.order));
-            self.places = self
-                .known
-                .iter()
-                .zip(0..)
-                .map(|(known, place)| (known.id, place))
-                .collect();
-            self.rows = Arc::new(self.known.iter().map(|known| Arc::clone(&known.row)).collect());
+            self.put_in_order();
         }
+    }
+
+    fn put_in_order(&mut self) {
+        self.known.sort_by(|a, b| a.order.cmp(&b.order));
+        self.places = self
+            .known
+            .iter()
+            .zip(0..)
+            .map(|(known, place)| (known.id, place))
+            .collect();
+        self.rows = Arc::new(self.known.iter().map(|known| Arc::clone(&known.row)).collect());
     }
 
     /// The rows of all endpoints, by workload, template, method and operation.
@@ -339,193 +411,5 @@ fn line(view: &EndpointView) -> Option<Arc<Line>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        inventory::{EndpointView, Limits, fixture::call},
-        protocol::json,
-        risk::assess,
-        verdict::fixture::{alert, finding},
-        workload::{Workload, WorkloadKind},
-    };
-
-    const NOW: Timestamp = Timestamp(1_700_000_100_000_000_000);
-
-    fn observe(inventory: &mut Inventory, target: &str) -> EndpointId {
-        let workload = Arc::new(Workload {
-            id: "w1".into(),
-            ..Workload::named(WorkloadKind::Process, "shop")
-        });
-        let answer = r#"{"email":"a@example.test","password":"secret-word"}"#;
-        let exchange = call("GET", target).answer(answer).exchange();
-        inventory.observe(&exchange, &workload, None).endpoint.unwrap()
-    }
-
-    /// The same as everything assessed at once.
-    fn taken(assessor: &mut Assessor, most: usize) -> Vec<Arc<Assessed>> {
-        assessor.end_changed();
-        assessor.take_changed(most)
-    }
-
-    fn check(
-        assessor: &mut Assessor,
-        inventory: &Inventory,
-        behaviour: &[Finding],
-        incidents: &[Alert],
-        now: Timestamp,
-    ) {
-        assessor.refresh(inventory, behaviour, incidents, now);
-        let whole = assess(inventory, behaviour.to_vec(), incidents, assessor.criteria(), now);
-        let endpoints: Vec<EndpointView> = assessor
-            .endpoints()
-            .iter()
-            .map(|row| serde_json::from_str(row.as_str()).unwrap())
-            .collect();
-        assert_eq!(endpoints, whole.endpoints);
-        for row in assessor.endpoints().iter() {
-            let names = json::members(row.as_str().as_bytes()).map(|(name, _)| name);
-            assert!(names.eq(EndpointView::MEMBERS.iter().map(|name| name.as_bytes())));
-        }
-        let findings = assessor.findings(behaviour.to_vec());
-        assert!(findings.iter().map(Arc::as_ref).eq(&whole.findings));
-        assert!(assessor.risks().iter().map(Arc::as_ref).eq(&whole.risks));
-    }
-
-    #[test]
-    fn what_is_kept_is_what_would_be_found_anew() {
-        let mut inventory = Inventory::new(Limits::default());
-        let mut assessor = Assessor::default();
-        let users = observe(&mut inventory, "/v1/users");
-        check(&mut assessor, &inventory, &[], &[], NOW);
-        assert_eq!(taken(&mut assessor, usize::MAX).len(), 1);
-        // Another endpoint, that sorts before it.
-        observe(&mut inventory, "/v1/carts");
-        check(&mut assessor, &inventory, &[], &[], NOW);
-        assert_eq!(taken(&mut assessor, usize::MAX).len(), 1);
-        // Nothing new.
-        check(&mut assessor, &inventory, &[], &[], NOW);
-        assert!(taken(&mut assessor, usize::MAX).is_empty());
-        // A detector speaks, and is silent again.
-        let behaviour = [Finding {
-            endpoint: Some(users),
-            ..finding("f1")
-        }];
-        let incidents = [Alert {
-            endpoint: Some(users),
-            ..alert("a1")
-        }];
-        check(&mut assessor, &inventory, &behaviour, &incidents, NOW);
-        assert_eq!(taken(&mut assessor, usize::MAX)[0].id, users);
-        check(&mut assessor, &inventory, &[], &[], NOW);
-        assert_eq!(taken(&mut assessor, usize::MAX).len(), 1);
-        // Other weights.
-        assessor.set_risk(Risk {
-            host: 10,
-            cluster: 10,
-            ..Risk::default()
-        });
-        check(&mut assessor, &inventory, &[], &[], NOW);
-        assert_eq!(taken(&mut assessor, usize::MAX).len(), 2);
-        // Time passes.
-        let later = NOW.after(2 * crate::inventory::STALE_AFTER);
-        check(&mut assessor, &inventory, &[], &[], later);
-        assert_eq!(taken(&mut assessor, usize::MAX).len(), 2);
-        // The clock is set back, and one is called again.
-        check(&mut assessor, &inventory, &[], &[], NOW);
-        assert_eq!(taken(&mut assessor, usize::MAX).len(), 2);
-        observe(&mut inventory, "/v1/users");
-        check(&mut assessor, &inventory, &[], &[], NOW);
-        assert_eq!(taken(&mut assessor, usize::MAX)[0].id, users);
-        // Somebody else answers for all of them.
-        let workload = Arc::new(Workload {
-            id: "w1".into(),
-            owner: Some("shop team".into()),
-            ..Workload::named(WorkloadKind::Process, "shop")
-        });
-        let exchange = call("GET", "/v1/users").exchange();
-        inventory.observe(&exchange, &workload, None);
-        check(&mut assessor, &inventory, &[], &[], NOW);
-        assert_eq!(taken(&mut assessor, usize::MAX).len(), 2);
-        check(&mut assessor, &inventory, &[], &[], later);
-        // Endpoints become one.
-        for user in 0..50 {
-            observe(&mut inventory, &format!("/v1/users/{user}"));
-        }
-        inventory.settle();
-        check(&mut assessor, &inventory, &[], &[], later);
-    }
-
-    #[test]
-    fn only_what_changed_is_looked_at() {
-        let mut inventory = Inventory::new(Limits::default());
-        let mut assessor = Assessor::default();
-        observe(&mut inventory, "/v1/users");
-        observe(&mut inventory, "/v1/carts");
-        assessor.refresh(&inventory, &[], &[], NOW);
-        let changed = |inventory: &Inventory, assessor: &Assessor| {
-            let (_, reshaped) = inventory.revisions();
-            (
-                reshaped > assessor.seen,
-                inventory.revised_since(assessor.seen).count(),
-            )
-        };
-        assert_eq!(changed(&inventory, &assessor), (false, 0));
-        observe(&mut inventory, "/v1/users");
-        assert_eq!(changed(&inventory, &assessor), (false, 1));
-        assessor.refresh(&inventory, &[], &[], NOW);
-        assert_eq!(changed(&inventory, &assessor), (false, 0));
-        // Routes are given: the rows of all may say so.
-        inventory.set_pins(Default::default());
-        assert!(changed(&inventory, &assessor).0);
-    }
-
-    #[test]
-    fn a_store_that_lost_rows_gets_all_of_them() {
-        let mut inventory = Inventory::new(Limits::default());
-        let mut assessor = Assessor::default();
-        observe(&mut inventory, "/v1/users");
-        assessor.refresh(&inventory, &[], &[], NOW);
-        assert_eq!(
-            (
-                taken(&mut assessor, usize::MAX).len(),
-                taken(&mut assessor, usize::MAX).len()
-            ),
-            (1, 0)
-        );
-        assessor.mark_all_changed();
-        assert_eq!(taken(&mut assessor, usize::MAX).len(), 1);
-    }
-
-    #[test]
-    fn what_changed_is_taken_in_parts_and_again_if_it_was_not_kept() {
-        let mut inventory = Inventory::new(Limits::default());
-        let mut assessor = Assessor::default();
-        for target in ["/v1/users", "/v1/carts", "/v1/lamps"] {
-            observe(&mut inventory, target);
-        }
-        assessor.refresh(&inventory, &[], &[], NOW);
-        let three = |assessor: &mut Assessor| [2, 2, 2].map(|most| taken(assessor, most).len());
-        assert_eq!(three(&mut assessor), [2, 1, 0]);
-        assessor.take_again();
-        assert_eq!(three(&mut assessor), [2, 1, 0]);
-        assessor.kept();
-        assessor.take_again();
-        assert_eq!(three(&mut assessor), [0, 0, 0]);
-    }
-
-    #[test]
-    fn criteria_are_told_apart() {
-        let strict = Criteria {
-            risk: crate::risk::Risk {
-                ceiling: 50,
-                ..Default::default()
-            },
-            documents: None,
-        };
-        assert_ne!(strict.fingerprint(), Criteria::default().fingerprint());
-        assert_eq!(
-            Criteria::default().fingerprint(),
-            Criteria::default().fingerprint()
-        );
-    }
-}
+#[path = "assessor_tests.rs"]
+mod tests;

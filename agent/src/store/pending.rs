@@ -1,7 +1,7 @@
 //! Rows of verdicts that wait for the next write, and for the one after it when that one fails.
 //!
-//! In: batches. Out: one batch with the newest of each row. Holds no endpoints and workloads: the inventory knows
-//! which of them are not written yet.
+//! In: batches. Out: one batch with the newest of each row. Holds no endpoints, workloads and baselines: their
+//! owners know which of them are not written yet.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,15 +17,14 @@ pub struct Pending {
     alerts: BTreeMap<String, Row>,
     anomalies: BTreeMap<String, Row>,
     findings: BTreeMap<String, Row>,
-    baselines: BTreeMap<String, Row>,
     removed_endpoints: BTreeSet<String>,
     bytes: usize,
     dropped: u64,
 }
 
 impl Pending {
-    /// Takes the rows of a batch in; a newer row takes the place of an older one. Its endpoints, the
-    /// rows of lists and workloads are left out.
+    /// Takes the rows of a batch in; a newer row takes the place of an older one. Its endpoints,
+    /// workloads, baselines and rows of lists are left out.
     pub fn add(&mut self, batch: Batch) {
         let Batch {
             endpoints: _,
@@ -34,7 +33,7 @@ impl Pending {
             alerts,
             anomalies,
             findings,
-            baselines,
+            baselines: _,
             summaries: _,
             risks: _,
             removed_risks: _,
@@ -47,7 +46,6 @@ impl Pending {
             (&mut self.alerts, alerts),
             (&mut self.anomalies, anomalies),
             (&mut self.findings, findings),
-            (&mut self.baselines, baselines),
         ] {
             for row in rows {
                 let before = waiting.get(&row.id).map_or(0, |old| old.record.len());
@@ -70,7 +68,6 @@ impl Pending {
             alerts: all(&self.alerts),
             anomalies: all(&self.anomalies),
             findings: all(&self.findings),
-            baselines: all(&self.baselines),
             ..Batch::default()
         }
     }

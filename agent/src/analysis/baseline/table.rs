@@ -27,6 +27,8 @@ struct Slot {
 pub(in crate::analysis) struct Baselines {
     slots: HashMap<EndpointId, Slot, foldhash::fast::FixedState>,
     pub(in crate::analysis) gate: Gate,
+    /// Taken, and not said to be kept yet.
+    taken: Vec<EndpointId>,
     /// Baselines forgotten for lack of room.
     pub(in crate::analysis) forgotten: u64,
     /// Records that could not be read.
@@ -74,8 +76,9 @@ impl Baselines {
         }
     }
 
-    /// Records of what changed and was not recorded lately, in order of id.
-    pub(in crate::analysis) fn take_dirty(&mut self, now: Timestamp) -> Vec<BaselineRecord> {
+    /// Records of what changed and was not recorded lately: at most so many of them, in order of id. When nothing is given,
+    /// there are none left.
+    pub(in crate::analysis) fn take_dirty(&mut self, most: usize, now: Timestamp) -> Vec<BaselineRecord> {
         let mut records: Vec<BaselineRecord> = self
             .slots
             .iter_mut()
@@ -83,11 +86,27 @@ impl Baselines {
             .filter_map(|(id, slot)| {
                 slot.is_dirty = false;
                 slot.recorded = now;
+                self.taken.push(*id);
                 BaselineRecord::of(*id, &slot.workload, &slot.baseline)
             })
+            .take(most)
             .collect();
         records.sort_by(|left, right| left.id.cmp(&right.id));
         records
+    }
+
+    /// What was taken is kept.
+    pub(in crate::analysis) fn kept(&mut self) {
+        self.taken = Vec::new();
+    }
+
+    /// What was taken was not kept: it is given again.
+    pub(in crate::analysis) fn take_again(&mut self) {
+        for id in std::mem::take(&mut self.taken) {
+            if let Some(slot) = self.slots.get_mut(&id) {
+                (slot.is_dirty, slot.recorded) = (true, Timestamp(0));
+            }
+        }
     }
 
     /// All of them in a few numbers, in order of id.
@@ -152,5 +171,30 @@ impl Baselines {
             self.slots.remove(&id);
             self.forgotten += 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_taken_in_parts_and_again_if_they_were_not_kept() {
+        let now = Timestamp(1_700_000_000_000_000_000);
+        let mut baselines = Baselines::default();
+        for id in 1..=3 {
+            baselines.entry(EndpointId(id), "w1");
+        }
+        let three = |baselines: &mut Baselines| [2, 2, 2].map(|most| baselines.take_dirty(most, now).len());
+        assert_eq!(three(&mut baselines), [2, 1, 0]);
+        baselines.take_again();
+        assert_eq!(three(&mut baselines), [2, 1, 0]);
+        baselines.kept();
+        baselines.take_again();
+        assert_eq!(three(&mut baselines), [0, 0, 0]);
+        // What changes again is recorded in its time.
+        baselines.entry(EndpointId(2), "w1");
+        assert!(baselines.take_dirty(9, now).is_empty());
+        assert_eq!(baselines.take_dirty(9, now.after(RECORD_EVERY)).len(), 1);
     }
 }

@@ -60,7 +60,7 @@ impl Replacement {
         assessor.end_changed();
         batch.add_lists(&mut assessor, usize::MAX);
         batch.add_changes(&changes);
-        batch.add_baselines(analysis.take_baselines());
+        batch.add_baselines(analysis.take_baselines(usize::MAX));
         let saved = self
             .store
             .remove_older(Timestamp(u64::MAX))
