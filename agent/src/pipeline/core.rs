@@ -262,7 +262,7 @@ impl Core {
             }
             if self.keeper.is_writing() {
                 self.keep_part(now, questions);
-            } else if now >= self.keeper.next() {
+            } else if now >= self.keeper.next(now) {
                 self.begin_keeping(now, questions);
             }
             if now >= self.next_second {
@@ -288,7 +288,7 @@ impl Core {
             }
             let next = match self.keeper.is_writing() {
                 true => now,
-                false => self.keeper.next().min(self.next_second),
+                false => self.keeper.next(now).min(self.next_second),
             };
             if !self.listen(inbox, questions, next.since(now)) {
                 break;

@@ -37,6 +37,9 @@ const REST_PER_ROW: Duration = Duration::from_micros(500);
 /// Longest rest for that reason: so much is lost at the most where the agent is killed.
 const MAX_REST: Duration = Duration::from_secs(60);
 
+/// How often it is looked whether the disk has taken in what was written.
+const SETTLING: Duration = Duration::from_millis(100);
+
 /// What is written to the store, and when.
 pub(super) struct Keeper {
     store: Store,
@@ -78,9 +81,12 @@ impl Keeper {
         }
     }
 
-    /// When [`Self::begin`] wants to be called.
-    pub(super) fn next(&self) -> Timestamp {
-        self.next
+    /// When [`Self::begin`] wants to be called: not as long as the disk has not taken in what was written last.
+    pub(super) fn next(&self, now: Timestamp) -> Timestamp {
+        match self.store.is_settling() {
+            true => self.next.max(now.after(SETTLING)),
+            false => self.next,
+        }
     }
 
     /// Waits from `now` on for what it waits for: the clock was set back.

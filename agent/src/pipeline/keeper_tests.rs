@@ -75,7 +75,7 @@ impl Fixture {
     }
 
     fn begin(&mut self) {
-        self.now = self.now.max(self.keeper.next());
+        self.now = self.now.max(self.keeper.next(self.now));
         let (keeper, mut known, now) = self.parts();
         keeper.begin(now, &mut known, &Status::default());
     }
@@ -122,11 +122,11 @@ fn what_changed_is_written_in_its_turn() {
         alerts: vec![alert("a1")],
         ..Changes::default()
     });
-    let before = fixture.keeper.next();
+    let before = fixture.keeper.next(fixture.now);
     assert_eq!(before, fixture.now.after(SECOND));
     fixture.write();
     assert_eq!(fixture.stored(), (1, 1));
-    assert_eq!(fixture.keeper.next(), before.after(SECOND));
+    assert_eq!(fixture.keeper.next(fixture.now), before.after(SECOND));
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_write_goes_in_parts_and_is_kept_as_one() {
     fixture.observe("/v1/users");
     fixture.write();
     fixture.observe("/v1/orders");
-    let (now, status) = (fixture.keeper.next(), Status::default());
+    let (now, status) = (fixture.keeper.next(fixture.now), Status::default());
     let mut known = Known {
         inventory: &mut fixture.inventory,
         analysis: &mut fixture.analysis,
@@ -218,7 +218,7 @@ fn after_a_time_without_a_store_everything_is_written() {
     fixture.keeper.store.refuse_writes(false);
     fixture.write();
     assert_eq!(fixture.stored(), (3, 1));
-    assert_eq!(fixture.keeper.next(), fixture.now.after(SECOND));
+    assert_eq!(fixture.keeper.next(fixture.now), fixture.now.after(SECOND));
 }
 
 #[test]
@@ -226,9 +226,9 @@ fn a_clock_that_is_set_back_stops_no_writes() {
     let mut fixture = Fixture::new(1 << 24);
     fixture.write();
     let back = Timestamp(fixture.now.0 - NS_PER_DAY);
-    assert!(fixture.keeper.next() > fixture.now);
+    assert!(fixture.keeper.next(fixture.now) > fixture.now);
     fixture.keeper.start_over(back);
-    assert_eq!(fixture.keeper.next(), back.after(SECOND));
+    assert_eq!(fixture.keeper.next(fixture.now), back.after(SECOND));
 }
 
 /// A file system of 4 MiB; `None` where this user may not mount one.
@@ -379,6 +379,6 @@ fn who_has_much_to_write_writes_less_often() {
     for (rows, seconds) in [(0, 1), (2_000, 1), (10_000, 5), (10_000_000, 60)] {
         let (keeper, mut known, now) = fixture.parts();
         keeper.written(rows, now, &mut known);
-        assert_eq!(keeper.next(), now.after(seconds * SECOND), "{rows}");
+        assert_eq!(keeper.next(now), now.after(seconds * SECOND), "{rows}");
     }
 }

@@ -7,6 +7,7 @@
 //! version wrote.
 
 mod check;
+mod checkpoint;
 mod files;
 mod listed;
 mod pending;

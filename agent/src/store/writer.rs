@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, params};
 
 use super::{
     Batch, Contents, Row, StoreError, Table, check,
+    checkpoint::{Checkpoint, LOG_BYTES},
     files::{self, WriterLock},
     listed, reader, salvage, schema,
 };
@@ -17,12 +18,11 @@ use crate::clock::Timestamp;
 /// How long a writer waits for a reader that blocks it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The write-ahead log is cut back to this size after each checkpoint.
-const LOG_BYTES: u32 = 4 * 1024 * 1024;
-
 /// The writing end.
 #[derive(Debug)]
 pub struct Store {
+    /// Ends before the connection is closed.
+    checkpoint: Checkpoint,
     connection: Connection,
     directory: PathBuf,
     _lock: WriterLock,
@@ -86,6 +86,7 @@ impl Store {
             other => other?,
         };
         let mut store = Self {
+            checkpoint: Checkpoint::default(),
             connection,
             directory: directory.to_owned(),
             _lock: lock,
@@ -136,7 +137,15 @@ impl Store {
     /// # Errors
     /// As [`Self::part`].
     pub fn end(&mut self) -> Result<(), StoreError> {
-        self.execute("COMMIT; PRAGMA shrink_memory")
+        self.execute("COMMIT; PRAGMA shrink_memory")?;
+        self.checkpoint.begin_if_long(&self.directory);
+        Ok(())
+    }
+
+    /// Whether what was written last is still on its way from the log into the database. A write may begin all the same; it
+    /// makes the log longer.
+    pub fn is_settling(&self) -> bool {
+        self.checkpoint.is_under_way()
     }
 
     /// Keeps nothing of what was written since it began.
@@ -235,7 +244,9 @@ impl Store {
             transaction.commit()?;
             Ok(result)
         };
-        run(&mut self.connection).map_err(|error| StoreError::database(&self.directory, error))
+        let done = run(&mut self.connection).map_err(|error| StoreError::database(&self.directory, error));
+        self.checkpoint.begin_if_long(&self.directory);
+        done
     }
 }
 
@@ -251,6 +262,7 @@ fn connect(directory: &Path, max_bytes: u64) -> Result<Connection, StoreError> {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         let page_bytes: u32 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
         let pages = (max_bytes / u64::from(page_bytes.max(1))).clamp(1, u64::from(u32::MAX - 1));
         connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;

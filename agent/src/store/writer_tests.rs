@@ -238,3 +238,33 @@ fn a_store_at_its_bound_makes_room_by_forgetting_the_oldest() {
     assert!(!ids(&left).contains(&"0001"));
     assert!(ids(&left).contains(&"9999"));
 }
+
+#[test]
+fn a_long_log_goes_into_the_database_beside_the_writer() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    let log = || fs::metadata(files::log(dir.path())).unwrap().len();
+    for round in 0..4 {
+        // More than the log is to hold.
+        let long = round.to_string().repeat(1 << 16);
+        let rows = (0..80).map(|id| row(&id.to_string(), round, &long));
+        store.begin().unwrap();
+        store.part(&batch(rows.collect())).unwrap();
+        assert!(!store.is_settling(), "before anything is kept");
+        store.end().unwrap();
+        assert!(log() > u64::from(LOG_BYTES));
+        while store.is_settling() {
+            std::thread::yield_now();
+        }
+        let database = fs::metadata(files::database(dir.path())).unwrap().len();
+        assert!(database > u64::from(LOG_BYTES), "{database}");
+    }
+    // The next write begins the log anew, and cuts it.
+    store.save(&batch(vec![row("little", 9, "{}")])).unwrap();
+    assert_eq!(log(), u64::from(LOG_BYTES));
+    drop(store);
+    assert_eq!(
+        Reader::open(dir.path()).unwrap().load().unwrap().endpoints.len(),
+        81
+    );
+}
