@@ -20,7 +20,7 @@ use apiarist_common::{
     offsets::{Offsets, Settings},
 };
 use aya::{
-    Btf, Ebpf, EbpfLoader, Pod,
+    Ebpf, Pod,
     maps::{Array, HashMap, Map, MapData, PerCpuArray},
     programs::UProbe,
 };
@@ -31,6 +31,7 @@ use super::{
     features::Features,
     older::{self, MAX_OLDER},
     plan::AttachPlan,
+    reading::Reading,
     ring::Ring,
     tls::{exclusions::Excluded, library, many, probe::Programs},
 };
@@ -338,16 +339,15 @@ fn verified_instructions(ebpf: &Ebpf) -> Vec<(String, u32)> {
 /// # Errors
 /// When the object cannot be read or loaded, or a required program is refused.
 pub fn attach(
+    reading: Reading,
     mut plan: AttachPlan,
     features: &Features,
     offsets: Offsets,
     options: LoadOptions,
 ) -> Result<Attached> {
-    let btf = Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
+    let (mut loader, btf) = reading.done()?;
     let (offsets, settings) = (Constant(offsets), Constant(settings(features, &plan, options)));
-    let mut loader = EbpfLoader::new();
     loader
-        .btf(Some(&btf))
         .override_global("OFFSETS", &offsets, true)
         .override_global("SETTINGS", &settings, true);
     for ring in RINGS.iter().take(options.rings as usize) {
@@ -383,16 +383,20 @@ pub fn attach(
     let mut control = Throttle::new(ebpf.take_map("CONTROL"))?;
     control.set(options.control())?;
     let (mut refused, mut links) = (Vec::new(), Vec::new());
-    let attachments = std::mem::take(&mut plan.attachments);
-    let loaded = load_all(&mut ebpf, &attachments, &btf);
-    for (attachment, loaded) in attachments.iter().zip(loaded) {
-        let attached = loaded.and_then(|()| attach_one(&mut ebpf, attachment));
-        match (attached, &attachment.without) {
-            (Ok(link), _) => links.extend(link),
-            (Err(error), None) => return Err(error),
-            (Err(error), Some(without)) => {
-                plan.blind(without);
-                refused.push(format!("{error:#}"));
+    let (processes, sockets): (Vec<_>, Vec<_>) = std::mem::take(&mut plan.attachments)
+        .into_iter()
+        .partition(|attachment| attachment.target.starts_with(PROCESSES));
+    for attachments in [sockets, processes] {
+        let loaded = load_all(&mut ebpf, &attachments, &btf);
+        for (attachment, loaded) in attachments.iter().zip(loaded) {
+            let attached = loaded.and_then(|()| attach_one(&mut ebpf, attachment));
+            match (attached, &attachment.without) {
+                (Ok(link), _) => links.extend(link),
+                (Err(error), None) => return Err(error),
+                (Err(error), Some(without)) => {
+                    plan.blind(without);
+                    refused.push(format!("{error:#}"));
+                }
             }
         }
     }
@@ -432,6 +436,10 @@ pub fn attach(
         tls_programs,
     })
 }
+
+/// Tracepoints of processes begin so. Their programs come last: capture does not wait for them to be verified, and what happens
+/// to processes meanwhile is in /proc, which is read afterwards.
+const PROCESSES: &str = "sched_process_";
 
 /// Said when the table of older sockets is too small.
 const OLDER_OVERFLOW: &str = "more sockets were open before the start than are marked as joined late";

@@ -67,6 +67,7 @@ use crate::{
         memory,
         plan::plan,
         reader::RingReader,
+        reading::Reading,
         tls::libraries::Libraries,
     },
     clock,
@@ -348,6 +349,7 @@ struct Started {
 
 impl Started {
     fn new(capture: &config::Capture, observed: Option<&config::Observed>) -> Result<Self> {
+        let reading = Reading::start();
         let types = KernelTypes::of_running_kernel()?;
         let features = Features::of(&running_release(), Some(&types));
         let offsets = types.offsets();
@@ -368,7 +370,7 @@ impl Started {
                 Some(config::Observed::Tree { .. }) | None => 0,
             },
         };
-        let mut attached = attach(plan, &features, offsets, load)?;
+        let mut attached = attach(reading, plan, &features, offsets, load)?;
         for refused in &attached.refused {
             tracing::debug!(refused, "optional program");
         }

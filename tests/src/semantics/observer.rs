@@ -15,6 +15,7 @@ use apiarist::{
         load::{self, Attached, LoadOptions, Throttle, Told},
         plan, process,
         reader::{RingReader, drain},
+        reading::Reading,
         ring::Ring,
     },
     clock::{Clock, monotonic_ns},
@@ -144,12 +145,13 @@ impl Observer {
     }
 
     pub(crate) fn attach_with(options: LoadOptions) -> Result<Self> {
+        let reading = Reading::start();
         let types = KernelTypes::of_running_kernel()?;
         let features = Features::of(&running_release(), Some(&types));
         let offsets = types.offsets();
         let plan = plan::plan(&features, &offsets).map_err(|lacking| anyhow!(lacking))?;
         let tier = plan.tier;
-        let mut attached = load::attach(plan, &features, offsets, options)?;
+        let mut attached = load::attach(reading, plan, &features, offsets, options)?;
         let throttle = attached.take_throttle().context("the budget cannot be changed")?;
         let told = attached.take_told()?;
         let rings = attached

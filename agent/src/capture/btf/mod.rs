@@ -3,19 +3,22 @@
 //! In: BTF, of the running kernel or of a file. Out: [`Offsets`], with `ABSENT` for what this kernel does not have.
 //! Refuses to guess: a field is found by structure and member name, through anonymous members, or not at all.
 
-use anyhow::{Context, Result};
+mod types;
+
+use anyhow::{Context as _, Result};
 use apiarist_common::offsets::{ABSENT, Offsets};
-use btf_rs::{Btf, BtfType, Member, Struct, Type};
+
+use types::{Id, Kind, Types};
 
 /// Where kernels put their BTF.
 pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 
-/// How deep anonymous members are followed. Real kernels need two.
+/// How deep anonymous members, and names of names, are followed. Real kernels need two.
 const MAX_DEPTH: usize = 6;
 
 /// Types of a kernel, for offset look-ups.
 pub struct KernelTypes {
-    btf: Btf,
+    types: Types,
 }
 
 impl KernelTypes {
@@ -27,33 +30,30 @@ impl KernelTypes {
         let bytes = std::fs::read(KERNEL_BTF).with_context(|| {
             format!("cannot read {KERNEL_BTF}: Apiarist needs a kernel with BTF (CONFIG_DEBUG_INFO_BTF=y)")
         })?;
-        Self::from_bytes(&bytes)
+        Self::from_bytes(bytes)
     }
 
     /// Parses BTF.
     ///
     /// # Errors
     /// When the bytes are not BTF.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
         Ok(Self {
-            btf: Btf::from_bytes(bytes).context("the kernel's BTF does not parse")?,
+            types: Types::new(bytes).context("the kernel's BTF does not parse")?,
         })
     }
 
     /// Byte offset of `path` (dotted, e.g. `__sk_common.skc_family`) within `struct structure`.
     pub fn offset(&self, structure: &str, path: &str) -> Option<u32> {
-        let types = self.btf.resolve_types_by_name(structure).ok()?;
-        let mut current = types.into_iter().find_map(|found| match found {
-            Type::Struct(s) if !s.members.is_empty() => Some(s),
-            _ => None,
-        })?;
+        let has_members = |id: &Id| self.types.members(*id).next().is_some();
+        let mut current = self.types.named(structure).find(has_members)?;
         let mut bits = 0;
         let mut parts = path.split('.').peekable();
         while let Some(part) = parts.next() {
-            let (offset, member) = self.member(&current, part, MAX_DEPTH)?;
+            let (offset, of) = self.member(current, part.as_bytes(), MAX_DEPTH)?;
             bits += offset;
             if parts.peek().is_some() {
-                current = self.structure(&member)?;
+                current = self.structure(of)?;
             }
         }
         Some(bits / 8)
@@ -61,62 +61,40 @@ impl KernelTypes {
 
     /// Value of an enumerator.
     pub fn enumerator(&self, name: &str, enumerator: &str) -> Option<u32> {
-        let types = self.btf.resolve_types_by_name(name).ok()?;
-        types.into_iter().find_map(|found| {
-            let Type::Enum(values) = found else { return None };
-            let named = |member: &&btf_rs::EnumMember| {
-                self.btf
-                    .resolve_name(*member)
-                    .is_ok_and(|found| found == enumerator)
-            };
-            values.members.iter().find(named).map(btf_rs::EnumMember::val)
-        })
+        self.types
+            .named(name)
+            .flat_map(|id| self.types.enumerators(id))
+            .find_map(|(found, value)| (found == enumerator.as_bytes()).then_some(value))
     }
 
     /// Whether a function (or a tracepoint's `btf_trace_` type) of this name exists.
     pub fn has(&self, name: &str) -> bool {
-        self.btf
-            .resolve_ids_by_name(name)
-            .is_ok_and(|ids| !ids.is_empty())
+        self.types.named(name).next().is_some()
     }
 
-    /// A member and its offset in bits, looked for in anonymous structures and unions too.
-    fn member(&self, structure: &Struct, name: &str, depth: usize) -> Option<(u32, Member)> {
-        for member in &structure.members {
-            match self.btf.resolve_name(member) {
-                Ok(found) if found == name => return Some((member.bit_offset(), member.clone())),
-                Ok(found) if !found.is_empty() => {}
-                _ if depth > 0 => {
-                    let inside = self
-                        .structure(member)
-                        .and_then(|inner| self.member(&inner, name, depth - 1));
-                    if let Some((offset, found)) = inside {
-                        return Some((member.bit_offset() + offset, found));
-                    }
-                }
-                _ => {}
+    /// Offset in bits and type of a member, which is looked for in anonymous structures and unions too.
+    fn member(&self, structure: Id, name: &[u8], depth: usize) -> Option<(u32, Id)> {
+        self.types.members(structure).find_map(|member| {
+            if member.name == name {
+                return Some((member.bits, member.of));
             }
-        }
-        None
+            let is_searched = member.name.is_empty() && depth > 0;
+            let inside = self.structure(member.of).filter(|_| is_searched)?;
+            let (offset, of) = self.member(inside, name, depth - 1)?;
+            Some((member.bits.checked_add(offset)?, of))
+        })
     }
 
-    /// The structure or union type of a member, through typedefs and qualifiers.
-    fn structure(&self, member: &Member) -> Option<Struct> {
-        let mut current = self.btf.resolve_chained_type(member).ok()?;
+    /// The structure or union that is meant, through typedefs and qualifiers.
+    fn structure(&self, mut id: Id) -> Option<Id> {
         for _ in 0..MAX_DEPTH {
-            current = match current {
-                Type::Struct(s) | Type::Union(s) => return Some(s),
-                Type::Typedef(t) => self.chained(&t)?,
-                Type::Volatile(t) | Type::Const(t) | Type::Restrict(t) => self.chained(&t)?,
-                Type::TypeTag(t) => self.chained(&t)?,
-                _ => return None,
+            id = match self.types.kind(id) {
+                Kind::Structure => return Some(id),
+                Kind::Alias(of) => of,
+                Kind::Enumeration | Kind::Other => return None,
             };
         }
         None
-    }
-
-    fn chained<T: BtfType>(&self, from: &T) -> Option<Type> {
-        self.btf.resolve_chained_type(from).ok()
     }
 
     /// All offsets the programs want.
@@ -204,3 +182,6 @@ impl KernelTypes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
