@@ -14,11 +14,9 @@ use crate::{
     syscall::SourceKind,
 };
 
-/// Elements handled before the walk is left to `bpf_loop`: most arrays have no more, and a direct call is cheaper.
-const FIRST_IOVECS: u32 = 2;
-
-/// Those of them that are read at once: a head and a body are what most servers write.
-const FIRST_ELEMENTS: u64 = 2;
+/// Elements that are read at once, before the walk is left to `bpf_loop`: a head and a body are what most servers write, and a
+/// direct call is cheaper.
+const FIRST_ELEMENTS: u32 = 2;
 
 /// A `struct iovec`: address and length.
 type Element = [u64; 2];
@@ -90,9 +88,9 @@ fn copy(destination: *mut u8, len: u32, address: u64) -> bool {
 
 #[inline(always)]
 fn vector<const LOOP: bool>(scratch: &mut Scratch) {
-    let unrolled = if LOOP { FIRST_IOVECS } else { MAX_IOVECS_UNROLLED };
+    let unrolled = if LOOP { FIRST_ELEMENTS } else { MAX_IOVECS_UNROLLED };
     let mut i = 0;
-    if LOOP && scratch.source.kind == SourceKind::Vector && scratch.walk.left >= FIRST_ELEMENTS {
+    if LOOP && scratch.source.kind == SourceKind::Vector && scratch.walk.left >= u64::from(FIRST_ELEMENTS) {
         let mut elements = MaybeUninit::<[Element; FIRST_ELEMENTS as usize]>::uninit();
         // SAFETY: the destination is on the stack with this size; the helper checks the source.
         let status = unsafe {
@@ -108,7 +106,7 @@ fn vector<const LOOP: bool>(scratch: &mut Scratch) {
             if take(scratch, first) != 0 || take(scratch, second) != 0 {
                 return;
             }
-            i = FIRST_IOVECS;
+            i = FIRST_ELEMENTS;
         }
     }
     while i < MAX_IOVECS_UNROLLED && i < unrolled {

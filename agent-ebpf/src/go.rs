@@ -9,10 +9,10 @@
 use core::ffi::c_void;
 
 use apiarist_common::offsets::ABSENT;
-use aya_ebpf::{EbpfContext as _, helpers::generated::bpf_task_pt_regs, programs::ProbeContext};
+use aya_ebpf::{helpers::generated::bpf_task_pt_regs, programs::ProbeContext};
 
 use crate::{
-    kernel::{current_task, read, task_field},
+    kernel::{current_task, read, register, task_field},
     maps::constant,
 };
 
@@ -42,18 +42,6 @@ mod arch {
     /// `b.ls`: C clear or Z set (Arm Architecture Reference Manual, C1.2.4).
     pub(super) fn is_not_above(flags: u64) -> bool {
         flags & (1 << 29) == 0 || flags & (1 << 30) != 0
-    }
-}
-
-#[inline(always)]
-fn register(ctx: &ProbeContext, offset: usize) -> u64 {
-    // SAFETY: an offset within `struct pt_regs`, checked by the verifier.
-    unsafe {
-        ctx.as_ptr()
-            .cast::<u8>()
-            .add(offset)
-            .cast::<u64>()
-            .read_volatile()
     }
 }
 

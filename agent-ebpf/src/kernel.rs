@@ -5,7 +5,10 @@
 use core::{ffi::c_void, mem::MaybeUninit};
 
 use apiarist_common::offsets::ABSENT;
-use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_get_current_task_btf, bpf_probe_read_kernel};
+use aya_ebpf::{
+    EbpfContext,
+    helpers::generated::{bpf_get_current_task, bpf_get_current_task_btf, bpf_probe_read_kernel},
+};
 
 use crate::maps::constant;
 
@@ -121,4 +124,17 @@ pub(crate) fn task_field<T: Copy>(offset: u32) -> Option<T> {
 pub(crate) fn current_task() -> *const c_void {
     // SAFETY: no arguments.
     unsafe { bpf_get_current_task_btf() }.cast_const().cast()
+}
+
+/// A register of the task that came to a probe, by its offset within `struct pt_regs`.
+#[inline(always)]
+pub(crate) fn register(ctx: &impl EbpfContext, offset: usize) -> u64 {
+    // SAFETY: the verifier checks the offset.
+    unsafe {
+        ctx.as_ptr()
+            .cast::<u8>()
+            .add(offset)
+            .cast::<u64>()
+            .read_volatile()
+    }
 }

@@ -5,12 +5,14 @@
 //! registers, larger values by their address, `io::Result<usize>` in two registers. Nothing is written to the process.
 
 use aya_ebpf::{
-    EbpfContext as _,
     macros::{uprobe, uretprobe},
     programs::{ProbeContext, RetProbeContext},
 };
 
-use crate::rustls::{opened, received, writes, writes_to, wrote};
+use crate::{
+    kernel::register,
+    rustls::{opened, received, writes, writes_to, wrote},
+};
 
 /// Offsets of the two registers of a result within `struct pt_regs`.
 #[cfg(bpf_target_arch = "x86_64")]
@@ -79,16 +81,4 @@ fn on_rustls_open(ctx: ProbeContext) -> u32 {
 fn on_rustls_open_no_loop(ctx: ProbeContext) -> u32 {
     opened::<false>(ctx.arg(0).unwrap_or(0));
     0
-}
-
-#[inline(always)]
-fn register(ctx: &RetProbeContext, offset: usize) -> u64 {
-    // SAFETY: an offset within `struct pt_regs`, checked by the verifier.
-    unsafe {
-        ctx.as_ptr()
-            .cast::<u8>()
-            .add(offset)
-            .cast::<u64>()
-            .read_volatile()
-    }
 }

@@ -8,6 +8,8 @@
 //! Sources: RFC 9110 §9 and the IANA method registry; RFC 9113 §3.4 (preface); RFC 8446 §5.1 (record
 //! header); the PROXY protocol document of HAProxy, §2.
 
+mod methods;
+
 use crate::limits::PREFIX_BYTES;
 
 /// Protocol class of a socket. The number travels in [`crate::event::Header::class`].
@@ -109,22 +111,36 @@ const fn mask(bytes: u32) -> u64 {
     }
 }
 
+/// Selects the first `bytes` of a word: none for a negative number, all from eight on. No condition, as each doubles the ways that
+/// the kernel's verifier walks from there; and no table, for which 5.10 would have to know the number's bounds.
+#[inline(always)]
+const fn mask_of(bytes: i64) -> u64 {
+    let is_negative = (bytes >> 63) as u64;
+    let is_whole = ((7 - bytes) >> 63) as u64;
+    let part = (1_u64 << ((bytes & 7) * 8)) - 1;
+    (is_whole | part) & !is_negative
+}
+
 /// The first 16 bytes; those beyond `len` are zero.
 #[derive(Clone, Copy)]
 struct Start {
     low: u64,
     high: u64,
     len: u32,
+    /// What selects the bytes that are there.
+    masks: [u64; 2],
 }
 
 impl Start {
     #[inline(always)]
     const fn new(low: u64, high: u64, len: u32) -> Self {
-        let high = if len > 8 { high & mask(len - 8) } else { 0 };
+        let masks = [mask_of(len as i64), mask_of(len as i64 - 8)];
+        let [low_mask, high_mask] = masks;
         Self {
-            low: low & mask(len),
-            high,
+            low: low & low_mask,
+            high: high & high_mask,
             len,
+            masks,
         }
     }
 
@@ -144,13 +160,9 @@ impl Start {
     /// Whether there are fewer bytes than the pattern has, and they fit it.
     #[inline(always)]
     const fn could_be(self, pattern: Pattern) -> bool {
-        let low = self.low ^ (pattern.low & mask(self.len));
-        let high = self.high
-            ^ if self.len > 8 {
-                pattern.high & mask(self.len - 8)
-            } else {
-                0
-            };
+        let [low_mask, high_mask] = self.masks;
+        let low = self.low ^ (pattern.low & low_mask);
+        let high = self.high ^ (pattern.high & high_mask);
         self.len < pattern.len && low | high == 0
     }
 
@@ -171,9 +183,6 @@ const PROXY1: Pattern = pattern(b"PROXY ");
 const PROXY2: Pattern = pattern(b"\r\n\r\n\0\r\nQUIT\n");
 const CONNECT: u64 = pattern(b"CONNECT ").low;
 
-/// Longest method name with its space.
-const LONGEST_METHOD: u32 = 12;
-
 /// Looks at the first `len` bytes of a direction (bytes beyond `len` are ignored).
 #[inline(always)]
 pub fn sniff(prefix: &[u8; PREFIX_BYTES], len: usize) -> Verdict {
@@ -191,13 +200,15 @@ pub fn sniff(prefix: &[u8; PREFIX_BYTES], len: usize) -> Verdict {
         return Verdict::More;
     }
     // RFC 9112 §2.2: an empty line before the request line is ignored.
-    if start.low & 0xffff == 0x0a0d {
-        return lines(Start::new(
+    let start = if start.low & 0xffff == 0x0a0d {
+        Start::new(
             (first >> 16) | (second << 48),
             (second >> 16) | (third << 48),
             len - 2,
-        ));
-    }
+        )
+    } else {
+        start
+    };
     lines(start)
 }
 
@@ -240,58 +251,13 @@ fn lines(start: Start) -> Verdict {
     request(start)
 }
 
-/// Compares with each of several names. Written out as code by the macro: a table would have to be copied to the
-/// 512 bytes of stack that a kernel program has.
-macro_rules! match_any {
-    ($start:ident, $($name:literal),+ $(,)?) => {
-        $({
-            const NAME: Pattern = pattern($name);
-            if $start.is(NAME) {
-                return target($start.byte(NAME.len), NAME.low);
-            }
-        })+
-    };
-}
-
-/// Method names with the space behind them: RFC 9110, PATCH (RFC 5789), QUERY, WebDAV (RFC 4918, 3253, 3648,
-/// 3744, 5323), UPnP and the cache methods in common use.
 #[inline(always)]
 fn request(start: Start) -> Verdict {
-    #[rustfmt::skip]
-    match_any!(
-        start,
-        b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"TRACE ",
-        b"CONNECT ", b"QUERY ", b"PROPFIND ", b"PROPPATCH ", b"MKCOL ", b"COPY ", b"MOVE ", b"LOCK ",
-        b"UNLOCK ", b"SEARCH ", b"REPORT ", b"MERGE ", b"CHECKOUT ", b"CHECKIN ", b"MKACTIVITY ",
-        b"MKCALENDAR ", b"MKWORKSPACE ", b"ACL ", b"BIND ", b"UNBIND ", b"REBIND ", b"LINK ",
-        b"UNLINK ", b"LABEL ", b"PURGE ", b"BAN ", b"SUBSCRIBE ", b"UNSUBSCRIBE ", b"NOTIFY ",
-        b"M-SEARCH ",
-    );
-    unfinished(start)
-}
-
-/// Fewer bytes than the longest method, all of which a method, a version or a preamble could have: wait for more.
-#[inline(always)]
-fn unfinished(start: Start) -> Verdict {
-    if start.len >= LONGEST_METHOD {
-        return Verdict::Other;
+    match methods::method(start) {
+        Some(name) => target(start.byte(name.len), name.low),
+        None if methods::is_unfinished(start) => Verdict::More,
+        None => Verdict::Other,
     }
-    let mut index = 0;
-    while index < LONGEST_METHOD {
-        let byte = start.byte(index);
-        if byte == 0 {
-            return if index == start.len {
-                Verdict::More
-            } else {
-                Verdict::Other
-            };
-        }
-        if !byte.is_ascii_uppercase() && byte != b'-' && byte != b'/' && byte != b'1' {
-            return Verdict::Other;
-        }
-        index += 1;
-    }
-    Verdict::Other
 }
 
 /// RFC 9112 §3.2: a target starts with a slash, `*`, a scheme, or for CONNECT a host. Keeps out protocols
@@ -433,6 +399,41 @@ mod tests {
             b"EHLO x",
         ] {
             assert_eq!(check(text), Verdict::Other, "{}", text.escape_ascii());
+        }
+    }
+
+    /// The rule for a line that starts with a capital letter, said plainly.
+    fn plainly(line: &[u8]) -> Verdict {
+        let line = line.get(..16).unwrap_or(line);
+        if let Some(name) = methods::NAMES.iter().find(|name| line.starts_with(name)) {
+            return match line.get(name.len()) {
+                None | Some(0) => Verdict::More,
+                Some(b'/' | b'*' | b'h' | b'H') => Verdict::Http1Request,
+                Some(_) if *name == b"CONNECT " => Verdict::Http1Request,
+                Some(_) => Verdict::Other,
+            };
+        }
+        let could_be = |byte: &u8| byte.is_ascii_uppercase() || b"-/1".contains(byte);
+        match line.len() < 12 && line.iter().all(could_be) {
+            true => Verdict::More,
+            false => Verdict::Other,
+        }
+    }
+
+    #[test]
+    fn methods_are_found_and_nothing_that_is_like_them() {
+        for name in methods::NAMES {
+            let line = [name, b"/a HTTP/1.1\r\n"].concat();
+            assert_eq!(check(&line), Verdict::Http1Request, "{}", line.escape_ascii());
+            for cut in 1..=line.len() {
+                for (place, value) in (1..cut).flat_map(|place| (0..=255).map(move |value| (place, value))) {
+                    let mut other = line[..cut].to_vec();
+                    other[place] = value;
+                    if !other.starts_with(b"PR") && !other.starts_with(b"HTTP/1") {
+                        assert_eq!(check(&other), plainly(&other), "{}", other.escape_ascii());
+                    }
+                }
+            }
         }
     }
 
