@@ -5,19 +5,23 @@
 //! report says so. An emulated processor takes seconds to start an interpreter: all servers run beside each other here, and
 //! each client asks one of them.
 
-use anyhow::{Result, ensure};
+use std::time::Duration;
+
+use anyhow::{Result, bail, ensure};
 use rustix::process::Signal;
 
 use super::{
-    agent::Agent,
+    agent::{Agent, PATIENCE, bare},
+    binary,
     certificate::Certificate,
     note,
     place::Place,
-    program::find,
+    program::{Program, command, find},
     servers::{accepts, free_port},
     tls_clients::{ask, seen},
-    tls_life::{Deleted, RING_BYTES, contain, coverage, load_late, upgrade, watch},
+    tls_life::{Deleted, RING_BYTES, contain, coverage, load_late, twenty, upgrade, watch},
     tls_servers::{Hop, apache, caddy_proxy, haproxy, nginx_tls, node, puma, python},
+    wait::until,
 };
 
 /// Whose TLS is read, and by which library: both ends of connections.
@@ -130,4 +134,62 @@ pub(super) fn tls_libraries_come_and_go(place: &Place) -> Result<()> {
     upgrade(place, &own, &agent)?;
     contain(place, &own, &agent)?;
     agent.stop(Signal::TERM).map(drop)
+}
+
+/// Agents that are killed by [`killed_agents_harm_nobody`].
+const KILLS: u64 = 6;
+
+/// Longest life of one that is killed at any moment: an emulated processor takes as long for its start.
+const LONGEST_MS: u64 = 30_000;
+
+/// However the agent ends, those it watches go on: killed at any moment of its start, or while it reads them.
+pub(super) fn killed_agents_harm_nobody(place: &Place) -> Result<()> {
+    let own = Certificate::new(place)?;
+    let port = free_port()?;
+    let mut nginx = nginx_tls(place, "nginx-calm", &own, port)?;
+    let mut load = command("h2load")?;
+    // More than there is time for.
+    load.args(["--h1", "-t1", "-c4", "-n100000000", "--rps=5"]);
+    load.arg(format!("https://127.0.0.1:{port}/users/1/orders/7"));
+    let load = Program::start(&mut load, place)?;
+    let binary = binary::apiarist()?;
+    let mut seed = 1_u64;
+    for number in 0..KILLS {
+        if number % 2 == 0 {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let delay = Duration::from_millis((seed >> 33) % LONGEST_MS);
+            let mut agent = bare(&binary);
+            agent.args(["run", "--store", &place.file("store")]);
+            agent.args(["--socket", &place.file("agent.sock")]);
+            let agent = Program::start(&mut agent, place)?;
+            // Until its time has come.
+            until(delay, || -> Result<()> { bail!("waiting") }).unwrap_or(());
+            agent.signal(Signal::KILL)?;
+            agent.end(PATIENCE)?;
+        } else {
+            let agent = Agent::start(place)?;
+            // Connections that are older than the agent, and those of now.
+            coverage(&agent, "nginx-calm", |row| {
+                row.bytes > 0 && row.tls_library.as_deref() == Some("openssl")
+            })?;
+            agent.signal(Signal::KILL)?;
+            agent.kill()?;
+        }
+        // A server that stalls does not answer.
+        twenty(place, port)?;
+    }
+    nginx.ready(|| accepts(port))?;
+    load.signal(Signal::TERM)?;
+    let ended = load.end(PATIENCE)?;
+    ensure!(
+        ended.status.code().is_none(),
+        "the load ended early: {}",
+        ended.out
+    );
+    note(&format!(
+        "{KILLS} agents were killed, half of them while they read"
+    ));
+    Ok(())
 }
