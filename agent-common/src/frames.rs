@@ -368,6 +368,22 @@ pub fn joins(prefix: &[u8; PREFIX_BYTES], len: u32, total: u32) -> bool {
     FrameHeader::from_words(u64::from_le_bytes(low), last).conforms()
 }
 
+/// Longest payload of a server's first settings: sixteen parameters, more than are defined.
+const MAX_FIRST_SETTINGS: u32 = 96;
+
+/// Whether a direction whose first `len` bytes these are starts as that of a server of HTTP/2: with settings, which it may send
+/// before it has read anything (RFC 9113 §3.4, §6.5).
+#[inline(always)]
+pub const fn starts_as_server(prefix: &[u8; PREFIX_BYTES], len: u32) -> bool {
+    let header = header_at_start(prefix);
+    len >= FRAME_HEADER_BYTES
+        && header.kind == kind::SETTINGS
+        && header.flags == 0
+        && header.stream == 0
+        && header.length <= MAX_FIRST_SETTINGS
+        && header.length.is_multiple_of(6)
+}
+
 #[inline(always)]
 const fn header_at_start(prefix: &[u8; PREFIX_BYTES]) -> FrameHeader {
     let [a, b, c, d, e, f, g, h, last, ..] = *prefix;
@@ -564,6 +580,20 @@ mod tests {
         assert!(!look(&frame(kind::DATA, 0, 5, 400)[..200]));
         assert!(!look(&frame(kind::HEADERS, flag::END_HEADERS, 4, 400)[..200]));
         assert!(!look(&window_update[..12]));
+    }
+
+    #[test]
+    fn servers_may_start_with_settings() {
+        let starts = |bytes: &[u8]| {
+            let mut prefix = [0; PREFIX_BYTES];
+            let len = bytes.len().min(PREFIX_BYTES);
+            prefix[..len].copy_from_slice(&bytes[..len]);
+            starts_as_server(&prefix, len as u32)
+        };
+        assert!(starts(&frame(kind::SETTINGS, 0, 0, 0)) && starts(&frame(kind::SETTINGS, 0, 0, 18)));
+        assert!(!starts(&frame(kind::SETTINGS, flag::ACK, 0, 0)) && !starts(&frame(kind::SETTINGS, 0, 0, 5)));
+        assert!(!starts(&frame(kind::SETTINGS, 0, 1, 6)) && !starts(&frame(kind::SETTINGS, 0, 0, 102)));
+        assert!(!starts(&frame(kind::PING, 0, 0, 6)) && !starts(&frame(kind::SETTINGS, 0, 0, 0)[..8]));
     }
 
     #[test]

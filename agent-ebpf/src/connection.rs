@@ -68,7 +68,9 @@ pub(crate) struct Connection {
     pub(crate) calls: u8,
     /// Non-zero when it was muted because the other end tells the same, see [`crate::told`].
     pub(crate) told: u8,
-    pub(crate) reserved: [u8; 2],
+    /// Operations so far that start like records of TLS, of a protocol that is not known.
+    pub(crate) records: u8,
+    pub(crate) reserved: u8,
     /// Bytes of each direction since then.
     pub(crate) passed: [u64; 2],
     /// First bytes of each direction while they do not suffice to tell the protocol. The second half is room for the
@@ -192,7 +194,8 @@ impl Connection {
         end_told: 0,
         calls: 0,
         told: 0,
-        reserved: [0; 2],
+        records: 0,
+        reserved: 0,
         passed: [0; 2],
         prefix: [[0; 2 * PREFIX_BYTES]; 2],
     };

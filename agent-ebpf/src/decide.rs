@@ -6,7 +6,7 @@
 use apiarist_common::{
     counter::Counter,
     event::{EGRESS, INGRESS},
-    frames::{Framing, joins},
+    frames::{Framing, joins, starts_as_server},
     limits::{PREFIX_BYTES, TLS_ANSWER_BYTES, TLS_HELLO_BYTES, TLS_RECORD_BYTES},
     sniff::{Class, Verdict},
 };
@@ -66,7 +66,11 @@ fn undecided<const LOOP: bool>(
     counters: &mut Counters,
 ) -> bool {
     let Operation {
-        direction, len, turn, ..
+        direction,
+        position,
+        len,
+        turn,
+        ..
     } = scratch.operation;
     let got = gather::<LOOP>(scratch, 0, len.min(PREFIX_BYTES as u32));
     if got == 0 {
@@ -95,6 +99,11 @@ fn undecided<const LOOP: bool>(
         }
         Verdict::More => {}
         Verdict::Preamble => connection.forget_prefix(direction),
+        Verdict::Other if position == 0 && is_settings(scratch, got) => {
+            connection.class = Class::Http2 as u8;
+            connection.calls = u8::from(direction == INGRESS);
+            connection.framing[usize::from(!direction & 1)] = Framing::preface(0);
+        }
         Verdict::Other if connection.is(STATE_JOINED_LATE) && speaks_frames(scratch, got, len) => {
             connection.class = Class::Http2 as u8;
             connection.framing = [Framing::LOST; 2];
@@ -109,6 +118,16 @@ fn undecided<const LOOP: bool>(
         }
     }
     true
+}
+
+/// Whether an operation, whose first `got` bytes were gathered and are the first of their direction, is a server's of HTTP/2 that
+/// has not waited for its client.
+#[inline(always)]
+fn is_settings(scratch: &Scratch, got: u32) -> bool {
+    match scratch.data.first_chunk::<PREFIX_BYTES>() {
+        Some(prefix) => starts_as_server(prefix, got),
+        None => false,
+    }
 }
 
 /// Whether an operation, whose first `got` bytes were gathered, belongs to an HTTP/2 connection whose start was not seen.

@@ -177,7 +177,7 @@ fn operation<const LOOP: bool>(slot: Slot, sock: Sock, result: i32, direction: u
         tls::moved(connection, direction);
     } else if connection.class() == Class::Unknown
         && connection.has_record(direction, len)
-        && tls::is_inside()
+        && is_of_tls(connection)
     {
         // In the middle of a TLS connection.
         connection.class = Class::Tls as u8;
@@ -191,6 +191,15 @@ fn operation<const LOOP: bool>(slot: Slot, sock: Sock, result: i32, direction: u
         announce_once(sock, connection, scratch, counters);
         capture::<LOOP>(connection, scratch, counters);
     }
+}
+
+/// Whether an operation that starts like a record of TLS is one: it happens inside a call of a library, or its connection is older
+/// than the programs and has shown another. For those the programs of libraries may be on their way still, and a connection that is
+/// given up is not bound afterwards.
+#[inline(always)]
+fn is_of_tls(connection: &mut Connection) -> bool {
+    connection.records = connection.records.saturating_add(1);
+    tls::is_inside() || connection.is(STATE_JOINED_LATE) && connection.records > 1
 }
 
 /// Deals with `len` bytes of plaintext at `address`, of the session that `connection` stands for.

@@ -71,7 +71,7 @@ impl Verdict {
     }
 }
 
-/// Up to 16 bytes as two little-endian words, with the masks that select them.
+/// Up to 16 bytes as two little-endian words.
 #[derive(Clone, Copy)]
 struct Pattern {
     low: u64,
@@ -101,20 +101,10 @@ const fn pattern(text: &[u8]) -> Pattern {
     }
 }
 
-/// Selects the first `bytes` of a word.
-#[inline(always)]
-const fn mask(bytes: u32) -> u64 {
-    if bytes >= 8 {
-        u64::MAX
-    } else {
-        (1_u64 << (8 * bytes)) - 1
-    }
-}
-
 /// Selects the first `bytes` of a word: none for a negative number, all from eight on. No condition, as each doubles the ways that
 /// the kernel's verifier walks from there; and no table, for which 5.10 would have to know the number's bounds.
 #[inline(always)]
-const fn mask_of(bytes: i64) -> u64 {
+const fn mask(bytes: i64) -> u64 {
     let is_negative = (bytes >> 63) as u64;
     let is_whole = ((7 - bytes) >> 63) as u64;
     let part = (1_u64 << ((bytes & 7) * 8)) - 1;
@@ -134,7 +124,7 @@ struct Start {
 impl Start {
     #[inline(always)]
     const fn new(low: u64, high: u64, len: u32) -> Self {
-        let masks = [mask_of(len as i64), mask_of(len as i64 - 8)];
+        let masks = [mask(len as i64), mask(len as i64 - 8)];
         let [low_mask, high_mask] = masks;
         Self {
             low: low & low_mask,
@@ -148,12 +138,8 @@ impl Start {
     /// path, and a branch in each of forty comparisons would be too many of them.
     #[inline(always)]
     const fn is(self, pattern: Pattern) -> bool {
-        let low = (self.low & mask(pattern.len)) ^ pattern.low;
-        let high = if pattern.len > 8 {
-            (self.high & mask(pattern.len - 8)) ^ pattern.high
-        } else {
-            0
-        };
+        let low = (self.low & mask(pattern.len as i64)) ^ pattern.low;
+        let high = (self.high & mask(pattern.len as i64 - 8)) ^ pattern.high;
         low | high == 0
     }
 

@@ -19,7 +19,7 @@ use super::{
     program::{Program, command, find},
     servers::{accepts, free_port},
     tls_clients::{ask, seen},
-    tls_life::{Deleted, RING_BYTES, contain, coverage, load_late, twenty, upgrade, watch},
+    tls_life::{Deleted, RING_BYTES, contain, coverage, load_late, reads, twenty, upgrade, watch},
     tls_servers::{Hop, apache, caddy_proxy, haproxy, nginx_tls, node, puma, python},
     wait::until,
 };
@@ -170,10 +170,7 @@ pub(super) fn killed_agents_harm_nobody(place: &Place) -> Result<()> {
             agent.end(PATIENCE)?;
         } else {
             let agent = Agent::start(place)?;
-            // Connections that are older than the agent, and those of now.
-            coverage(&agent, "nginx-calm", |row| {
-                row.bytes > 0 && row.tls_library.as_deref() == Some("openssl")
-            })?;
+            reads(&agent, "nginx-calm", 10)?;
             agent.signal(Signal::KILL)?;
             agent.kill()?;
         }

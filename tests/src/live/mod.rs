@@ -181,7 +181,7 @@ live! {
     tls: python_serves_tls, asyncio_serves_tls, node_serves_tls, nginx_serves_tls, puma_serves_tls, haproxy_speaks_tls_on_both_sides, apache_speaks_tls_on_both_sides, caddy_speaks_tls_on_both_sides;
     tls_coverage: a_control_group_is_let_alone, java_is_told, a_stripped_library_is_told, plaintext_of_a_filter_is_read;
     tls_go: writes_from_growing_stacks_are_told_once;
-    tls_life: a_library_is_upgraded, a_container_has_its_own_library, deleted_files_are_read, a_library_is_loaded_late, a_hundred_streams_over_tls, thousands_of_handshakes, an_agent_killed_harms_nobody, clients_of_nss_and_go_are_read, the_excluded_are_let_alone;
+    tls_life: a_library_is_upgraded, a_container_has_its_own_library, deleted_files_are_read, a_library_is_loaded_late, a_hundred_streams_over_tls, thousands_of_handshakes, older_connections_are_read, an_agent_killed_harms_nobody, clients_of_nss_and_go_are_read, the_excluded_are_let_alone;
     tls_peers: peers_are_those_of_the_sockets;
     tls_rustls: rustls_serves, rustls_asks;
     tls_start: two_hundred_processes_map_large_files;

@@ -314,6 +314,44 @@ pub(super) fn thousands_of_handshakes(place: &Place) -> Result<()> {
     agent.expect("nginx-churn", &expected)
 }
 
+/// Waits until so many further exchanges of a workload are known.
+pub(super) fn reads(agent: &Agent<'_>, workload: &str, count: u64) -> Result<()> {
+    let hits = || -> Result<u64> {
+        let rows = agent.endpoints()?;
+        let of_workload = rows.iter().filter(|row| row.workload == workload);
+        Ok(of_workload.map(|row| row.hits).sum())
+    };
+    let before = hits()?;
+    until(PATIENCE, || {
+        let now = hits()?;
+        ensure!(
+            now >= before + count,
+            "{now} exchanges of {workload} are known, {before} were before: {:?}",
+            agent.status()?.counters
+        );
+        Ok(())
+    })
+}
+
+/// Connections over TLS that are older than the agent and busy while it starts: before the library's functions are probed, nothing
+/// tells that they are TLS but their records.
+pub(super) fn older_connections_are_read(place: &Place) -> Result<()> {
+    let own = Certificate::new(place)?;
+    let port = free_port()?;
+    let _server = nginx_tls(place, "nginx-older", &own, port)?;
+    let mut load = command("h2load")?;
+    // More than there is time for.
+    load.args(["--h1", "-t1", "-c4", "-n100000000", "--rps=20"]);
+    load.arg(format!("https://127.0.0.1:{port}/users/1/orders/7"));
+    let load = Program::start(&mut load, place)?;
+    twenty(place, port)?;
+    let agent = watch(place, RING_BYTES)?;
+    reads(&agent, "nginx-older", 100)?;
+    load.signal(Signal::TERM)?;
+    load.end(PATIENCE)?;
+    agent.stop(Signal::TERM).map(drop)
+}
+
 /// However the agent ends, those it watches go on: twenty times, at any point of its life.
 pub(super) fn an_agent_killed_harms_nobody(place: &Place) -> Result<()> {
     let own = Certificate::new(place)?;

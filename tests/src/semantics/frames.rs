@@ -206,6 +206,51 @@ pub(super) fn h2_download(observer: &mut Observer) -> Result<()> {
     Ok(())
 }
 
+/// A server that sends its settings before it has read anything, as those in Go do: nothing of its direction is missing.
+pub(super) fn h2_server_first(observer: &mut Observer) -> Result<()> {
+    let pair = Pair::connect(Transport::Tcp4)?;
+    for first in [
+        frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 100]),
+        frame(WINDOW_UPDATE, 0, 0, &[0, 15, 0, 1]),
+    ] {
+        carry(&pair, Direction::Ingress, &first, send, receive)?;
+    }
+    let request = [
+        PREFACE,
+        &frame(SETTINGS, 0, 0, &[]),
+        &frame(HEADERS, END_STREAM | END_HEADERS, 1, &get("/first")),
+    ]
+    .concat();
+    let (preface, rest) = request.split_at(PREFACE.len());
+    carry(&pair, Direction::Egress, preface, send, receive)?;
+    carry(&pair, Direction::Egress, rest, send, receive)?;
+    let answer = [
+        frame(HEADERS, END_HEADERS, 1, &[0x88]),
+        frame(DATA, END_STREAM, 1, &body(3_000)),
+    ]
+    .concat();
+    carry_in_pieces(&pair, &answer, 1_000)?;
+    let ids = pair.close();
+    let exchanges = concluded(observer, ids)?;
+    let seen: Vec<_> = exchanges.iter().map(summary).collect();
+    ensure!(
+        seen == [("/first".to_owned(), 200, Some(3_000))],
+        "the exchanges are {seen:?}"
+    );
+    ensure!(
+        exchanges[0].completeness == Completeness::Complete,
+        "it is {:?}",
+        exchanges[0].completeness
+    );
+    let stream = observer.socket(ids.server)?.stream(Direction::Egress)?;
+    ensure!(
+        stream.start == 0 && stream.parts.first_bytes().starts_with(&[0, 0, 6, SETTINGS]),
+        "the server's direction starts at {}",
+        stream.start
+    );
+    Ok(())
+}
+
 /// Connections that were open before the programs: fields that entered the table before are unknown, others exact.
 pub(super) fn h2_joined_late(_: &mut Observer) -> Result<()> {
     let pair = Pair::connect(Transport::Tcp4)?;

@@ -109,7 +109,7 @@ semantics! {
         body_5_mb_chunked, expect_continue;
     kernel_tls: keys_in_the_kernel, keys_for_sending_only;
     told: clients_of_http1_are_left_alone, clients_of_http2_are_left_alone;
-    frames: h2_multiplexed, h2_download, h2_joined_late;
+    frames: h2_multiplexed, h2_download, h2_server_first, h2_joined_late;
     namespaces: loopback_in_namespace, veth_between_namespaces;
     uring: io_uring_echo, io_uring_read_write, io_uring_messages, io_uring_registered;
     crowds: connections_10_000;
