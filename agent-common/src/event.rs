@@ -16,6 +16,9 @@ pub const KIND_OPEN: u8 = 1;
 pub const KIND_DATA: u8 = 2;
 /// The socket was closed: [`Close`] follows from the header on.
 pub const KIND_CLOSE: u8 = 3;
+/// TLS that is not read on this socket: [`Header`] alone. `position` is how many bytes its owner has sent so far, `end` how many it
+/// has received.
+pub const KIND_COUNT: u8 = 4;
 
 /// The operation was the first of its direction after the other direction was active.
 pub const FLAG_TURN: u8 = 1;

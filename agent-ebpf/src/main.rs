@@ -76,6 +76,8 @@ mod tls;
 mod told;
 #[cfg(target_arch = "bpf")]
 mod tour;
+#[cfg(target_arch = "bpf")]
+mod unread;
 
 #[cfg(not(target_arch = "bpf"))]
 fn main() {}

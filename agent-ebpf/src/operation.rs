@@ -31,6 +31,7 @@ use crate::{
     syscall::{Source, by_io_uring, of_iter, operation_failed, source},
     tls,
     told::{leave_out, pass},
+    unread,
 };
 
 /// `recv` flags (include/linux/socket.h) that return bytes which are not, or not yet, taken from the stream.
@@ -139,6 +140,7 @@ fn operation<const LOOP: bool>(slot: Slot, sock: Sock, result: i32, direction: u
         if connection.class() != Class::Tls || !has_keys(sock, direction) {
             if connection.class() == Class::Tls {
                 tls::moved(connection, direction);
+                unread::count(connection, direction, result as u32, slot, counters);
             }
             return counters.add(Counter::MutedOperations, 1);
         }

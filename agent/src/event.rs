@@ -153,6 +153,17 @@ pub struct SocketClose {
     pub told: bool,
 }
 
+/// How much has gone through a socket whose TLS is not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocketCount {
+    /// Which socket.
+    pub socket: SocketId,
+    /// When.
+    pub at: Timestamp,
+    /// Bytes so far, by [`Direction::index`].
+    pub bytes: [u64; 2],
+}
+
 /// What happened on one socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SocketEvent<'a> {
@@ -160,6 +171,21 @@ pub enum SocketEvent<'a> {
     Open(SocketOpen),
     /// Bytes.
     Data(SocketData<'a>),
+    /// Bytes that are not told.
+    Count(SocketCount),
     /// The end.
     Close(SocketClose),
+}
+
+impl SocketEvent<'_> {
+    /// When it happened.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Self::Open(open) => open.at,
+            Self::Data(data) => data.at,
+            Self::Count(count) => count.at,
+            Self::Close(close) => close.at,
+        }
+    }
 }

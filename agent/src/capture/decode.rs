@@ -7,14 +7,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use apiarist_common::event::{
     self, Close, FLAG_EOF, FLAG_JOINED_LATE, FLAG_SPENT, FLAG_TLS, FLAG_TLS_START, FLAG_TOLD, FLAG_TURN,
-    Header, KIND_CLOSE, KIND_DATA, KIND_OPEN, Open,
+    Header, KIND_CLOSE, KIND_COUNT, KIND_DATA, KIND_OPEN, Open,
 };
 use compact_str::CompactString;
 
 use crate::{
     clock::Clock,
     event::{
-        Address, Direction, Layer, ProcessRef, SocketClose, SocketData, SocketEvent, SocketId, SocketOpen,
+        Address, Direction, Layer, ProcessRef, SocketClose, SocketCount, SocketData, SocketEvent, SocketId,
+        SocketOpen,
     },
 };
 
@@ -58,6 +59,11 @@ pub fn decode<'a>(record: &'a [u8], clock: &Clock) -> Result<SocketEvent<'a>, De
     match header.kind {
         KIND_OPEN => Ok(SocketEvent::Open(open(&read(record)?, clock))),
         KIND_DATA => data(&header, record, clock),
+        KIND_COUNT => Ok(SocketEvent::Count(SocketCount {
+            socket: SocketId(header.cookie),
+            at: clock.wall(header.at_ns),
+            bytes: [header.position, header.end],
+        })),
         KIND_CLOSE => Ok(SocketEvent::Close(close(&read(record)?, clock))),
         other => Err(DecodeError::Kind(other)),
     }

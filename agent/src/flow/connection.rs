@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::{
     Limits, Stats,
+    account::{Account, Occasion, agree, last_positions, told_bytes},
     announcement::{announcement, connection},
-    closed::{Closed, Tls, agree, last_positions, told_bytes},
     hello::Hello,
     opening::{Decision, Opening},
     stream::Stream,
@@ -16,7 +16,9 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    event::{Address, Direction, Layer, ProcessRef, SocketClose, SocketData, SocketId, SocketOpen},
+    event::{
+        Address, Direction, Layer, ProcessRef, SocketClose, SocketCount, SocketData, SocketId, SocketOpen,
+    },
     exchange::{Connection, Exchange, Side},
     protocol::{
         http1::{Http1, Reuse},
@@ -61,8 +63,12 @@ pub(super) struct Conn {
     /// Who owns the socket.
     pub(super) process: Arc<ProcessRef>,
     streams: [Stream; 2],
-    /// Bytes lost so far.
+    /// Bytes lost since the last account.
     lost_bytes: u64,
+    /// Bytes that accounts have told of.
+    accounted: u64,
+    /// Bytes that the source has counted, of TLS that is not read here.
+    counted: u64,
     /// The socket carries TLS: what the client said in the open, once it has.
     hello: Option<Box<Hello>>,
     /// Plaintext of the socket's TLS library comes: positions are the plaintext's.
@@ -106,6 +112,8 @@ impl Conn {
             process,
             streams,
             lost_bytes: 0,
+            accounted: 0,
+            counted: 0,
             hello: None,
             is_plaintext: false,
             is_told: false,
@@ -489,8 +497,40 @@ impl Conn {
         }
     }
 
+    /// The source has counted what it does not tell.
+    pub(super) fn count(&mut self, count: &SocketCount) {
+        let [egress, ingress] = count.bytes;
+        self.last = count.at;
+        self.counted = egress.saturating_add(ingress);
+    }
+
+    /// What has gone through it since the last account, if that is known. Of TLS only the source knows, and a connection that it
+    /// has not counted yet may be in its handshake, about to be read.
+    pub(super) fn account(&mut self) -> Option<Account> {
+        let [egress, ingress] = self.ends();
+        let all = match self.is_clear() {
+            true => egress.saturating_add(ingress),
+            false => self.counted,
+        };
+        let bytes = all.saturating_sub(self.accounted);
+        (bytes > 0).then(|| self.account_of(bytes, Occasion::Open))
+    }
+
+    fn account_of(&mut self, bytes: u64, occasion: Occasion) -> Account {
+        self.accounted = self.accounted.saturating_add(bytes);
+        let hello = self.hello.as_ref().map(|hello| hello.finish());
+        let is_tls = hello.is_some() || self.is_plaintext;
+        Account {
+            process: ProcessRef::clone(&self.process),
+            bytes,
+            lost_bytes: std::mem::take(&mut self.lost_bytes),
+            occasion,
+            tls: is_tls.then(|| hello.unwrap_or_default().read(self.is_plaintext)),
+        }
+    }
+
     /// The socket has reported its end.
-    pub(super) fn closed(&mut self, close: &SocketClose, env: &mut Environment<'_>) -> Closed {
+    pub(super) fn closed(&mut self, close: &SocketClose, env: &mut Environment<'_>) -> Account {
         self.last = close.at;
         self.keep_promises(env);
         let tls = self.hello.is_some() || self.is_plaintext;
@@ -528,20 +568,12 @@ impl Conn {
         self.end(env);
         let all = close.kernel_bytes.filter(|_| tls || close.told);
         let [egress, ingress] = all.unwrap_or(close.positions);
-        let read = self.is_plaintext;
-        Closed {
-            tls: tls.then(|| {
-                self.hello
-                    .take()
-                    .map_or_else(Tls::default, |hello| hello.finish())
-                    .read(read)
-            }),
-            process: ProcessRef::clone(&self.process),
-            bytes: egress.saturating_add(ingress),
-            lost_bytes: self.lost_bytes,
+        let bytes = egress.saturating_add(ingress).saturating_sub(self.accounted);
+        let occasion = Occasion::Closed {
             joined_late: self.is_joined_late(),
             reconciled,
-        }
+        };
+        self.account_of(bytes, occasion)
     }
 
     /// Whether this is the plaintext of a TLS connection.

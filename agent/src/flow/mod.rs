@@ -5,8 +5,8 @@
 //! processes of this host is observed twice and told once, by the server's end, with the client's process named.
 //! Refuses to grow without bound: see [`Limits`].
 
+mod account;
 mod announcement;
-mod closed;
 mod connection;
 mod held;
 mod hello;
@@ -22,18 +22,19 @@ mod twins;
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use foldhash::fast::FixedState;
 
-pub use closed::{Closed, Tls};
+pub use account::{Account, Occasion, Tls};
 pub use limits::Limits;
 pub use stats::Stats;
 pub use translated::End;
 
 use crate::{
     clock::Timestamp,
-    event::{Address, ProcessRef, SocketClose, SocketData, SocketEvent, SocketId, SocketOpen},
+    event::{Address, ProcessRef, SocketClose, SocketCount, SocketData, SocketEvent, SocketId, SocketOpen},
     exchange::{Exchange, Side},
     protocol::{http1::Reuse, recognise, redact::Redactor},
 };
@@ -44,6 +45,9 @@ use twins::Twins;
 
 /// How long the rest of an operation may still be told by further events of it.
 const PROMISE_NS: u64 = 50_000_000;
+
+/// After so long a connection that goes on is accounted for.
+const ACCOUNT: Duration = Duration::from_secs(30);
 
 /// Connections that one sweep for idle ones looks at.
 const SWEEP: usize = 256;
@@ -57,7 +61,7 @@ pub struct Flows {
     reuse: Reuse,
     // Socket ids are numbered by the kernel: nobody chooses them to collide.
     connections: HashMap<SocketId, Box<Conn>, FixedState>,
-    closed: Vec<Closed>,
+    accounts: Vec<Account>,
     processes: Processes,
     twins: Twins,
     /// Addresses may be translated between the ends of a connection.
@@ -98,7 +102,7 @@ impl Flows {
             stats: Stats::default(),
             reuse: Reuse::default(),
             connections: HashMap::default(),
-            closed: Vec::new(),
+            accounts: Vec::new(),
             processes: Processes::default(),
             twins: Twins::default(),
             translates: false,
@@ -123,6 +127,7 @@ impl Flows {
         match event {
             SocketEvent::Open(open) => self.open(open, out),
             SocketEvent::Data(data) => self.data(data, out),
+            SocketEvent::Count(count) => self.count(count),
             SocketEvent::Close(close) => self.close(close, out),
         }
     }
@@ -174,9 +179,10 @@ impl Flows {
         self.clock.clear();
     }
 
-    /// Connections closed since the last call.
-    pub fn take_closed(&mut self) -> Vec<Closed> {
-        std::mem::take(&mut self.closed)
+    /// What went through connections, as far as it has become known since the last call: of all that were closed, and of those
+    /// that go on for long.
+    pub fn take_accounts(&mut self) -> Vec<Account> {
+        std::mem::take(&mut self.accounts)
     }
 
     /// What was seen and what was not.
@@ -301,15 +307,21 @@ impl Flows {
         }
     }
 
+    fn count(&mut self, count: &SocketCount) {
+        if let Some(conn) = self.connections.get_mut(&count.socket) {
+            conn.count(count);
+        }
+    }
+
     fn close(&mut self, close: &SocketClose, out: &mut Vec<Exchange>) {
         let Some(conn) = self.connections.get_mut(&close.socket) else {
             return;
         };
         self.stats.connections_closed += 1;
         let start = out.len();
-        let closed = conn.closed(close, &mut environment!(self, out));
-        if self.closed.len() < closed::MAX_CLOSED {
-            self.closed.push(closed);
+        let account = conn.closed(close, &mut environment!(self, out));
+        if self.accounts.len() < account::MAX_ACCOUNTS {
+            self.accounts.push(account);
         } else {
             self.stats.closed_full += 1;
         }
@@ -424,20 +436,23 @@ impl Flows {
         self.deliver(socket, start, out);
     }
 
-    /// Forgets unix connections that have been idle for long.
+    /// Gives accounts of connections that go on, and forgets unix connections that have been idle for long.
     fn sweep(&mut self, now: Timestamp, out: &mut Vec<Exchange>) {
         for _ in 0..SWEEP.min(self.clock.len()) {
             let Some((seen, socket)) = self.clock.pop_front() else {
                 return;
             };
-            if seen.after(self.limits.unix_idle) > now {
-                // Not long enough known to be idle for so long; later ones may be, and get their look in turn.
+            if seen.after(ACCOUNT) > now {
+                // Looked at not long ago; later ones get their look in turn.
                 self.clock.push_back((seen, socket));
                 continue;
             }
-            let Some(conn) = self.connections.get(&socket) else {
+            let Some(conn) = self.connections.get_mut(&socket) else {
                 continue;
             };
+            if self.accounts.len() < account::MAX_ACCOUNTS {
+                self.accounts.extend(conn.account());
+            }
             let is_unix = matches!(conn.addresses().0, Address::Unix(_));
             if is_unix && conn.last.after(self.limits.unix_idle) <= now {
                 self.evict(socket, out);

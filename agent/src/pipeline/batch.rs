@@ -32,8 +32,8 @@ pub(super) struct Batch {
     pub(super) processes: Vec<ProcessRef>,
     /// Exchanges.
     pub(super) exchanges: Vec<Exchange>,
-    /// Connections that were closed.
-    pub(super) closed: Vec<flow::Closed>,
+    /// What went through connections.
+    pub(super) accounts: Vec<flow::Account>,
     /// Totals of the shard since its start.
     pub(super) totals: Totals,
     /// Where the list of exchanges goes back to, emptied: a large block that one thread takes and another gives back costs

@@ -356,9 +356,9 @@ impl Core {
         for exchange in &batch.exchanges {
             self.exchange(exchange);
         }
-        for closed in &batch.closed {
-            let workload = self.directory.resolve(&closed.process);
-            self.health.coverages.add(&workload, closed);
+        for account in &batch.accounts {
+            let workload = self.directory.resolve(&account.process);
+            self.health.coverages.add(&workload, account);
         }
         self.health
             .shard(batch.shard, batch.totals, batch.exchanges.len() as u64);

@@ -1,6 +1,6 @@
-//! What could be seen of each workload, from its closed connections.
+//! What could be seen of each workload, from the accounts of its connections.
 //!
-//! In: closed connections with the workload they belong to. Out: rows of `status --coverage`, most bytes first.
+//! In: accounts with the workload they belong to. Out: rows of `status --coverage`, most bytes first.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -10,7 +10,7 @@ use std::{
 use crate::{
     capture::tls::{libraries::Libraries, stack::Stack},
     exchange::TlsVersion,
-    flow::Closed,
+    flow::{Account, Occasion},
     status::Coverage,
     status::Unreadable,
     workload::Workload,
@@ -63,29 +63,35 @@ impl Coverages {
         self.libraries = libraries;
     }
 
-    /// Adds a closed connection.
-    pub(super) fn add(&mut self, workload: &Arc<Workload>, closed: &Closed) {
+    /// Adds what went through a connection.
+    pub(super) fn add(&mut self, workload: &Arc<Workload>, account: &Account) {
         let known = self.rows.contains_key(&workload.name) || self.rows.len() < MAX_ROWS;
         let name = if known { workload.name.as_str() } else { OTHERS };
         let sums = match self.rows.get_mut(name) {
             Some(sums) => sums,
             None => self.rows.entry(name.to_owned()).or_default(),
         };
-        sums.bytes += closed.bytes;
-        if let Some(tls) = &closed.tls {
-            let unread = if tls.is_read { 0 } else { closed.bytes };
-            match self.libraries.of(closed.process.pid) {
+        sums.bytes += account.bytes;
+        if let Some(tls) = &account.tls {
+            let unread = if tls.is_read { 0 } else { account.bytes };
+            match self.libraries.of(account.process.pid) {
                 Some(stack) => sums.name(&stack, unread),
-                None => sums.wait_for_name(closed.process.pid, unread),
+                None => sums.wait_for_name(account.process.pid, unread),
             }
             note(&mut sums.server_names, tls.server_name.iter());
             note(&mut sums.protocols, tls.protocols.iter());
             sums.versions.extend(tls.version);
         }
-        sums.lost_bytes += closed.lost_bytes.min(closed.bytes);
-        sums.joined_late += u64::from(closed.joined_late);
-        sums.compared += u64::from(closed.reconciled.is_some());
-        sums.reconciled += u64::from(closed.reconciled == Some(true));
+        sums.lost_bytes += account.lost_bytes.min(account.bytes);
+        if let Occasion::Closed {
+            joined_late,
+            reconciled,
+        } = account.occasion
+        {
+            sums.joined_late += u64::from(joined_late);
+            sums.compared += u64::from(reconciled.is_some());
+            sums.reconciled += u64::from(reconciled == Some(true));
+        }
     }
 
     /// Names the libraries that were found after the connections had been closed. To be called every second: what is known
@@ -188,8 +194,8 @@ mod tests {
     use super::*;
     use crate::{event::ProcessRef, flow::Tls, workload::WorkloadKind};
 
-    fn closed(bytes: u64, lost_bytes: u64, reconciled: Option<bool>) -> Closed {
-        Closed {
+    fn closed(bytes: u64, lost_bytes: u64, reconciled: Option<bool>) -> Account {
+        Account {
             process: ProcessRef {
                 pid: 1,
                 start_ns: 0,
@@ -198,8 +204,10 @@ mod tests {
             },
             bytes,
             lost_bytes,
-            joined_late: false,
-            reconciled,
+            occasion: Occasion::Closed {
+                joined_late: false,
+                reconciled,
+            },
             tls: None,
         }
     }
@@ -222,7 +230,7 @@ mod tests {
             });
             coverages.add(
                 &shop,
-                &Closed {
+                &Account {
                     tls,
                     ..closed(500, 0, None)
                 },
@@ -246,7 +254,7 @@ mod tests {
         let mut coverages = Coverages::default();
         coverages.know(libraries.clone());
         let shop = Arc::new(Workload::named(WorkloadKind::Process, "shop"));
-        let unread = || Closed {
+        let unread = || Account {
             tls: Some(Tls::default()),
             ..closed(700, 0, None)
         };
@@ -274,7 +282,7 @@ mod tests {
             });
             coverages.add(
                 &shop,
-                &Closed {
+                &Account {
                     tls,
                     ..closed(700, 0, None)
                 },
@@ -298,7 +306,7 @@ mod tests {
         let mut coverages = Coverages::default();
         let shop = Arc::new(Workload::named(WorkloadKind::Process, "shop"));
         for pid in 0..100 {
-            let mut closed = Closed {
+            let mut closed = Account {
                 tls: Some(Tls::default()),
                 ..closed(10, 0, None)
             };

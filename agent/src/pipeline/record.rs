@@ -197,6 +197,11 @@ impl Work {
                 }
                 self.bytes += data.bytes.len() as u64;
             }
+            SocketEvent::Count(count) => {
+                if self.excluded.contains(&count.socket) {
+                    return Ok(());
+                }
+            }
             SocketEvent::Close(close) => {
                 if self.excluded.remove(&close.socket) {
                     return Ok(());

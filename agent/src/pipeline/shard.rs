@@ -189,7 +189,7 @@ impl Shard {
         let undone = work.flows.stats().translated_connections;
         work.batch.totals.translations = work.translations.stats(undone);
         work.batch.totals.flow = work.flows.stats().clone();
-        work.batch.closed = work.flows.take_closed();
+        work.batch.accounts = work.flows.take_accounts();
         // Much comes after much: exchanges are large, and would be moved each time the list of them grows.
         let room = match work.batch.exchanges.len() {
             many @ MANY.. => many.min(BATCH_BYTES / size_of::<Exchange>()),
@@ -246,11 +246,7 @@ impl Work {
                 return;
             }
         };
-        self.seen = match &event {
-            SocketEvent::Open(open) => open.at,
-            SocketEvent::Data(data) => data.at,
-            SocketEvent::Close(close) => close.at,
-        };
+        self.seen = event.at();
         match &event {
             SocketEvent::Open(open) => {
                 if !self.scope.admits(open) {
@@ -272,6 +268,11 @@ impl Work {
                     return;
                 }
                 totals.bytes += data.bytes.len() as u64;
+            }
+            SocketEvent::Count(count) => {
+                if self.excluded.contains(&count.socket) {
+                    return;
+                }
             }
             SocketEvent::Close(close) => {
                 if self.excluded.remove(&close.socket) {

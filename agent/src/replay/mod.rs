@@ -256,11 +256,7 @@ struct Given<'a> {
 
 impl Sink for Replay {
     fn event(&mut self, event: &SocketEvent<'_>) {
-        let at = match event {
-            SocketEvent::Open(open) => open.at,
-            SocketEvent::Data(data) => data.at,
-            SocketEvent::Close(close) => close.at,
-        };
+        let at = event.at();
         if let SocketEvent::Data(data) = event {
             self.bytes += data.bytes.len() as u64;
         }

@@ -168,7 +168,7 @@ impl<'a> Agent<'a> {
     }
 
     /// Losses that the agent reports, for the reader of a failure.
-    fn lost(&self) -> String {
+    pub(crate) fn lost(&self) -> String {
         match self.status() {
             Ok(mut status) => {
                 status.lost.retain(|_, count| *count > 0);

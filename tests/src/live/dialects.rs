@@ -3,7 +3,7 @@
 
 use std::{process::Command, time::Duration};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use apiarist::inventory::EndpointView;
 use rustix::process::Signal;
 
@@ -57,7 +57,8 @@ fn conclude(agent: Agent<'_>, place: &Place, workload: &str, expected: &[&str]) 
     until(PATIENCE, || {
         let seen = lines(&agent.endpoints()?, workload);
         same(&format!("endpoints of {workload}"), &seen, &expected)
-    })?;
+    })
+    .with_context(|| agent.lost())?;
     agent.stop(Signal::TERM)?;
     same("stored endpoints", &lines(&stored(place)?, workload), &expected)
 }

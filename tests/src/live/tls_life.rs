@@ -460,6 +460,22 @@ pub(super) fn the_excluded_are_let_alone(place: &Place) -> Result<()> {
         ensure!(row.read_pct == 0.0, "{row:?}");
         agent.shows(name, &[])?;
     }
+    what_stays_open_is_told(place, &agent, by_comm)?;
     agent.stop(Signal::TERM)?;
+    Ok(())
+}
+
+/// The bytes of a connection that is not read are known before it is closed.
+fn what_stays_open_is_told(place: &Place, agent: &Agent<'_>, port: u16) -> Result<()> {
+    let before = coverage(agent, "nginx-comm", |_| true)?.bytes;
+    let mut load = command("h2load")?;
+    // More than there is time for.
+    load.args(["--h1", "-t1", "-c1", "-n100000000", "--rps=50"]);
+    load.arg(format!("https://127.0.0.1:{port}/users/1/orders/7"));
+    let load = Program::start(&mut load, place)?;
+    let row = coverage(agent, "nginx-comm", |row| row.bytes > before + 65_536)?;
+    ensure!(row.read_pct == 0.0, "{row:?}");
+    load.signal(Signal::TERM)?;
+    load.end(PATIENCE)?;
     Ok(())
 }

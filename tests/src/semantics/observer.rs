@@ -19,7 +19,7 @@ use apiarist::{
         ring::Ring,
     },
     clock::{Clock, monotonic_ns},
-    event::{Direction, SocketClose, SocketEvent, SocketId, SocketOpen},
+    event::{Direction, SocketClose, SocketCount, SocketEvent, SocketId, SocketOpen},
     exchange::Exchange,
     flow::{Flows, Limits},
     protocol::redact::Redactor,
@@ -73,6 +73,7 @@ pub(crate) struct Chunk {
 pub(crate) struct SocketLog {
     pub(crate) opens: Vec<SocketOpen>,
     pub(crate) chunks: Vec<Chunk>,
+    pub(crate) counts: Vec<SocketCount>,
     pub(crate) closes: Vec<SocketClose>,
 }
 
@@ -384,6 +385,7 @@ pub(crate) fn deadline(span: Duration) -> u64 {
 fn keep(log: &mut Log, event: SocketEvent<'_>) -> usize {
     match event {
         SocketEvent::Open(open) => log.entry(open.socket).or_default().opens.push(open),
+        SocketEvent::Count(count) => log.entry(count.socket).or_default().counts.push(count),
         SocketEvent::Close(close) => log.entry(close.socket).or_default().closes.push(close),
         SocketEvent::Data(data) => {
             log.entry(data.socket).or_default().chunks.push(Chunk {

@@ -167,6 +167,15 @@ pub(super) fn tls(observer: &mut Observer) -> Result<()> {
             first.direction != direction && first.bytes == answer,
             "the answer to {direction:?}: {first:?}"
         );
+        // Before its end, as often as the bytes have doubled, and never less than half of them.
+        let all = 20 * (client_hello.len() + server_hello.len()) as u64;
+        let told: Vec<u64> = log.counts.iter().map(|count| count.bytes.iter().sum()).collect();
+        ensure!(
+            told.len() == 2
+                && told.is_sorted()
+                && told.last().is_some_and(|last| (all / 2..=all).contains(last)),
+            "told of {all} bytes: {told:?}"
+        );
         ensure!(
             log.close()?
                 .kernel_bytes

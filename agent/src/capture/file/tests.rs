@@ -20,6 +20,7 @@ impl Sink for Taken {
         self.events.push(match event {
             SocketEvent::Open(open) => format!("open {} {} at {}", open.local, open.remote, open.at.0),
             SocketEvent::Data(data) => format!("{:?} {}", data.direction, data.bytes.escape_ascii()),
+            SocketEvent::Count(count) => format!("count {:?}", count.bytes),
             SocketEvent::Close(close) => format!("close {:?}", close.positions),
         });
     }

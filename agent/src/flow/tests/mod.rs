@@ -1,5 +1,6 @@
 //! Behaviour of the whole path from socket events to exchanges.
 
+mod accounts;
 mod conformance;
 mod gaps;
 mod hostile;

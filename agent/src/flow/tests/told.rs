@@ -1,5 +1,5 @@
 use super::{
-    super::{Closed, Flows, SocketId},
+    super::{Account, Flows, Occasion, SocketId},
     kit::*,
 };
 use crate::{
@@ -125,16 +125,19 @@ fn what_passes_unseen_then_is_neither_lost_nor_forgotten() {
         10 * (GET.len() + OK.len()) as u64,
         "what passed is counted"
     );
-    let closed = both.flows.take_closed();
-    let sums: Vec<_> = closed
+    let accounts = both.flows.take_accounts();
+    let sums: Vec<_> = accounts
         .iter()
         .map(
-            |Closed {
+            |Account {
                  bytes,
                  lost_bytes,
-                 reconciled,
+                 occasion,
                  ..
-             }| (*bytes, *lost_bytes, *reconciled),
+             }| match occasion {
+                Occasion::Closed { reconciled, .. } => (*bytes, *lost_bytes, *reconciled),
+                Occasion::Open => panic!("both were closed"),
+            },
         )
         .collect();
     let bytes = all.iter().sum();

@@ -9,7 +9,9 @@ use std::net::IpAddr;
 use super::MAX_TEXT_BYTES;
 use crate::{
     clock::Timestamp,
-    event::{Address, Direction, Layer, ProcessRef, SocketClose, SocketData, SocketId, SocketOpen},
+    event::{
+        Address, Direction, Layer, ProcessRef, SocketClose, SocketCount, SocketData, SocketId, SocketOpen,
+    },
 };
 
 pub(super) fn open(payload: &[u8]) -> Option<SocketOpen> {
@@ -99,6 +101,15 @@ pub(super) fn close(payload: &[u8]) -> Option<SocketClose> {
         positions,
         kernel_bytes,
         told: flags & 2 != 0,
+    })
+}
+
+pub(super) fn count(payload: &[u8]) -> Option<SocketCount> {
+    let mut input = Input(payload);
+    Some(SocketCount {
+        socket: SocketId(input.u64()?),
+        at: Timestamp(input.u64()?),
+        bytes: [input.u64()?, input.u64()?],
     })
 }
 

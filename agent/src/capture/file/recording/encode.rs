@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::MAX_TEXT_BYTES;
-use crate::event::{Address, Direction, Layer, ProcessRef, SocketClose, SocketData, SocketOpen};
+use crate::event::{Address, Direction, Layer, ProcessRef, SocketClose, SocketCount, SocketData, SocketOpen};
 
 pub(super) fn open(out: &mut Vec<u8>, event: &SocketOpen) {
     let SocketOpen {
@@ -89,6 +89,12 @@ pub(super) fn close(out: &mut Vec<u8>, event: &SocketClose) {
     if let Some(counts) = kernel_bytes {
         u64s(out, counts);
     }
+}
+
+pub(super) fn count(out: &mut Vec<u8>, event: &SocketCount) {
+    let SocketCount { socket, at, bytes } = event;
+    u64s(out, &[socket.0, at.0]);
+    u64s(out, bytes);
 }
 
 fn u64s(out: &mut Vec<u8>, values: &[u64]) {

@@ -45,6 +45,7 @@ enum Kind {
     Close = 3,
     /// The recording was finished in order; holds the number of events.
     End = 4,
+    Count = 5,
 }
 
 /// CRC-32 (IEEE 802.3), started from the salt of the file, of a record's kind, reserved byte, length and payload.

@@ -134,8 +134,9 @@ impl<R: Read> Reader<R> {
                         self.finish(decode::end(payload), RECORD_HEADER_BYTES + len);
                         continue;
                     }
-                    let known =
-                        kind == Kind::Open as u8 || kind == Kind::Data as u8 || kind == Kind::Close as u8;
+                    let known = [Kind::Open, Kind::Data, Kind::Count, Kind::Close]
+                        .iter()
+                        .any(|known| *known as u8 == kind);
                     // Kinds of later versions are stepped over, as `docs/recording-format.md` promises.
                     let readable = known && decode_event(kind, payload).is_some();
                     if known && !readable {
@@ -312,6 +313,7 @@ fn decode_event(kind: u8, payload: &[u8]) -> Option<SocketEvent<'_>> {
     match kind {
         k if k == Kind::Open as u8 => decode::open(payload).map(SocketEvent::Open),
         k if k == Kind::Data as u8 => decode::data(payload).map(SocketEvent::Data),
+        k if k == Kind::Count as u8 => decode::count(payload).map(SocketEvent::Count),
         k if k == Kind::Close as u8 => decode::close(payload).map(SocketEvent::Close),
         _ => None,
     }

@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use super::*;
 use crate::{
     clock::Timestamp,
-    event::{Address, Direction, ProcessRef, SocketClose, SocketData, SocketEvent, SocketId, SocketOpen},
+    event::{
+        Address, Direction, ProcessRef, SocketClose, SocketCount, SocketData, SocketEvent, SocketId,
+        SocketOpen,
+    },
 };
 
 const SALT: u32 = 0x5EED;
@@ -64,6 +67,11 @@ fn sample() -> Vec<SocketEvent<'static>> {
         data(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n", 0, Direction::Ingress),
         data(b"", 40, Direction::Ingress),
         data(b"HTTP/1.1 204 No Content\r\n\r\n", 0, Direction::Egress),
+        SocketEvent::Count(SocketCount {
+            socket: SocketId(7),
+            at: Timestamp(3),
+            bytes: [20_000, 1_000],
+        }),
         SocketEvent::Close(SocketClose {
             socket: SocketId(7),
             at: Timestamp(3),

@@ -75,6 +75,7 @@ impl<W: Write> Writer<W> {
         match event {
             SocketEvent::Open(open) => self.record(Kind::Open, |out| encode::open(out, open)),
             SocketEvent::Data(data) => self.data(*data),
+            SocketEvent::Count(count) => self.record(Kind::Count, |out| encode::count(out, count)),
             SocketEvent::Close(close) => self.record(Kind::Close, |out| encode::close(out, close)),
         }
     }

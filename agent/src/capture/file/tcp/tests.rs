@@ -76,6 +76,8 @@ fn short(event: &SocketEvent<'_>) -> String {
             }
             text
         }
+        // Files hold what passed.
+        SocketEvent::Count(count) => panic!("{count:?}"),
         SocketEvent::Close(close) => {
             let [egress, ingress] = close.positions;
             format!("{} close >{egress} <{ingress} at {}", close.socket.0, close.at.0)

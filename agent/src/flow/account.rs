@@ -1,27 +1,39 @@
-//! What a closed connection leaves for the coverage report, and what its socket itself has counted.
+//! What a connection leaves for the coverage report, at its end and before, and what its socket itself has counted.
 
 use crate::{
     event::{ProcessRef, SocketClose},
     exchange::TlsVersion,
 };
 
-/// Closed connections that wait to be taken. Overflow policy: further ones are left out of the coverage report;
-/// [`super::Stats::closed_full`] counts.
-pub(super) const MAX_CLOSED: usize = 8192;
+/// Accounts that wait to be taken. Overflow policy: those of closed connections are left out of the coverage report;
+/// [`super::Stats::closed_full`] counts. Those of others come again.
+pub(super) const MAX_ACCOUNTS: usize = 8192;
 
-/// A connection that was closed.
+/// Why there is an account of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// It goes on, and has been for so long that what went through it should be known by now.
+    Open,
+    /// It was closed.
+    Closed {
+        /// Seen from the middle on.
+        joined_late: bool,
+        /// Whether the captured positions equal the socket's own byte counts; `None` where it has none.
+        reconciled: Option<bool>,
+    },
+}
+
+/// What went through a connection since the last account of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Closed {
+pub struct Account {
     /// The process at the observed end.
     pub process: ProcessRef,
-    /// Bytes that went through it, both directions.
+    /// Bytes, both directions.
     pub bytes: u64,
     /// Of these: lost, not left out on purpose.
     pub lost_bytes: u64,
-    /// Seen from the middle on.
-    pub joined_late: bool,
-    /// Whether the captured positions equal the socket's own byte counts; `None` where it has none.
-    pub reconciled: Option<bool>,
+    /// Why it is given.
+    pub occasion: Occasion,
     /// What is known of TLS on it; `None` for a connection in clear text.
     pub tls: Option<Tls>,
 }
