@@ -96,7 +96,12 @@ pub(crate) fn capture<const LOOP: bool>(
             }
             return;
         }
-        connection.budget[index] = fresh;
+        // Without the frames, all streams of an operation share one budget: cut short, it costs the heads of those behind.
+        connection.budget[index] = if LOOP {
+            fresh
+        } else {
+            fresh.saturating_mul(MAX_CHUNKS as u32)
+        };
     }
     let budget = connection.budget[index];
     let allowed = len.min(budget);

@@ -201,7 +201,7 @@ live! {
     /// for each.
     GUEST_NAMED =
     guest: tls_libraries_come_and_go, killed_agents_harm_nobody;
-    dialects: grpcio_calls_over_tls, etcd_serves_tls;
+    dialects: grpcio_calls, grpcio_calls_over_tls, etcd_serves_tls;
     tls_life: a_library_is_upgraded, a_container_has_its_own_library, deleted_files_are_read, a_library_is_loaded_late, a_hundred_streams_over_tls, thousands_of_handshakes;
     tls_peers: peers_are_those_of_the_sockets;
 }
