@@ -313,6 +313,9 @@ impl Discovery {
         // A process that is gone maps nothing.
         let maps = fs::read_to_string(directory.join("maps")).ok()?;
         if self.exclusions.has(&directory) {
+            if self.libraries.of(pid) == Some(Stack::EXCLUDED) && self.exclusions.has_forgotten(pid) {
+                self.totals.exclusions_forgotten += 1;
+            }
             self.exclusions.exclude(pid);
             return Some(Stack::EXCLUDED);
         }
