@@ -44,6 +44,9 @@ pub(crate) struct Connection {
     pub(crate) vector_address: u64,
     pub(crate) vector_thread: u32,
     pub(crate) vector_index: u32,
+    /// rustls: where the connection has read last, and what encrypts for it. See [`crate::rustls`].
+    pub(crate) place: u64,
+    pub(crate) encrypter: u64,
     /// Buffer of the io_uring operation at hand, noted when it started.
     pub(crate) noted: Source,
     /// [`Class`] as a number.
@@ -179,6 +182,8 @@ impl Connection {
         framing: [Framing::START; 2],
         budgets: [Budgets::WHOLE; 2],
         vector_address: 0,
+        place: 0,
+        encrypter: 0,
         vector_thread: 0,
         vector_index: 0,
         noted: Source::unreadable(Counter::Operations),

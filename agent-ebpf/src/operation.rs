@@ -242,6 +242,18 @@ pub(crate) struct Plaintext {
     pub(crate) direction: u8,
 }
 
+/// Advances the position of a direction past what was not seen.
+#[inline(always)]
+pub(crate) fn pass_unseen(connection: &mut Connection, direction: u8, bytes: u64) {
+    let index = usize::from(direction & 1);
+    connection.framing[index].pass_unseen(if bytes < u64::from(u32::MAX) {
+        bytes as u32
+    } else {
+        u32::MAX
+    });
+    connection.position[index] = connection.position[index].wrapping_add(bytes);
+}
+
 /// Advances the position of a direction past what was not seen and an operation, which becomes the one at hand.
 #[inline(always)]
 fn begin(
@@ -254,18 +266,14 @@ fn begin(
 ) {
     let index = usize::from(direction & 1);
     if unseen > 0 {
-        connection.framing[index].pass_unseen(if unseen < u64::from(u32::MAX) {
-            unseen as u32
-        } else {
-            u32::MAX
-        });
+        pass_unseen(connection, direction, unseen);
     }
     let turn = connection.last_direction != direction;
     if turn {
         connection.last_direction = direction;
         connection.budget[index] = next_budget(connection);
     }
-    let position = connection.position[index].wrapping_add(unseen);
+    let position = connection.position[index];
     connection.position[index] = position.wrapping_add(u64::from(len));
     scratch.operation = Operation::new(slot, connection, direction, position, len);
     scratch.operation.turn = if turn { FLAG_TURN } else { 0 };

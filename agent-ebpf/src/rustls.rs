@@ -1,13 +1,12 @@
 //! Connections of rustls: plaintext that is taken and given without the socket.
 //!
 //! Its functions never use a socket: who calls them reads ciphertext and hands it over, or takes ciphertext and sends it.
-//! So sockets are *inferred*, from what holds for every user of it: records are decrypted, and a handshake ends, in the
+//! So sockets are *inferred*, from what holds for every user of it: records are decrypted, and handshakes go on, in the
 //! thread that has just received them. What is known of a connection is kept with the number of its socket, as it has no
-//! address to keep it by: values of Rust move (a client of tokio's does after its handshake), and a place is used again.
-//! What is written from a place where no handshake ended and nothing was decrypted belongs to the one connection of the
-//! process that has shaken hands and moved nothing yet; when there are several, it is unknown.
-
-use core::arch::asm;
+//! address for life: values of Rust move. One thing of it does not, what encrypts for it (`Box<dyn MessageEncrypter>`), which
+//! a handshake makes: by that it is known what a write belongs to. Of connections whose handshake was not seen the place is
+//! noted where they read; a write from there names what encrypts for them. What is written otherwise is unknown, and missing
+//! as soon as it is known whose it was.
 
 use apiarist_common::{
     counter::Counter,
@@ -19,7 +18,7 @@ use crate::{
     connection::{Connection, NO_DIRECTION, STATE_ANNOUNCED, STATE_INITIALISED, STATE_MUTED, STATE_UNTOLD},
     kernel::succeeded,
     maps::{Counters, Scratch, Slot, counters},
-    operation::{Plaintext, plaintext},
+    operation::{Plaintext, pass_unseen, plaintext},
     own_stack::own_stack,
     tls::{
         Arrival, Call, CallKind, Caller, SessionKey, TLS_CALLS, TLS_SESSIONS, Transport, claim, enter,
@@ -36,19 +35,23 @@ const MAX_RECORD_BYTES: u64 = 1 << 14;
 /// Elements of a list that is written at once. Overflow policy: the bytes are known by number only.
 const MAX_SLICES: u64 = 1024;
 
-/// The socket of a connection, by the address of the state that both its directions share (`CommonState`); by no address,
-/// those of the process that have shaken hands and moved nothing yet.
+/// What is known of an address.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Known {
+    /// The socket of the connection; zero if that is unknown.
     cookie: u64,
-    /// How many, where there is no address; the last of them is the one above.
-    waiting: u64,
+    /// Bytes that were written meanwhile.
+    unseen: u64,
 }
 
-/// Overflow policy: the least used give way, and what is written there is unbound until something is read.
+/// By the address of the state that both directions of a connection share (`CommonState`), where it has read last, and of what
+/// encrypts for it. Overflow policy: the least used give way, and what is written there is unbound until something is read.
 #[map]
 static TLS_PLACES: LruHashMap<SessionKey, Known> = LruHashMap::with_max_entries(1, 0);
+
+/// Beside the process where an address is of what encrypts. No process has it.
+const ENCRYPTER: u64 = 1 << 32;
 
 fn by_socket(cookie: u64) -> SessionKey {
     SessionKey {
@@ -64,19 +67,38 @@ fn by_place(address: u64, caller: Caller) -> SessionKey {
     }
 }
 
-/// A handshake is over: the thread has just received the last of it.
+fn by_encrypter(address: u64, caller: Caller) -> SessionKey {
+    SessionKey {
+        session: address,
+        tgid: caller.tgid | ENCRYPTER,
+    }
+}
+
+/// There is a new key, and this encrypts with it: for the connection whose handshake the thread has just received, or, when it
+/// comes during a write, for the one that writes, as keys wear out.
 #[inline(always)]
-pub(crate) fn opened<const LOOP: bool>(address: u64) {
+pub(crate) fn keyed<const LOOP: bool>(encrypter: u64) {
     own_stack();
     let caller = Caller::thread();
     if !is_watched(caller) {
+        return;
+    }
+    // Whoever had this address is gone.
+    TLS_PLACES.remove(by_encrypter(encrypter, caller)).unwrap_or(());
+    if let Some(call) = TLS_CALLS.get_ptr(caller) {
+        // SAFETY: a value of this thread alone.
+        if let Some(session) = of_socket(unsafe { (*call).cookie }) {
+            encrypts_for(encrypter, caller, session);
+        }
         return;
     }
     let Some(arrival) = fresh_arrival(caller, false) else {
         return;
     };
     with_slot::<LOOP>(|_, scratch, _| {
-        place(address, caller, arrival, scratch);
+        if let Some(session) = of_arrival(arrival, scratch) {
+            encrypts_for(encrypter, caller, session);
+        }
     });
 }
 
@@ -105,10 +127,12 @@ pub(crate) fn received<const LOOP: bool>(address: u64, payload: u64) {
     };
     with_slot::<LOOP>(|slot, scratch, counters| {
         let session = match fresh_arrival(caller, true) {
-            Some(arrival) => place(address, caller, arrival, scratch),
+            Some(arrival) => {
+                of_arrival(arrival, scratch).and_then(|session| settle(address, caller, session))
+            }
             None => at_place(address, caller),
         };
-        tell::<LOOP>(session, caller, scratch, counters, slot, text);
+        tell::<LOOP>(session, scratch, counters, slot, text);
     });
 }
 
@@ -125,13 +149,29 @@ pub(crate) fn writes(buffer: u64, slices: u64) {
     );
 }
 
-/// It hands its bytes to this connection.
+/// It hands its bytes to the connection at this address.
 #[inline(always)]
 pub(crate) fn writes_to(address: u64) {
     own_stack();
     if let Some(call) = TLS_CALLS.get_ptr_mut(Caller::thread()) {
         // SAFETY: a value of this thread alone.
         unsafe { (*call).session = address };
+    }
+}
+
+/// This encrypts the next record; outside of a write it is one of a handshake, or an alert.
+#[inline(always)]
+pub(crate) fn encrypts(encrypter: u64) {
+    own_stack();
+    let caller = Caller::thread();
+    let Some(call) = TLS_CALLS.get_ptr_mut(caller) else {
+        return;
+    };
+    // SAFETY: a value of this thread alone.
+    let call = unsafe { &mut *call };
+    if call.cookie == 0 {
+        call.cookie = whose(encrypter, call.session, caller);
+        call.session = encrypter;
     }
 }
 
@@ -146,7 +186,7 @@ pub(crate) fn wrote<const LOOP: bool>(failed: u64, len: u64) {
     // SAFETY: a value of this thread alone.
     let call: Call = unsafe { *call };
     TLS_CALLS.remove(caller).unwrap_or(());
-    if failed != 0 || len == 0 || len > u64::from(u32::MAX >> 1) || call.session == 0 {
+    if failed != 0 || len == 0 || len > u64::from(u32::MAX >> 1) {
         return;
     }
     let text = Plaintext {
@@ -160,8 +200,17 @@ pub(crate) fn wrote<const LOOP: bool>(failed: u64, len: u64) {
         direction: EGRESS,
     };
     with_slot::<LOOP>(|slot, scratch, counters| {
-        let session = at_place(call.session, caller).or_else(|| only_one(call.session, caller));
-        tell::<LOOP>(session, caller, scratch, counters, slot, text);
+        let session = match of_socket(call.cookie) {
+            Some(session) => {
+                catch_up(call.session, caller, session);
+                Some(session)
+            }
+            None => {
+                goes_unseen(call.session, caller, len);
+                None
+            }
+        };
+        tell::<LOOP>(session, scratch, counters, slot, text);
     });
 }
 
@@ -170,21 +219,14 @@ pub(crate) fn wrote<const LOOP: bool>(failed: u64, len: u64) {
 pub(crate) fn finished(cookie: u64) {
     if let Some(session) = TLS_SESSIONS.get_ptr_mut(by_socket(cookie)) {
         // SAFETY: a value of the map.
-        unsafe { (*session).vector_address = 0 };
+        unsafe { (*session).place = 0 };
     }
 }
 
-/// A socket that carries TLS is closed: its number does not come again, the place may.
+/// A socket that carries TLS is closed: its number does not come again.
 #[inline(always)]
 pub(crate) fn closed(cookie: u64) {
-    let Some(session) = TLS_SESSIONS.get_ptr(by_socket(cookie)) else {
-        return;
-    };
-    // SAFETY: a value of the map.
-    let session = unsafe { &*session };
-    if session.position == [0; 2] {
-        waits_less(u64::from(session.vector_thread));
-    }
+    // Most were never in it.
     TLS_SESSIONS.remove(by_socket(cookie)).unwrap_or(());
 }
 
@@ -216,14 +258,17 @@ fn with_slot<const LOOP: bool>(then: impl FnOnce(Slot, &mut Scratch, &mut Counte
     scratch.claimed = 0;
 }
 
-/// The connection at a place is the one of this socket.
+/// The connection of a socket, if it is known.
 #[inline(always)]
-fn place(
-    address: u64,
-    caller: Caller,
-    arrival: Arrival,
-    scratch: &mut Scratch,
-) -> Option<&'static mut Connection> {
+fn of_socket(cookie: u64) -> Option<&'static mut Connection> {
+    let session = TLS_SESSIONS.get_ptr_mut(by_socket(cookie))?;
+    // SAFETY: a value of the map; calls for one connection do not overlap.
+    Some(unsafe { &mut *session })
+}
+
+/// The connection of the socket that a thread has received from.
+#[inline(always)]
+fn of_arrival(arrival: Arrival, scratch: &mut Scratch) -> Option<&'static mut Connection> {
     let key = by_socket(arrival.cookie);
     if TLS_SESSIONS.get_ptr(key).is_none() {
         // SAFETY: scratch data is larger than a connection; its bytes are plain integers.
@@ -232,112 +277,116 @@ fn place(
         fresh.cookie = arrival.cookie;
         fresh.ring = arrival.ring as u8;
         fresh.last_direction = NO_DIRECTION;
-        fresh.vector_thread = caller.tgid as u32;
         fresh.state = STATE_INITIALISED | STATE_ANNOUNCED | STATE_UNTOLD;
         TLS_SESSIONS.insert(key, &*fresh, 0).ok()?;
-        waits(caller, &arrival);
     }
-    let session = TLS_SESSIONS.get_ptr_mut(key)?;
-    // SAFETY: a value of the map; calls for one connection do not overlap.
-    let session = unsafe { &mut *session };
-    if session.vector_address != address {
-        session.vector_address = address;
-        settle(address, caller, session)?;
+    of_socket(arrival.cookie)
+}
+
+/// The connection reads at this place.
+#[inline(always)]
+fn settle(address: u64, caller: Caller, session: &'static mut Connection) -> Option<&'static mut Connection> {
+    if session.place != address {
+        session.place = address;
+        let known = Known {
+            cookie: session.cookie,
+            unseen: 0,
+        };
+        TLS_PLACES.insert(by_place(address, caller), known, 0).ok()?;
     }
     Some(session)
 }
 
-/// Notes whose place this is.
-#[inline(always)]
-fn settle(address: u64, caller: Caller, session: &Connection) -> Option<()> {
-    let known = Known {
-        cookie: session.cookie,
-        waiting: 0,
-    };
-    TLS_PLACES.insert(by_place(address, caller), known, 0).ok()
-}
-
-/// The connection that is known to be at a place, and was not seen elsewhere since.
+/// The connection that has read at a place, and nowhere else since.
 #[inline(always)]
 fn at_place(address: u64, caller: Caller) -> Option<&'static mut Connection> {
     let known = TLS_PLACES.get_ptr(by_place(address, caller))?;
     // SAFETY: a value of the map.
-    let cookie = unsafe { (*known).cookie };
-    let session = TLS_SESSIONS.get_ptr_mut(by_socket(cookie))?;
-    // SAFETY: a value of the map; calls for one connection do not overlap.
-    let session = unsafe { &mut *session };
-    (session.vector_address == address).then_some(session)
+    let session = of_socket(unsafe { (*known).cookie })?;
+    (session.place == address).then_some(session)
 }
 
-/// The one connection of the process that has moved nothing yet: it has come to this place.
+/// Notes what encrypts for a connection, in place of what did before.
 #[inline(always)]
-fn only_one(address: u64, caller: Caller) -> Option<&'static mut Connection> {
-    let known = TLS_PLACES.get_ptr(by_place(0, caller))?;
-    // SAFETY: a value of the map.
-    let known = unsafe { *known };
-    if known.waiting != 1 {
-        return None;
+fn encrypts_for(encrypter: u64, caller: Caller, session: &mut Connection) {
+    let before = by_encrypter(session.encrypter, caller);
+    if session.encrypter != encrypter {
+        TLS_PLACES.remove(before).unwrap_or(());
     }
-    let session = TLS_SESSIONS.get_ptr_mut(by_socket(known.cookie))?;
-    // SAFETY: a value of the map; calls for one connection do not overlap.
-    let session = unsafe { &mut *session };
-    if session.position != [0; 2] {
-        return None;
-    }
-    session.vector_address = address;
-    settle(address, caller, session)?;
-    Some(session)
+    session.encrypter = encrypter;
+    let known = Known {
+        cookie: session.cookie,
+        unseen: 0,
+    };
+    TLS_PLACES
+        .insert(by_encrypter(encrypter, caller), known, 0)
+        .unwrap_or(());
 }
 
-/// One more of the process has shaken hands.
+/// The number of the socket for which this encrypts what is written at a place; zero if that is unknown.
+///
+/// A server may put a handshake aside once it has read the client's name, and go on with it after the thread has received
+/// something else: then the connection that reads at the place says otherwise.
 #[inline(always)]
-fn waits(caller: Caller, arrival: &Arrival) {
-    let key = by_place(0, caller);
+fn whose(encrypter: u64, place: u64, caller: Caller) -> u64 {
+    let known = TLS_PLACES.get_ptr_mut(by_encrypter(encrypter, caller));
+    // SAFETY: null or a value of the map.
+    let known = known.map(|known| unsafe { &mut *known });
+    let cookie = known.as_ref().map_or(0, |known| known.cookie);
+    let Some(here) = at_place(place, caller) else {
+        return cookie;
+    };
+    if here.cookie == cookie {
+        return cookie;
+    }
+    if here.encrypter != 0 && here.encrypter != encrypter {
+        return 0;
+    }
+    if let Some(other) = of_socket(cookie)
+        && other.encrypter == encrypter
+    {
+        other.encrypter = 0;
+    }
+    here.encrypter = encrypter;
+    match known {
+        Some(known) => known.cookie = here.cookie,
+        None => encrypts_for(encrypter, caller, here),
+    }
+    here.cookie
+}
+
+/// Nobody knows who writes so many bytes.
+#[inline(always)]
+fn goes_unseen(encrypter: u64, caller: Caller, len: u64) {
+    let key = by_encrypter(encrypter, caller);
     let Some(known) = TLS_PLACES.get_ptr_mut(key) else {
         let known = Known {
-            cookie: arrival.cookie,
-            waiting: 1,
+            cookie: 0,
+            unseen: len,
         };
         return TLS_PLACES.insert(key, known, 0).unwrap_or(());
     };
-    // SAFETY: a value of the map; of several connections, whichever stays does not count.
-    unsafe {
-        (*known).cookie = arrival.cookie;
-        add(&raw mut (*known).waiting, 1);
-    }
+    // SAFETY: a value of the map; writes of one connection do not overlap.
+    unsafe { (*known).unseen = (*known).unseen.wrapping_add(len) };
 }
 
-/// One of them has moved something, or is gone.
+/// What went unseen of a connection that is known now is missing.
 #[inline(always)]
-fn waits_less(tgid: u64) {
-    let key = SessionKey { session: 0, tgid };
-    if let Some(known) = TLS_PLACES.get_ptr_mut(key) {
-        // SAFETY: a value of the map.
-        unsafe { add(&raw mut (*known).waiting, u64::MAX) };
-    }
-}
-
-/// Adds at once: threads of a process do so side by side.
-///
-/// # Safety
-/// `word` is an aligned word of a map value.
-#[inline(always)]
-unsafe fn add(word: *mut u64, amount: u64) {
-    // SAFETY: as the caller says.
-    unsafe {
-        asm!(
-            "lock *(u64 *)({word} + 0) += {amount}",
-            word = in(reg) word,
-            amount = in(reg) amount,
-            options(nostack)
-        );
+fn catch_up(encrypter: u64, caller: Caller, session: &mut Connection) {
+    let Some(known) = TLS_PLACES.get_ptr_mut(by_encrypter(encrypter, caller)) else {
+        return;
+    };
+    // SAFETY: a value of the map; writes of one connection do not overlap.
+    let known = unsafe { &mut *known };
+    if known.unseen > 0 {
+        pass_unseen(session, EGRESS, known.unseen);
+        known.unseen = 0;
     }
 }
 
 #[inline(always)]
 fn tell<const LOOP: bool>(
     session: Option<&'static mut Connection>,
-    caller: Caller,
     scratch: &mut Scratch,
     counters: &mut Counters,
     slot: Slot,
@@ -348,9 +397,6 @@ fn tell<const LOOP: bool>(
         counters.add(Counter::TlsUnboundOperations, 1);
         return counters.add(Counter::TlsUnboundBytes, u64::from(text.len));
     };
-    if session.position == [0; 2] {
-        waits_less(caller.tgid);
-    }
     if !session.is(STATE_MUTED) {
         plaintext::<LOOP>(session, scratch, counters, slot, text);
     }

@@ -44,7 +44,7 @@ pub(crate) struct Call {
     reserved: u32,
     /// The socket that was used meanwhile: its ring and cookie, zero if none was.
     ring: u32,
-    cookie: u64,
+    pub(crate) cookie: u64,
 }
 
 /// What a call does.

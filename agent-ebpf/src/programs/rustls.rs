@@ -11,7 +11,7 @@ use aya_ebpf::{
 
 use crate::{
     kernel::register,
-    rustls::{opened, received, writes, writes_to, wrote},
+    rustls::{encrypts, keyed, received, writes, writes_to, wrote},
 };
 
 /// Offsets of the two registers of a result within `struct pt_regs`.
@@ -19,6 +19,13 @@ use crate::{
 const RESULT: [usize; 2] = [80, 96];
 #[cfg(bpf_target_arch = "aarch64")]
 const RESULT: [usize; 2] = [0, 8];
+
+/// The argument that is `self` where a result is returned by its address: that is an argument before it, or has a register
+/// of its own.
+#[cfg(bpf_target_arch = "x86_64")]
+const SELF: usize = 1;
+#[cfg(bpf_target_arch = "aarch64")]
+const SELF: usize = 0;
 
 /// `PlaintextSink::write(&mut self, buffer: &[u8]) -> io::Result<usize>`
 #[uprobe]
@@ -38,6 +45,13 @@ fn on_rustls_write_vectored(ctx: ProbeContext) -> u32 {
 #[uprobe]
 fn on_rustls_buffer(ctx: ProbeContext) -> u32 {
     writes_to(ctx.arg(0).unwrap_or(0));
+    0
+}
+
+/// `MessageEncrypter::encrypt(&self, ..)`, whose result is returned by its address.
+#[uprobe]
+fn on_rustls_encrypt(ctx: ProbeContext) -> u32 {
+    encrypts(ctx.arg(SELF).unwrap_or(0));
     0
 }
 
@@ -69,16 +83,16 @@ fn on_rustls_received_no_loop(ctx: ProbeContext) -> u32 {
     0
 }
 
-/// `CommonState::start_outgoing_traffic(&mut self, ..)`: the handshake is over.
-#[uprobe]
-fn on_rustls_open(ctx: ProbeContext) -> u32 {
-    opened::<true>(ctx.arg(0).unwrap_or(0));
+/// `Tls12AeadAlgorithm::encrypter` and `Tls13AeadAlgorithm::encrypter`, which return `Box<dyn MessageEncrypter>`.
+#[uretprobe]
+fn on_rustls_encrypter_return(ctx: RetProbeContext) -> u32 {
+    keyed::<true>(register(&ctx, RESULT[0]));
     0
 }
 
 /// The same for kernels without `bpf_loop`.
-#[uprobe]
-fn on_rustls_open_no_loop(ctx: ProbeContext) -> u32 {
-    opened::<false>(ctx.arg(0).unwrap_or(0));
+#[uretprobe]
+fn on_rustls_encrypter_return_no_loop(ctx: RetProbeContext) -> u32 {
+    keyed::<false>(register(&ctx, RESULT[0]));
     0
 }

@@ -91,7 +91,7 @@ const PROCESS_RING_BYTES: u32 = 512 * 1024;
 pub const DEFAULT_TLS_SESSIONS: u32 = 32 * 1024;
 
 /// Sizes of the tables of TLS: threads and goroutines inside a library call (a goroutine waits there for the next request
-/// of an idle connection), sessions, places of connections of rustls, threads that received ciphertext. Overflow policy: the
+/// of an idle connection), sessions, addresses of connections of rustls, threads that received ciphertext. Overflow policy: the
 /// least used give way. A session that comes back is told as one that was joined late, and counted in `tls_forgotten`, or in
 /// [`apiarist_common::counter::Counter::TlsUnboundOperations`] where its socket is not found again. What a forgotten call
 /// read is missing: [`apiarist_common::counter::Counter::TlsForgottenCalls`]. A process that was to be let alone is read

@@ -183,7 +183,7 @@ live! {
     tls_go: writes_from_growing_stacks_are_told_once;
     tls_life: a_library_is_upgraded, a_container_has_its_own_library, deleted_files_are_read, a_library_is_loaded_late, a_hundred_streams_over_tls, thousands_of_handshakes, older_connections_are_read, an_agent_killed_harms_nobody, clients_of_nss_and_go_are_read, the_excluded_are_let_alone;
     tls_peers: peers_are_those_of_the_sockets;
-    tls_rustls: rustls_serves, rustls_asks;
+    tls_rustls: rustls_serves, rustls_asks, hyper_serves, hyper_asks, older_hyper_is_read;
     tls_start: two_hundred_processes_map_large_files;
     tls_versions: old_tls_is_told;
     orders: python_serves, node_serves, nginx_serves, a_ring_too_small_mixes_nothing_up;

@@ -97,6 +97,8 @@ pub(super) fn peers_are_those_of_the_sockets(place: &Place) -> Result<()> {
 /// What the agent makes of a recording, which may still grow.
 pub(super) fn trace(place: &Place, recording: &str) -> Result<Vec<Value>> {
     let trace = place.file("trace.jsonl");
+    // Of another time, if there is one.
+    fs::remove_file(&trace).ok();
     let mut replay = bare(&binary::apiarist()?);
     replay.args(["replay", recording, "--trace", &trace]);
     let ended = Program::run(&mut replay, place, PATIENCE)?;

@@ -29,14 +29,17 @@ use super::{
 /// Clients of other libraries, by OpenSSL: one connection, one after the other, and several at once.
 const CLIENTS: [&str; 3] = ["curl", "tls_client.py", "tls_async.py"];
 
-/// What a client of rustls asks for.
+/// What clients of rustls are answered.
+const ANSWERS: [(&str, u64); 3] = [("DELETE", 409), ("GET", 200), ("POST", 201)];
+
+/// What they ask for.
 const RESOURCE: &str = "tools";
 
 /// A server among clients of other libraries, and of its own with connections side by side and one after the other.
 pub(super) fn rustls_serves(place: &Place) -> Result<()> {
     let own = Certificate::new(place)?;
     let agent = watch(place, RING_BYTES)?;
-    let binary = copy(place, "rustls-server")?;
+    let binary = copy(place, "tls_rustls", "rustls-server")?;
     let mut server = serve(place, &binary, &own)?;
     let port = server.port()?;
     agent.probes(&binary, 1)?;
@@ -61,20 +64,48 @@ pub(super) fn rustls_serves(place: &Place) -> Result<()> {
     )
 }
 
-/// Clients, of a server that is let alone: what is known comes from them, each exchange between its own addresses.
+/// A server of hyper on tokio-rustls, whose connections go from thread to thread, in HTTP/1 and HTTP/2.
+pub(super) fn hyper_serves(place: &Place) -> Result<()> {
+    let own = Certificate::new(place)?;
+    let agent = watch(place, RING_BYTES)?;
+    let binary = copy(place, "tls_hyper", "hyper-server")?;
+    let mut server = serve(place, &binary, &own)?;
+    let port = server.port()?;
+    agent.probes(&binary, 1)?;
+    tls_clients::ask(place, &CLIENTS.map(|client| (client, port)))?;
+    for (name, order) in [("hyper-all", "all"), ("hyper-h2", "h2"), ("hyper-one", "one")] {
+        ask(place, &link(place, &binary, name)?, port, order)?;
+    }
+    agent.expect(
+        "hyper-server",
+        &sorted(
+            [
+                seen(&CLIENTS.map(|client| (client, client))),
+                asked("hyper-all, hyper-h2, hyper-one", 60),
+            ]
+            .concat(),
+        ),
+    )
+}
+
+/// Clients, one connection after the other, and all at once.
 pub(super) fn rustls_asks(place: &Place) -> Result<()> {
+    asks(place, "tls_rustls")
+}
+
+/// Clients whose connections move between threads, after their handshakes and later.
+pub(super) fn hyper_asks(place: &Place) -> Result<()> {
+    asks(place, "tls_hyper")
+}
+
+/// Clients of a server that is let alone: what is known comes from them, each exchange between its own addresses.
+fn asks(place: &Place, program: &str) -> Result<()> {
     let own = Certificate::new(place)?;
     let (recording, port) = (place.file("rustls.apr"), free_port()?);
-    let configuration = place.write(
-        "apiarist.toml",
-        format!("{RING_BYTES}[capture.tls]\nexclude_comms = [\"nginx-unread\"]\n"),
-    )?;
-    let mut record = bare(&binary::apiarist()?);
-    record.args(["record", "-o", &recording, "--config", &configuration]);
-    let recorder = Program::start(&mut record, place)?;
+    let recorder = record(place, &recording, "nginx-unread")?;
     let _nginx = nginx_tls(place, "nginx-unread", &own, port)?;
     // Keeps its functions probed while clients come and go.
-    let binary = copy(place, "rustls-idle")?;
+    let binary = copy(place, program, "rustls-idle")?;
     let mut idle = serve(place, &binary, &own)?;
     let warm = format!("https://127.0.0.1:{}/warm", idle.port()?);
     until(PATIENCE, || {
@@ -86,29 +117,77 @@ pub(super) fn rustls_asks(place: &Place) -> Result<()> {
         );
         Ok(())
     })?;
-    ask(place, &binary, port, "one")?;
+    for order in ["one", "all"] {
+        ask(place, &binary, port, order)?;
+    }
     recorder.signal(Signal::TERM)?;
     recorder.end(PATIENCE)?.success()?;
+    let expected = ANSWERS.map(|(method, status)| ((method.to_owned(), status), 40));
+    let seen = answers(place, &recording)?;
+    ensure!(seen == expected.into(), "{seen:?}");
+    Ok(())
+}
+
+/// Connections of both ends that are older than the agent: what they wrote before it knew them is missing, and nothing is taken
+/// for something else.
+pub(super) fn older_hyper_is_read(place: &Place) -> Result<()> {
+    let own = Certificate::new(place)?;
+    let binary = copy(place, "tls_hyper", "hyper-older")?;
+    let mut server = serve(place, &binary, &own)?;
+    let mut load = Command::new(link(place, &binary, "hyper-load")?);
+    load.args(["ask", &server.port()?.to_string(), RESOURCE, "on"]);
+    let load = Program::start(&mut load, place)?;
+    // An exchange is told by the server's end, or by the client's where that is let alone.
+    for alone in ["nobody", "hyper-older"] {
+        let recording = place.file(&format!("{alone}.apr"));
+        let recorder = record(place, &recording, alone)?;
+        let seen = until(PATIENCE, || {
+            let mut seen = answers(place, &recording)?;
+            // Of exchanges that were under way, the answer may not be known.
+            seen.retain(|(_, status), _| *status != 0);
+            let enough = ANSWERS.map(|(method, status)| seen.get(&(method.to_owned(), status)) >= Some(&50));
+            ensure!(enough == [true; 3], "{alone} is let alone: {seen:?}");
+            Ok(seen)
+        })?;
+        ensure!(seen.len() == ANSWERS.len(), "{alone} is let alone: {seen:?}");
+        recorder.signal(Signal::TERM)?;
+        recorder.end(PATIENCE)?.success()?;
+    }
+    load.signal(Signal::TERM)?;
+    load.end(PATIENCE).map(drop)
+}
+
+/// Records, and lets TLS of programs of a name alone.
+fn record(place: &Place, recording: &str, alone: &str) -> Result<Program> {
+    let configuration = place.write(
+        "apiarist.toml",
+        format!("{RING_BYTES}[capture.tls]\nexclude_comms = [\"{alone}\"]\n"),
+    )?;
+    let mut record = bare(&binary::apiarist()?);
+    record.args(["record", "-o", recording, "--config", &configuration]);
+    Program::start(&mut record, place)
+}
+
+/// How often each answer was recorded, to requests that say between which addresses they are, and are.
+fn answers(place: &Place, recording: &str) -> Result<BTreeMap<(String, u64), usize>> {
     let mut seen: BTreeMap<(String, u64), usize> = BTreeMap::new();
-    for row in trace(place, &recording)? {
+    for row in trace(place, recording)? {
         let Some((_, named)) = text(&row, "target").and_then(|target| target.split_once("?from=")) else {
             continue;
         };
         let addresses = text(&row, "client").zip(text(&row, "server"));
         ensure!(named.split_once("&to=") == addresses, "{row}");
         let method = text(&row, "method").context("no method")?.to_owned();
-        let status = row.get("status").and_then(Value::as_u64).context("no status")?;
+        // Zero for an answer that is not known.
+        let status = row.get("status").and_then(Value::as_u64).unwrap_or(0);
         *seen.entry((method, status)).or_default() += 1;
     }
-    let expected = [("DELETE", 409), ("GET", 200), ("POST", 201)];
-    let expected = expected.map(|(method, status)| ((method.to_owned(), status), 20));
-    ensure!(seen == expected.into(), "{seen:?}");
-    Ok(())
+    Ok(seen)
 }
 
-fn copy(place: &Place, name: &str) -> Result<PathBuf> {
+fn copy(place: &Place, program: &str, name: &str) -> Result<PathBuf> {
     let copy = place.path().join(name);
-    fs::copy(binary::beside("tls_rustls")?, &copy).context("cannot copy the program")?;
+    fs::copy(binary::beside(program)?, &copy).context("cannot copy the program")?;
     Ok(copy)
 }
 

@@ -40,10 +40,12 @@ enum Role {
     GoClose,
     RustlsWrite,
     RustlsWriteVectored,
-    /// Tells which connection a write is of.
+    /// Tells where the connection of a write is.
     RustlsBuffer,
+    /// Tells which connection a write is of.
+    RustlsEncrypt,
+    RustlsEncrypter,
     RustlsReceived,
-    RustlsOpen,
 }
 
 /// A library.
@@ -107,20 +109,23 @@ const LIBRARIES: &[Library] = &[
         ],
     },
     // By names of Rust. Not where its users read plaintext, which is in several ways, but where it comes into being. Compilers
-    // inline some of these functions: without these three a connection could not be told from others.
+    // inline some of these functions: without these five a connection could not be told from others.
     Library {
         name: "rustls",
         required: &[
             "PlaintextSink::write",
             "CommonState::buffer_plaintext",
             "CommonState::take_received_plaintext",
+            "AeadAlgorithm::encrypter",
+            "MessageEncrypter::encrypt",
         ],
         functions: &[
             ("PlaintextSink::write", Role::RustlsWrite),
             ("PlaintextSink::write_vectored", Role::RustlsWriteVectored),
             ("CommonState::buffer_plaintext", Role::RustlsBuffer),
             ("CommonState::take_received_plaintext", Role::RustlsReceived),
-            ("CommonState::start_outgoing_traffic", Role::RustlsOpen),
+            ("AeadAlgorithm::encrypter", Role::RustlsEncrypter),
+            ("MessageEncrypter::encrypt", Role::RustlsEncrypt),
         ],
     },
 ];
@@ -285,23 +290,22 @@ pub fn plan(image: &Image, has_loop: bool) -> Option<Plan> {
                 Role::GoWrite => function.stack_check?,
                 _ => function.entry,
             };
-            entries.push(at(entry, place));
+            entries.extend(entry.map(|program| at(program, place)));
             continue;
         }
         if let Some(offsets) = image.rust.get(*name) {
             let (entry, end) = programs(*role, has_loop);
             for start in offsets {
                 let offset = start + place_in(image, *start, *role);
-                ends.extend(end.map(|program| Probe {
-                    program,
-                    offset,
-                    at_return: true,
-                }));
-                entries.push(Probe {
-                    program: entry,
-                    offset,
-                    at_return: false,
-                });
+                let at = |at_return| {
+                    move |program| Probe {
+                        program,
+                        offset,
+                        at_return,
+                    }
+                };
+                ends.extend(end.map(at(true)));
+                entries.extend(entry.map(at(false)));
             }
             continue;
         }
@@ -323,11 +327,11 @@ pub fn plan(image: &Image, has_loop: bool) -> Option<Plan> {
             offset,
             at_return: true,
         }));
-        entries.push(Probe {
-            program: entry,
+        entries.extend(entry.map(|program| Probe {
+            program,
             offset,
             at_return: false,
-        });
+        }));
     }
     ends.append(&mut entries);
     Some(Plan {
@@ -337,7 +341,7 @@ pub fn plan(image: &Image, has_loop: bool) -> Option<Plan> {
 }
 
 impl Role {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Write,
         Self::Read,
         Self::WriteEx,
@@ -354,15 +358,17 @@ impl Role {
         Self::RustlsWrite,
         Self::RustlsWriteVectored,
         Self::RustlsBuffer,
+        Self::RustlsEncrypt,
+        Self::RustlsEncrypter,
         Self::RustlsReceived,
-        Self::RustlsOpen,
     ];
 
     /// Arguments that the program at the entry may read, from the first on.
     fn arguments(self) -> usize {
         match self {
-            Self::Handshake | Self::Free | Self::RustlsBuffer | Self::RustlsOpen => 1,
-            Self::RustlsReceived => 2,
+            Self::Handshake | Self::Free | Self::RustlsBuffer => 1,
+            // What is returned by its address has the first register of some processors.
+            Self::RustlsReceived | Self::RustlsEncrypt => 2,
             Self::WriteEx | Self::ReadEx => 4,
             Self::WriteFlags => 5,
             _ => 3,
@@ -375,8 +381,9 @@ impl Role {
             Self::RustlsWrite
                 | Self::RustlsWriteVectored
                 | Self::RustlsBuffer
+                | Self::RustlsEncrypt
+                | Self::RustlsEncrypter
                 | Self::RustlsReceived
-                | Self::RustlsOpen
         )
     }
 
@@ -389,12 +396,12 @@ impl Role {
 }
 
 /// Programs at entry and return.
-fn programs(role: Role, has_loop: bool) -> (&'static str, Option<&'static str>) {
+fn programs(role: Role, has_loop: bool) -> (Option<&'static str>, Option<&'static str>) {
     let end = |with_loop, without| Some(if has_loop { with_loop } else { without });
     let moved = || end("on_tls_return", "on_tls_return_no_loop");
     let rustls_wrote = || end("on_rustls_write_return", "on_rustls_write_return_no_loop");
     let go_wrote = || end("on_go_write_return", "on_go_write_return_no_loop");
-    match role {
+    let (entry, end) = match role {
         Role::Write => ("on_tls_write", moved()),
         Role::Read => ("on_tls_read", moved()),
         Role::FileWrite => ("on_file_write", moved()),
@@ -418,11 +425,18 @@ fn programs(role: Role, has_loop: bool) -> (&'static str, Option<&'static str>) 
         Role::RustlsWrite => ("on_rustls_write", rustls_wrote()),
         Role::RustlsWriteVectored => ("on_rustls_write_vectored", rustls_wrote()),
         Role::RustlsBuffer => ("on_rustls_buffer", None),
+        Role::RustlsEncrypt => ("on_rustls_encrypt", None),
+        // What it has made is known at its end.
+        Role::RustlsEncrypter => {
+            return (
+                None,
+                end("on_rustls_encrypter_return", "on_rustls_encrypter_return_no_loop"),
+            );
+        }
         Role::RustlsReceived if has_loop => ("on_rustls_received", None),
         Role::RustlsReceived => ("on_rustls_received_no_loop", None),
-        Role::RustlsOpen if has_loop => ("on_rustls_open", None),
-        Role::RustlsOpen => ("on_rustls_open_no_loop", None),
-    }
+    };
+    (Some(entry), end)
 }
 
 /// Programs that a plan may name on this kernel.
@@ -431,7 +445,7 @@ pub fn all_programs(has_loop: bool) -> Vec<&'static str> {
         .into_iter()
         .flat_map(|role| {
             let (entry, end) = programs(role, has_loop);
-            std::iter::once(entry).chain(end)
+            entry.into_iter().chain(end)
         })
         .collect();
     names.sort_unstable();

@@ -166,6 +166,8 @@ fn each_kind_of_connection_of_rustls_is_probed() {
             ("PlaintextSink::write", vec![100, 200]),
             ("CommonState::buffer_plaintext", vec![300]),
             ("CommonState::take_received_plaintext", vec![400]),
+            ("AeadAlgorithm::encrypter", vec![500, 600]),
+            ("MessageEncrypter::encrypt", vec![700]),
         ]
         .into(),
         // push rbx; and endbr64 first
@@ -179,14 +181,17 @@ fn each_kind_of_connection_of_rustls_is_probed() {
         [
             ("on_rustls_write_return", 100, true),
             ("on_rustls_write_return", 204, true),
+            ("on_rustls_encrypter_return", 500, true),
+            ("on_rustls_encrypter_return", 600, true),
             ("on_rustls_write", 100, false),
             ("on_rustls_write", 204, false),
             ("on_rustls_buffer", 300, false),
             ("on_rustls_received", 400, false),
+            ("on_rustls_encrypt", 700, false),
         ]
     );
     // Inlined: which connection a write is of would be unknown.
-    image.rust.remove("CommonState::buffer_plaintext");
+    image.rust.remove("MessageEncrypter::encrypt");
     assert_eq!(super::plan(&image, true), None);
 }
 

@@ -18,7 +18,18 @@ struct Method {
     newer: [&'static str; 3],
 }
 
-const METHODS: [Method; 5] = [
+/// A method of whatever type has a trait of rustls: the provider of its cryptography may be any crate.
+#[derive(Debug)]
+struct OfTrait {
+    /// What it is called here.
+    name: &'static str,
+    /// By the older scheme, what stands before the hash.
+    older: &'static str,
+    /// By the newer one, trait and method.
+    newer: &'static str,
+}
+
+const METHODS: [Method; 4] = [
     Method {
         name: "PlaintextSink::write",
         older: "_ZN99_$LT$rustls..conn..ConnectionCommon$LT$T$GT$$u20$as$u20$\
@@ -53,24 +64,36 @@ const METHODS: [Method; 5] = [
             "_11CommonState23take_received_plaintext",
         ],
     },
-    Method {
-        name: "CommonState::start_outgoing_traffic",
-        older: "_ZN6rustls12common_state11CommonState22start_outgoing_traffic17h",
-        newer: [
-            "_RNvM",
-            "_6rustls12common_state",
-            "_11CommonState22start_outgoing_traffic",
-        ],
+];
+
+const OF_TRAITS: [OfTrait; 3] = [
+    OfTrait {
+        name: "AeadAlgorithm::encrypter",
+        older: "$u20$as$u20$rustls..crypto..cipher..Tls12AeadAlgorithm$GT$9encrypter17h",
+        newer: "_18Tls12AeadAlgorithm9encrypter",
+    },
+    OfTrait {
+        name: "AeadAlgorithm::encrypter",
+        older: "$u20$as$u20$rustls..crypto..cipher..Tls13AeadAlgorithm$GT$9encrypter17h",
+        newer: "_18Tls13AeadAlgorithm9encrypter",
+    },
+    OfTrait {
+        name: "MessageEncrypter::encrypt",
+        older: "$u20$as$u20$rustls..crypto..cipher..MessageEncrypter$GT$7encrypt17h",
+        newer: "_16MessageEncrypter7encrypt",
     },
 ];
 
 /// What a symbol that is looked for has in it, whatever the scheme.
-pub(super) const TRACES: [&str; 5] = [
+pub(super) const TRACES: [&str; 8] = [
     "PlaintextSink$GT$",
     "_13PlaintextSink",
     "CommonState16buffer_plaintext",
     "CommonState23take_received_plaintext",
-    "CommonState22start_outgoing_traffic",
+    "AeadAlgorithm$GT$9encrypter",
+    "AeadAlgorithm9encrypter",
+    "MessageEncrypter$GT$7encrypt17h",
+    "16MessageEncrypter7encrypt",
 ];
 
 /// Longest symbol that is looked at. Overflow policy: a longer one is none of these; theirs have some 130 bytes.
@@ -87,7 +110,31 @@ pub fn method(symbol: &str) -> Option<&'static str> {
         let hash = symbol.strip_prefix(method.older);
         hash.is_some_and(is_hash) || is_newer(symbol, method.newer)
     });
-    found.map(|method| method.name)
+    let any = || OF_TRAITS.iter().find(|method| method.is_of_any(symbol));
+    found
+        .map(|method| method.name)
+        .or_else(|| any().map(|method| method.name))
+}
+
+impl OfTrait {
+    fn is_of_any(&self, symbol: &str) -> bool {
+        let older = || {
+            let (before, hash) = symbol.rsplit_once(self.older)?;
+            Some(before.starts_with("_ZN") && is_hash(hash))
+        };
+        let newer = || {
+            let (before, after) = symbol.rsplit_once(self.newer)?;
+            // The trait may be named by where its crate stood before.
+            let is_of_rustls = before.starts_with("_RNvX") && before.contains("_6rustls");
+            Some(is_of_rustls && ends_here(after))
+        };
+        older().or_else(newer).unwrap_or(false)
+    }
+}
+
+/// The crate that it was compiled for may follow.
+fn ends_here(after: &str) -> bool {
+    after.is_empty() || after.starts_with(['B', 'C'])
 }
 
 fn is_hash(rest: &str) -> bool {
@@ -108,8 +155,7 @@ fn is_newer(symbol: &str, [start, module, method]: [&str; 3]) -> bool {
     // The crate comes first, but for the number of the implementation: the method of another crate is generic over this one.
     let is_first = before.len() <= MAX_START_BYTES && before.matches('_').count() <= 1;
     let is_of_type = start == "_RNvM" || between.contains("_16ConnectionCommon");
-    // The crate that it was compiled for may follow.
-    is_first && is_of_type && (after.is_empty() || after.starts_with(['B', 'C']))
+    is_first && is_of_type && ends_here(after)
 }
 
 #[cfg(test)]
@@ -155,9 +201,28 @@ mod tests {
                 "CommonState::take_received_plaintext",
             ),
             (
-                "_RNvMNtCsembAnGsTGfa_6rustls12common_stateNtB2_11CommonState22start_outgoing_traffic"
+                "_ZN104_$LT$rustls..crypto..ring..tls12..GcmAlgorithm$u20$as$u20$rustls..crypto..cipher..Tls12AeadAlgorithm$GT$\
+                 9encrypter17h621ebdbde9b7e53aE"
                     .to_owned(),
-                "CommonState::start_outgoing_traffic",
+                "AeadAlgorithm::encrypter",
+            ),
+            (
+                "_ZN111_$LT$rustls..crypto..ring..tls13..Tls13MessageEncrypter$u20$as$u20$rustls..crypto..cipher..\
+                 MessageEncrypter$GT$7encrypt17h621ebdbde9b7e53aE"
+                    .to_owned(),
+                "MessageEncrypter::encrypt",
+            ),
+            (
+                "_RNvXs0_NtNtNtCsembAnGsTGfa_6rustls6crypto4ring5tls13NtB5_13Aes256GcmAeadNtNtB9_6cipher18Tls13AeadAlgorithm\
+                 9encrypter"
+                    .to_owned(),
+                "AeadAlgorithm::encrypter",
+            ),
+            (
+                "_RNvXs3_NtNtNtCsembAnGsTGfa_6rustls6crypto4ring5tls13NtB5_21Tls13MessageEncrypterNtNtB9_6cipher\
+                 16MessageEncrypter7encrypt"
+                    .to_owned(),
+                "MessageEncrypter::encrypt",
             ),
         ] {
             assert_eq!(method(&symbol), Some(name), "{symbol}");
@@ -178,6 +243,14 @@ mod tests {
             format!("_RNvXs7_{NEWER}5flushB9_"),
             "_ZN6rustls6server11server_conn14EarlyDataState23take_received_plaintext17hdedeae0169aeea4dE".to_owned(),
             "_RNvMs7_NtNtCsembAnGsTGfa_6rustls6server11server_connNtB5_14EarlyDataState23take_received_plaintext".to_owned(),
+            // What a message grows to, and what takes it apart.
+            "_ZN111_$LT$rustls..crypto..ring..tls13..Tls13MessageEncrypter$u20$as$u20$rustls..crypto..cipher..MessageEncrypter$GT$\
+             21encrypted_payload_len17h621ebdbde9b7e53aE"
+                .to_owned(),
+            "_ZN104_$LT$rustls..crypto..ring..tls12..GcmAlgorithm$u20$as$u20$rustls..crypto..cipher..Tls12AeadAlgorithm$GT$\
+             9decrypter17h621ebdbde9b7e53aE"
+                .to_owned(),
+            "_RNvXs3_NtNtCsembAnGsTGfa_8provider6crypto3gcmNtB5_9EncrypterNtNtB9_6cipher16MessageEncrypter7encrypt".to_owned(),
             // Hashes that are none.
             format!("{SINK}5write17h621ebdbde9b7e5E"),
             format!("{SINK}5write17h621ebdbde9b7e53x"),
