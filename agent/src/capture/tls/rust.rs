@@ -70,17 +70,17 @@ const OF_TRAITS: [OfTrait; 3] = [
     OfTrait {
         name: "AeadAlgorithm::encrypter",
         older: "$u20$as$u20$rustls..crypto..cipher..Tls12AeadAlgorithm$GT$9encrypter17h",
-        newer: "_18Tls12AeadAlgorithm9encrypter",
+        newer: "18Tls12AeadAlgorithm9encrypter",
     },
     OfTrait {
         name: "AeadAlgorithm::encrypter",
         older: "$u20$as$u20$rustls..crypto..cipher..Tls13AeadAlgorithm$GT$9encrypter17h",
-        newer: "_18Tls13AeadAlgorithm9encrypter",
+        newer: "18Tls13AeadAlgorithm9encrypter",
     },
     OfTrait {
         name: "MessageEncrypter::encrypt",
         older: "$u20$as$u20$rustls..crypto..cipher..MessageEncrypter$GT$7encrypt17h",
-        newer: "_16MessageEncrypter7encrypt",
+        newer: "16MessageEncrypter7encrypt",
     },
 ];
 
@@ -213,14 +213,20 @@ mod tests {
                 "MessageEncrypter::encrypt",
             ),
             (
-                "_RNvXs0_NtNtNtCsembAnGsTGfa_6rustls6crypto4ring5tls13NtB5_13Aes256GcmAeadNtNtB9_6cipher18Tls13AeadAlgorithm\
+                "_RNvXs0_NtNtNtCsdA9dx5QegCo_6rustls6crypto4ring5tls13NtB5_13Aes128GcmAeadNtNtB9_6cipher18Tls13AeadAlgorithm\
                  9encrypter"
                     .to_owned(),
                 "AeadAlgorithm::encrypter",
             ),
             (
-                "_RNvXs3_NtNtNtCsembAnGsTGfa_6rustls6crypto4ring5tls13NtB5_21Tls13MessageEncrypterNtNtB9_6cipher\
+                "_RNvXs2_NtNtNtCsdA9dx5QegCo_6rustls6crypto4ring5tls13NtB5_21Tls13MessageEncrypterNtNtB9_6cipher\
                  16MessageEncrypter7encrypt"
+                    .to_owned(),
+                "MessageEncrypter::encrypt",
+            ),
+            (
+                "_RNvXsb_NtNtCsdA9dx5QegCo_6rustls6crypto6cipherNtB5_23InvalidMessageEncrypterNtB5_16MessageEncrypter7encrypt\
+                 .llvm.16141823280910497593"
                     .to_owned(),
                 "MessageEncrypter::encrypt",
             ),
