@@ -21,8 +21,8 @@ use crate::{
     operation::{Plaintext, pass_unseen, plaintext},
     own_stack::own_stack,
     tls::{
-        Arrival, Call, CallKind, Caller, SessionKey, TLS_CALLS, TLS_SESSIONS, Transport, claim, enter,
-        fresh_arrival, is_watched,
+        Arrival, Call, CallKind, Caller, SessionKey, TLS_CALLS, TLS_SESSIONS, Transport, arrived, claim,
+        enter, fresh_arrival, is_watched,
     },
 };
 
@@ -74,8 +74,8 @@ fn by_encrypter(address: u64, caller: Caller) -> SessionKey {
     }
 }
 
-/// There is a new key, and this encrypts with it: for the connection whose handshake the thread has just received, or, when it
-/// comes during a write, for the one that writes, as keys wear out.
+/// There is a new key, and this encrypts with it, for the connection that the thread deals with: it has just received a part of
+/// the handshake, or it has just written that keys change, as they wear out.
 #[inline(always)]
 pub(crate) fn keyed<const LOOP: bool>(encrypter: u64) {
     own_stack();
@@ -85,13 +85,6 @@ pub(crate) fn keyed<const LOOP: bool>(encrypter: u64) {
     }
     // Whoever had this address is gone.
     TLS_PLACES.remove(by_encrypter(encrypter, caller)).unwrap_or(());
-    if let Some(call) = TLS_CALLS.get_ptr(caller) {
-        // SAFETY: a value of this thread alone.
-        if let Some(session) = of_socket(unsafe { (*call).cookie }) {
-            encrypts_for(encrypter, caller, session);
-        }
-        return;
-    }
     let Some(arrival) = fresh_arrival(caller, false) else {
         return;
     };
@@ -136,35 +129,33 @@ pub(crate) fn received<const LOOP: bool>(address: u64, payload: u64) {
     });
 }
 
-/// A call starts that writes `buffer`: so many bytes, or `slices` elements.
+/// A call starts that writes `payload`, to the connection at this place.
 #[inline(always)]
-pub(crate) fn writes(buffer: u64, slices: u64) {
+pub(crate) fn writes(place: u64, payload: u64) {
+    let (buffer, slices) = chunks_of(payload);
     enter(
         Caller::thread(),
         CallKind::Write,
         Transport::Session,
-        0,
+        place,
         buffer,
         slices,
     );
 }
 
-/// It hands its bytes to the connection at this address.
-#[inline(always)]
-pub(crate) fn writes_to(address: u64) {
-    own_stack();
-    if let Some(call) = TLS_CALLS.get_ptr_mut(Caller::thread()) {
-        // SAFETY: a value of this thread alone.
-        unsafe { (*call).session = address };
-    }
-}
-
-/// This encrypts the next record; outside of a write it is one of a handshake, or an alert.
+/// This encrypts the next record. Outside of a write it is a handshake's, as in front of a new key, or an alert: it tells which
+/// connection the thread deals with.
 #[inline(always)]
 pub(crate) fn encrypts(encrypter: u64) {
     own_stack();
     let caller = Caller::thread();
     let Some(call) = TLS_CALLS.get_ptr_mut(caller) else {
+        if let Some(known) = TLS_PLACES.get_ptr(by_encrypter(encrypter, caller))
+            // SAFETY: a value of the map.
+            && let Some(session) = of_socket(unsafe { (*known).cookie })
+        {
+            arrived(caller, session);
+        }
         return;
     };
     // SAFETY: a value of this thread alone.
@@ -175,9 +166,9 @@ pub(crate) fn encrypts(encrypter: u64) {
     }
 }
 
-/// It returns, with `Ok(len)` if `failed` is zero.
+/// It returns, and has taken `len` bytes.
 #[inline(always)]
-pub(crate) fn wrote<const LOOP: bool>(failed: u64, len: u64) {
+pub(crate) fn wrote<const LOOP: bool>(len: u64) {
     own_stack();
     let caller = Caller::thread();
     let Some(call) = TLS_CALLS.get_ptr(caller) else {
@@ -186,7 +177,7 @@ pub(crate) fn wrote<const LOOP: bool>(failed: u64, len: u64) {
     // SAFETY: a value of this thread alone.
     let call: Call = unsafe { *call };
     TLS_CALLS.remove(caller).unwrap_or(());
-    if failed != 0 || len == 0 || len > u64::from(u32::MAX >> 1) {
+    if len == 0 || len > u64::from(u32::MAX >> 1) {
         return;
     }
     let text = Plaintext {
@@ -242,6 +233,22 @@ fn bytes_of(payload: u64) -> Option<(u64, u64)> {
     let [room, address, len] = words;
     let is_sound = len <= MAX_RECORD_BYTES && (room == BORROWED || (room >= len && room < BORROWED));
     (succeeded(status) && is_sound).then_some((address, len))
+}
+
+/// What `OutboundChunks` holds: bytes, or a list of slices of which some at the start may be written already. Gives the address
+/// and the number of slices, zero for bytes; no address of what cannot be told.
+#[inline(always)]
+fn chunks_of(payload: u64) -> (u64, u64) {
+    let mut words = [0_u64; 3];
+    // SAFETY: the destination is on the stack with this size; the helper checks the source.
+    let status =
+        unsafe { bpf_probe_read_user(words.as_mut_ptr().cast(), 24, payload as *const core::ffi::c_void) };
+    match words {
+        _ if !succeeded(status) => (0, 0),
+        [0, bytes, _] => (bytes, 0),
+        [slices, count, 0] => (slices, count),
+        _ => (0, 0),
+    }
 }
 
 #[inline(always)]

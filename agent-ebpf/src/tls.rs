@@ -182,15 +182,19 @@ pub(crate) fn moved(connection: &Connection, direction: u8) {
         call.ring = u32::from(connection.ring);
         return;
     }
-    if direction != INGRESS {
-        return;
+    if direction == INGRESS {
+        arrived(Caller::thread(), connection);
     }
+}
+
+/// A thread deals with this connection: it has received from it.
+#[inline(always)]
+pub(crate) fn arrived(thread: Caller, connection: &Connection) {
     let arrival = Arrival {
         cookie: connection.cookie,
         ring: u32::from(connection.ring),
         fresh: 1,
     };
-    let thread = Caller::thread();
     match TLS_ARRIVALS.get_ptr_mut(thread) {
         // SAFETY: a value of this thread alone.
         Some(known) => unsafe { *known = arrival },

@@ -302,10 +302,15 @@ pub(super) fn thousands_of_handshakes(place: &Place) -> Result<()> {
     })?;
     let status = agent.status()?;
     let open = |name: &str| status.counters.get(name).copied().unwrap_or_default();
+    // On an emulated processor programs last long enough to be preempted four times over; none of that cost an exchange.
+    let left_out = match binary::is_guest() {
+        true => status.lost.get("left_out_operations").copied().unwrap_or(0),
+        false => 0,
+    };
     let lost: u64 = status.lost.values().sum();
-    ensure!(lost == 0, "lost: {:?}", status.lost);
+    ensure!(lost == left_out, "lost: {:?}", status.lost);
     note(&format!(
-        "{} handshakes: {} TLS connections read, {} opened, {} closed",
+        "{} handshakes: {} TLS connections read, {} opened, {} closed, {left_out} operations left out",
         2 * each,
         open("tls_read_connections"),
         open("connections_opened"),

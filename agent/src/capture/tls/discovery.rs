@@ -159,10 +159,15 @@ impl Discovery {
     }
 
     /// Takes the loaded kernel programs and who reads executables, and probes the libraries of the host's own system, used or
-    /// not.
+    /// not; before that it sees who is to be let alone.
     pub fn start(&mut self, programs: Programs, examiner: SyncSender<Job>) {
         self.programs = programs;
         self.examiner = Some(examiner);
+        for pid in pids() {
+            if self.lets_alone(pid, &process_directory(pid)) {
+                self.libraries.set(pid, Some(Stack::EXCLUDED));
+            }
+        }
         for directory in LIBRARY_DIRECTORIES {
             self.directory(Path::new(directory));
         }
@@ -308,15 +313,23 @@ impl Discovery {
         self.processes.insert(pid, process);
     }
 
-    fn look_now(&mut self, pid: u32) -> Option<Stack> {
-        let directory = process_directory(pid);
-        // A process that is gone maps nothing.
-        let maps = fs::read_to_string(directory.join("maps")).ok()?;
-        if self.exclusions.has(&directory) {
+    /// Whether a process is not to be read; the kernel programs are told.
+    fn lets_alone(&mut self, pid: u32, directory: &Path) -> bool {
+        let is_excluded = self.exclusions.has(directory);
+        if is_excluded {
             if self.libraries.of(pid) == Some(Stack::EXCLUDED) && self.exclusions.has_forgotten(pid) {
                 self.totals.exclusions_forgotten += 1;
             }
             self.exclusions.exclude(pid);
+        }
+        is_excluded
+    }
+
+    fn look_now(&mut self, pid: u32) -> Option<Stack> {
+        let directory = process_directory(pid);
+        // A process that is gone maps nothing.
+        let maps = fs::read_to_string(directory.join("maps")).ok()?;
+        if self.lets_alone(pid, &directory) {
             return Some(Stack::EXCLUDED);
         }
         self.exclusions.include(pid);

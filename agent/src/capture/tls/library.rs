@@ -39,9 +39,6 @@ enum Role {
     GoHandshake,
     GoClose,
     RustlsWrite,
-    RustlsWriteVectored,
-    /// Tells where the connection of a write is.
-    RustlsBuffer,
     /// Tells which connection a write is of.
     RustlsEncrypt,
     RustlsEncrypter,
@@ -109,20 +106,17 @@ const LIBRARIES: &[Library] = &[
         ],
     },
     // By names of Rust. Not where its users read plaintext, which is in several ways, but where it comes into being. Compilers
-    // inline some of these functions: without these five a connection could not be told from others.
+    // inline other functions of it; without these a connection could not be told from others.
     Library {
         name: "rustls",
         required: &[
-            "PlaintextSink::write",
             "CommonState::buffer_plaintext",
             "CommonState::take_received_plaintext",
             "AeadAlgorithm::encrypter",
             "MessageEncrypter::encrypt",
         ],
         functions: &[
-            ("PlaintextSink::write", Role::RustlsWrite),
-            ("PlaintextSink::write_vectored", Role::RustlsWriteVectored),
-            ("CommonState::buffer_plaintext", Role::RustlsBuffer),
+            ("CommonState::buffer_plaintext", Role::RustlsWrite),
             ("CommonState::take_received_plaintext", Role::RustlsReceived),
             ("AeadAlgorithm::encrypter", Role::RustlsEncrypter),
             ("MessageEncrypter::encrypt", Role::RustlsEncrypt),
@@ -341,7 +335,7 @@ pub fn plan(image: &Image, has_loop: bool) -> Option<Plan> {
 }
 
 impl Role {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 17] = [
         Self::Write,
         Self::Read,
         Self::WriteEx,
@@ -356,8 +350,6 @@ impl Role {
         Self::GoHandshake,
         Self::GoClose,
         Self::RustlsWrite,
-        Self::RustlsWriteVectored,
-        Self::RustlsBuffer,
         Self::RustlsEncrypt,
         Self::RustlsEncrypter,
         Self::RustlsReceived,
@@ -366,9 +358,9 @@ impl Role {
     /// Arguments that the program at the entry may read, from the first on.
     fn arguments(self) -> usize {
         match self {
-            Self::Handshake | Self::Free | Self::RustlsBuffer => 1,
+            Self::Handshake | Self::Free => 1,
             // What is returned by its address has the first register of some processors.
-            Self::RustlsReceived | Self::RustlsEncrypt => 2,
+            Self::RustlsWrite | Self::RustlsReceived | Self::RustlsEncrypt => 2,
             Self::WriteEx | Self::ReadEx => 4,
             Self::WriteFlags => 5,
             _ => 3,
@@ -378,12 +370,7 @@ impl Role {
     fn is_rust(self) -> bool {
         matches!(
             self,
-            Self::RustlsWrite
-                | Self::RustlsWriteVectored
-                | Self::RustlsBuffer
-                | Self::RustlsEncrypt
-                | Self::RustlsEncrypter
-                | Self::RustlsReceived
+            Self::RustlsWrite | Self::RustlsEncrypt | Self::RustlsEncrypter | Self::RustlsReceived
         )
     }
 
@@ -399,7 +386,6 @@ impl Role {
 fn programs(role: Role, has_loop: bool) -> (Option<&'static str>, Option<&'static str>) {
     let end = |with_loop, without| Some(if has_loop { with_loop } else { without });
     let moved = || end("on_tls_return", "on_tls_return_no_loop");
-    let rustls_wrote = || end("on_rustls_write_return", "on_rustls_write_return_no_loop");
     let go_wrote = || end("on_go_write_return", "on_go_write_return_no_loop");
     let (entry, end) = match role {
         Role::Write => ("on_tls_write", moved()),
@@ -422,9 +408,10 @@ fn programs(role: Role, has_loop: bool) -> (Option<&'static str>, Option<&'stati
             end("on_go_handshake_return", "on_go_handshake_return_no_loop"),
         ),
         Role::GoClose => ("on_go_close", None),
-        Role::RustlsWrite => ("on_rustls_write", rustls_wrote()),
-        Role::RustlsWriteVectored => ("on_rustls_write_vectored", rustls_wrote()),
-        Role::RustlsBuffer => ("on_rustls_buffer", None),
+        Role::RustlsWrite => (
+            "on_rustls_write",
+            end("on_rustls_write_return", "on_rustls_write_return_no_loop"),
+        ),
         Role::RustlsEncrypt => ("on_rustls_encrypt", None),
         // What it has made is known at its end.
         Role::RustlsEncrypter => {

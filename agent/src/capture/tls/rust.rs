@@ -29,23 +29,7 @@ struct OfTrait {
     newer: &'static str,
 }
 
-const METHODS: [Method; 4] = [
-    Method {
-        name: "PlaintextSink::write",
-        older: "_ZN99_$LT$rustls..conn..ConnectionCommon$LT$T$GT$$u20$as$u20$\
-                rustls..conn..connection..PlaintextSink$GT$5write17h",
-        newer: ["_RNvX", "_6rustls4conn10connection", "_13PlaintextSink5write"],
-    },
-    Method {
-        name: "PlaintextSink::write_vectored",
-        older: "_ZN99_$LT$rustls..conn..ConnectionCommon$LT$T$GT$$u20$as$u20$\
-                rustls..conn..connection..PlaintextSink$GT$14write_vectored17h",
-        newer: [
-            "_RNvX",
-            "_6rustls4conn10connection",
-            "_13PlaintextSink14write_vectored",
-        ],
-    },
+const METHODS: [Method; 2] = [
     Method {
         name: "CommonState::buffer_plaintext",
         older: "_ZN6rustls12common_state11CommonState16buffer_plaintext17h",
@@ -85,9 +69,7 @@ const OF_TRAITS: [OfTrait; 3] = [
 ];
 
 /// What a symbol that is looked for has in it, whatever the scheme.
-pub(super) const TRACES: [&str; 8] = [
-    "PlaintextSink$GT$",
-    "_13PlaintextSink",
+pub(super) const TRACES: [&str; 6] = [
     "CommonState16buffer_plaintext",
     "CommonState23take_received_plaintext",
     "AeadAlgorithm$GT$9encrypter",
@@ -149,50 +131,35 @@ fn is_newer(symbol: &str, [start, module, method]: [&str; 3]) -> bool {
     else {
         return false;
     };
-    let Some((between, after)) = rest.rsplit_once(method) else {
+    let Some((_, after)) = rest.rsplit_once(method) else {
         return false;
     };
     // The crate comes first, but for the number of the implementation: the method of another crate is generic over this one.
     let is_first = before.len() <= MAX_START_BYTES && before.matches('_').count() <= 1;
-    let is_of_type = start == "_RNvM" || between.contains("_16ConnectionCommon");
-    is_first && is_of_type && ends_here(after)
+    is_first && ends_here(after)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SINK: &str = "_ZN99_$LT$rustls..conn..ConnectionCommon$LT$T$GT$$u20$as$u20$rustls..conn..connection..PlaintextSink$GT$";
-    const NEWER: &str = "NtNtCsembAnGsTGfa_6rustls4conn10connectionINtB7_16ConnectionCommonNtNtNtB9_6server11server_conn20\
-                         ServerConnectionDataENtB5_13PlaintextSink";
+    const BUFFER: &str = "_ZN6rustls12common_state11CommonState16buffer_plaintext";
+    const NEWER: &str = "NtCsembAnGsTGfa_6rustls12common_stateNtB4_11CommonState16buffer_plaintext";
 
     #[test]
     fn functions_are_known_whatever_their_hash() {
         for (symbol, name) in [
             (
-                format!("{SINK}5write17h621ebdbde9b7e53aE"),
-                "PlaintextSink::write",
-            ),
-            (
-                format!("{SINK}5write17hb4ad3532354c3274E.llvm.1234567"),
-                "PlaintextSink::write",
-            ),
-            (
-                format!("{SINK}14write_vectored17h58080a541675a74eE"),
-                "PlaintextSink::write_vectored",
-            ),
-            (
-                "_ZN6rustls12common_state11CommonState16buffer_plaintext17he41183745452dceeE".to_owned(),
+                format!("{BUFFER}17he41183745452dceeE"),
                 "CommonState::buffer_plaintext",
             ),
-            (format!("_RNvXs7_{NEWER}5writeB9_"), "PlaintextSink::write"),
-            (format!("_RNvX{NEWER}5writeCs1a_3app"), "PlaintextSink::write"),
             (
-                format!("_RNvXs7_{NEWER}14write_vectoredB9_"),
-                "PlaintextSink::write_vectored",
+                format!("{BUFFER}17hb4ad3532354c3274E.llvm.1234567"),
+                "CommonState::buffer_plaintext",
             ),
+            (format!("_RNvMs_{NEWER}"), "CommonState::buffer_plaintext"),
             (
-                "_RNvMs_NtCsembAnGsTGfa_6rustls12common_stateNtB4_11CommonState16buffer_plaintext".to_owned(),
+                format!("_RNvMs_{NEWER}Cs1a_3app"),
                 "CommonState::buffer_plaintext",
             ),
             (
@@ -240,13 +207,11 @@ mod tests {
     fn what_only_carries_their_names_is_refused() {
         for symbol in [
             // A closure, by either scheme, and what is generic over it.
-            format!("{SINK}14write_vectored28_$u7b$$u7b$closure$u7d$$u7d$17h7e6b2116837217ecE"),
-            format!("_RNCNvXs7_{NEWER}14write_vectored0Bb_"),
-            format!("_RINvYINtNtNtCsgEmfK2I1SDS_4core5slice4iter4IterNCNvXs7_{NEWER}14write_vectored0EB21_"),
-            format!("_RNvXs0_NtNtNtCsgEmfK2I1SDS_4core4iter8adapters3mapNCNvXs7_{NEWER}14write_vectoredB7_"),
-            // Another method, another type.
-            format!("{SINK}5flush17he1a2c080d45c8d0eE"),
-            format!("_RNvXs7_{NEWER}5flushB9_"),
+            format!("{BUFFER}28_$u7b$$u7b$closure$u7d$$u7d$17h7e6b2116837217ecE"),
+            format!("_RNCNvMs_{NEWER}0Bb_"),
+            format!("_RINvYINtNtNtCsgEmfK2I1SDS_4core5slice4iter4IterNCNvMs_{NEWER}0EB21_"),
+            format!("_RNvMs0_NtNtNtCsgEmfK2I1SDS_4core4iter8adapters3mapNCNvMs_{NEWER}B7_"),
+            // Another type.
             "_ZN6rustls6server11server_conn14EarlyDataState23take_received_plaintext17hdedeae0169aeea4dE".to_owned(),
             "_RNvMs7_NtNtCsembAnGsTGfa_6rustls6server11server_connNtB5_14EarlyDataState23take_received_plaintext".to_owned(),
             // What a message grows to, and what takes it apart.
@@ -258,9 +223,9 @@ mod tests {
                 .to_owned(),
             "_RNvXs3_NtNtCsembAnGsTGfa_8provider6crypto3gcmNtB5_9EncrypterNtNtB9_6cipher16MessageEncrypter7encrypt".to_owned(),
             // Hashes that are none.
-            format!("{SINK}5write17h621ebdbde9b7e5E"),
-            format!("{SINK}5write17h621ebdbde9b7e53x"),
-            format!("{SINK}5write17h"),
+            format!("{BUFFER}17h621ebdbde9b7e5E"),
+            format!("{BUFFER}17h621ebdbde9b7e53x"),
+            format!("{BUFFER}17h"),
             String::new(),
         ] {
             assert_eq!(method(&symbol), None, "{symbol}");
